@@ -1,0 +1,71 @@
+"""The answers: what a question gives back. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OrganMatch:
+    """How well one organ answers a query; all parts in 0..1.
+
+    ``visual`` is what the encoder sees, ``name`` what the organ's name says, ``score`` both fused.
+    """
+
+    organ: str
+    score: float
+    visual: float
+    name: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How likely the finding that a query speaks of is present in the best organ.
+
+    ``probability``, ``low`` and ``high`` are None where the encoder cannot say; ``status`` then holds the reason, else
+    "present", "absent" or "uncertain". ``organ`` is where it was looked for.
+    """
+
+    abnormality: str
+    organ: str
+    probability: float | None
+    low: float | None
+    high: float | None
+    status: str
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The answer to one query: organs best first.
+
+    ``matched`` says whether the scan holds what the query speaks of; ``message`` is one sentence for the user (why
+    nothing matches, or what was understood). ``organs`` is ordered best first even when nothing matched.
+    """
+
+    text: str
+    matched: bool
+    message: str
+    organs: tuple[OrganMatch, ...]
+    finding: Finding | None = None
+
+    @property
+    def best(self) -> OrganMatch | None:
+        """The first organ when the query matched, else None."""
+        return self.organs[0] if self.matched and self.organs else None
+
+
+@dataclass(frozen=True)
+class AbnormalityScore:
+    """One organ and one dictionary entry.
+
+    ``probability`` is None when it cannot be scored; ``status`` is "scored" or the reason ("N/A: cut by field of
+    view"). ``low`` and ``high`` span the entry's prompts (spread over prompts, not a confidence interval over
+    patients).
+    """
+
+    organ: str
+    abnormality: str
+    probability: float | None
+    low: float | None
+    high: float | None
+    status: str

@@ -1,0 +1,144 @@
+"""What every encoder is to the rest of the project, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ctvlp.scan.types import OrganMasks, Scan
+
+FloatArray = NDArray[np.float32]
+Progress = Callable[[float], None]
+Cancelled = Callable[[], bool]
+
+
+class OrganStatus(StrEnum):
+    """Whether an organ's embedding can be trusted, in the words the window shows."""
+
+    COMPLETE = "complete"
+    CUT = "cut by field of view"
+    TOO_SMALL = "too small"
+    UNKNOWN = "unknown to this encoder"
+
+
+class EncodingCancelled(Exception):
+    """Raised by ``encode_scan`` when ``cancelled()`` became true."""
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What an encoder is: shown in the window, written into every export.
+
+    Attributes
+    ----------
+    name, revision, licence, trained_on, summary : str
+        ``revision`` changes whenever the weights do (a digest of them).
+    organs : tuple of str
+        TotalSegmentator v2 names it was trained on.
+    abnormalities : tuple of str
+        "organ/abnormality" keys of the dictionary it was trained on; others are unknown to it.
+    spacing_mm : float
+        Isotropic voxel size that a scan is resampled to.
+    hu_windows : tuple of (low, high)
+        HU ranges, one input channel each.
+    dim : int
+        Length of an embedding.
+    max_text_tokens : int
+        Longer texts are cut there.
+    """
+
+    name: str
+    revision: str
+    licence: str
+    trained_on: str
+    summary: str
+    organs: tuple[str, ...]
+    abnormalities: tuple[str, ...]
+    spacing_mm: float
+    hu_windows: tuple[tuple[float, float], ...]
+    dim: int
+    max_text_tokens: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Map from a score to a probability, per "organ/abnormality" key: ``sigmoid(slope * score + offset)`` (Platt 1999).
+
+    ``default`` serves keys without a line of their own. Fitted on validation scans, never on what is reported.
+    """
+
+    default: tuple[float, float] = (1.0, 0.0)
+    by_key: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def probability(self, key: str, score: float) -> float:
+        """Calibrated probability in 0..1 for a score in logits."""
+        slope, offset = self.by_key.get(key, self.default)
+        return float(1.0 / (1.0 + np.exp(-np.clip(slope * score + offset, -30, 30))))
+
+
+@dataclass(frozen=True, eq=False)
+class DenseGrid:
+    """Embeddings of places rather than organs: (d, I, P, L) float32 with the affine of its voxels to LPS mm."""
+
+    vectors: FloatArray
+    affine: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ScanEmbedding:
+    """The organs of one scan in the space of the text.
+
+    Attributes
+    ----------
+    organs : tuple of str
+        In the order of ``vectors``.
+    vectors : (n_organs, d) float32
+        Unit length.
+    status : tuple of OrganStatus
+        One per organ.
+    encoder : ScanEncoder
+        What made it; gives the text side of every question.
+    """
+
+    organs: tuple[str, ...]
+    vectors: FloatArray
+    status: tuple[OrganStatus, ...]
+    encoder: ScanEncoder
+    dense: DenseGrid | None = None
+
+
+@runtime_checkable
+class ScanEncoder(Protocol):
+    """An encoder of scans and of text into one space."""
+
+    card: EncoderCard
+    calibration: Calibration
+    logit_scale: float
+    """Factor from a difference of cosines to a score in logits."""
+
+    def encode_scan(
+        self,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding:
+        """Embed all organs of ``masks`` in one pass; ``progress`` gets 0..1."""
+        ...
+
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """Embed texts into the space of the scan: (n, d) float32, unit length."""
+        ...
+
+    def encode_text_meaning(self, texts: Sequence[str]) -> FloatArray:
+        """Embed texts by meaning alone, before the projection: (n, e) float32, unit length.
+
+        Serves name evidence and the question whether a text is far from anything known.
+        """
+        ...
