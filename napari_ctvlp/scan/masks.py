@@ -1,0 +1,322 @@
+"""``read_masks``: organ masks of any usual form, brought onto the grid of their scan."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan import geometry, naming
+from napari_ctvlp.scan.nifti import NiftiVolume, is_nifti_name, open_nifti, stem
+from napari_ctvlp.scan.statistics import organ_statistics
+from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
+
+__all__ = ["organ_statistics", "read_masks"]
+
+_FOLDERS = ("segmentations", "segmentation", "masks")
+"""Where TotalSegmentator's data set keeps the masks of a case, beside its scan."""
+
+
+def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> OrganMasks:
+    """Read organ masks and bring them onto the grid of a scan.
+
+    Parameters
+    ----------
+    path : str or Path
+        One multi-label NIfTI file, one mask file called like its organ, or a folder of one-organ files.
+    scan : Scan
+        What the masks belong to.
+    scheme : str, optional
+        "totalsegmentator_v1" or "totalsegmentator_v2" for a multi-label file; by default the names in the file, else
+        detected.
+
+    Returns
+    -------
+    OrganMasks
+        uint8 labels on the grid of ``scan``, names, how the names were found, and statistics per organ.
+
+    Raises
+    ------
+    UserError
+        In one sentence: what is wrong, in which file, what to do.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path.name}: there is no such file or folder.")
+    key = None if scheme is None else naming.scheme_key(scheme)
+    if path.is_dir():
+        files = _mask_files(path, scan)
+        if len(files) > 1:
+            return _read_folder(path, files, scan)
+        path = files[0]
+    if not is_nifti_name(path):
+        raise UserError(
+            f"{path.name}: only NIfTI masks are read yet (no NRRD, MHA or DICOM SEG); convert it to .nii.gz first."
+        )
+    return _read_file(path, scan, key)
+
+
+def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
+    source = open_nifti(path)
+    notes: list[str] = list(source.notes)
+    raw = _canonical_labels(source)
+    labels, values = _to_uint8(raw, path.name)
+    del raw
+    affine = geometry.reorientation(source.affine).canonical_affine(source.affine, source.shape)
+    labels = _onto_scan(labels, affine, scan, path.name, notes)
+    present = _present(labels)
+    if not present:
+        raise UserError(f"{path.name}: holds no organ inside the scan (every label is 0).")
+    if values is not None:
+        notes.append(f"labels up to {max(values.values())} were renumbered to 1..{len(values)}")
+    number = values or {label: label for label in present}
+    by_label = _statistics_by_label(scan, labels, present)
+    by_number = {number[label]: stat for label, stat in by_label.items()}
+    names, how = _names(path, source, scheme, by_number)
+    final = {label: names[number[label]] for label in present}
+    statistics = {name: dataclasses.replace(by_label[label], organ=name) for label, name in final.items()}
+    return OrganMasks(labels, final, how, tuple(notes), statistics)
+
+
+def _statistics_by_label(scan: Scan, labels: NDArray[np.uint8], present: Sequence[int]) -> dict[int, OrganStatistics]:
+    placeholder = {label: f"label_{label}" for label in present}
+    return {stat.label: stat for stat in organ_statistics(scan, labels, placeholder).values()}
+
+
+def _names(
+    path: Path, source: NiftiVolume, scheme: str | None, by_number: dict[int, OrganStatistics]
+) -> tuple[dict[int, str], str]:
+    """Name of every number in the file, and where the names come from."""
+    if scheme is not None:
+        return naming.scheme_names(scheme, by_number), f"{naming.title(scheme)} (as asked)"
+    inside = source.names
+    if inside:
+        given = {n: inside.get(n, f"label_{n}") for n in by_number}
+        return naming.unique_names(given), "names in the file"
+    if set(by_number) == {1}:
+        name = stem(path)
+        if _is_organ(name):
+            return naming.unique_names({1: name}), "name of the file"
+        return {1: "label_1"}, "one mask without a name (call the file like its organ)"
+    found, reason = naming.detect_scheme(by_number)
+    return naming.scheme_names(found, by_number), f"{naming.title(found)} (detected: {reason})"
+
+
+def _is_organ(name: str) -> bool:
+    from napari_ctvlp.anatomy.schemes import SCHEMES, to_v2
+
+    return to_v2(name) in {organ for known in SCHEMES.values() for organ in known.values()}
+
+
+def _mask_files(folder: Path, scan: Scan) -> list[Path]:
+    """NIfTI files of a folder of masks, without the scan itself, in the order of their names."""
+    own = Path(scan.source).resolve() if scan.source else None
+    for place in (folder, *(folder / name for name in _FOLDERS)):
+        try:
+            files = sorted(place.iterdir()) if place.is_dir() else []
+        except OSError as error:
+            raise UserError(f"{place.name}: this folder cannot be read; check its permissions.") from error
+        found = [
+            f
+            for f in files
+            if is_nifti_name(f) and not f.name.startswith(".") and f.resolve() != own and stem(f) != "ct"
+        ]
+        if found:
+            return found
+    raise UserError(
+        f"{folder.name}: no .nii or .nii.gz masks in this folder; give the folder that holds one file per organ."
+    )
+
+
+@dataclass(eq=False)
+class _Painting:
+    """Labels of all files that share one grid, painted file by file; canonical order."""
+
+    labels: NDArray[np.uint8]
+    affine: geometry.Affine
+    file: str
+
+    def paint(self, source: NiftiVolume, label: int) -> int:
+        """Paint one organ where nothing is yet; how many voxels were taken already.
+
+        Raises
+        ------
+        UserError
+            If the file holds several labels.
+        """
+        view = geometry.reorientation(source.affine).stored_view(self.labels).T
+        overlapping = 0
+        values: set[int] = set()
+        for start, stop, part in source.slabs():
+            whole = part.dtype.kind != "f"
+            if whole and not part.max() and not part.min():
+                continue  # most of every file
+            flat = part.T.reshape(-1)
+            # by index, not by mask: an organ is a small part of a slab, and the two arrays differ in axis order
+            places = np.flatnonzero(flat != 0 if whole else np.nan_to_num(flat) > 0.5)
+            if whole:
+                chosen = flat[places]
+                values.update((int(chosen.min()), int(chosen.max())))
+            target = view[start:stop]
+            index = np.unravel_index(places, target.shape)
+            free = target[index] == 0
+            overlapping += int(free.size - np.count_nonzero(free))
+            target[tuple(axis[free] for axis in index)] = label
+        if len(values) > 1:
+            raise UserError(
+                f"{source.path.name}: holds several labels among a folder of one-organ masks; open that file by itself."
+            )
+        return overlapping
+
+
+def _read_folder(folder: Path, files: Sequence[Path], scan: Scan) -> OrganMasks:
+    numbers = _numbers([stem(f) for f in files], folder.name)
+    paintings: list[_Painting] = []
+    notes: list[str] = []
+    overlapping = 0
+    for file in files:
+        source = open_nifti(file)
+        overlapping += _painting_of(source, paintings).paint(source, numbers[stem(file)])
+    labels = np.zeros(0, np.uint8)
+    for nth, painting in enumerate(paintings):
+        placed = _onto_scan(painting.labels, painting.affine, scan, painting.file, notes)
+        if nth == 0:
+            labels = placed
+        else:
+            free = (labels == 0) & (placed > 0)
+            overlapping += int(np.count_nonzero(placed)) - int(np.count_nonzero(free))
+            labels[free] = placed[free]
+    of_label = {label: name for name, label in numbers.items()}
+    present = _present(labels)
+    if not present:
+        raise UserError(f"{folder.name}: all {len(files)} masks in this folder are empty inside the scan.")
+    if len(present) < len(files):
+        notes.append(f"{len(files) - len(present)} of {len(files)} masks are empty")
+    if overlapping:
+        notes.append(f"{overlapping} voxels belong to several masks; the first by name keeps them")
+    final = naming.unique_names({label: of_label[label] for label in present})
+    statistics = organ_statistics(scan, labels, final)
+    return OrganMasks(labels, final, "names of the files", tuple(dict.fromkeys(notes)), statistics)
+
+
+def _painting_of(source: NiftiVolume, paintings: list[_Painting]) -> _Painting:
+    """The painting on the grid of a file; a new one when it is the first there."""
+    turn = geometry.reorientation(source.affine)
+    affine, shape = turn.canonical_affine(source.affine, source.shape), turn.canonical_shape(source.shape)
+    for one in paintings:
+        if one.labels.shape == shape and geometry.same_grid(affine, one.affine, shape):
+            return one
+    paintings.append(_Painting(np.zeros(shape, np.uint8), affine, source.path.name))
+    return paintings[-1]
+
+
+def _numbers(stems: Sequence[str], folder: str) -> dict[str, int]:
+    """Label of each file: that of v2 where v2 has the organ, so that its colour is the same in every scan."""
+    from napari_ctvlp.anatomy.schemes import SCHEMES, to_v2
+
+    if len(stems) > 255:
+        raise UserError(
+            f"{folder}: holds {len(stems)} masks, more than the 255 that can be shown; move some out of the folder."
+        )
+    of_organ = {name: label for label, name in SCHEMES[naming.V2].items()}
+    numbers: dict[str, int] = {}
+    for name in stems:
+        label = of_organ.get(to_v2(name))
+        if label is not None and label not in numbers.values():
+            numbers[name] = label
+    # organs that v2 does not know come behind its numbers first, and fill its gaps only when there are many
+    free = [n for n in (*range(118, 256), *range(1, 118)) if n not in numbers.values()]
+    for name, label in zip((s for s in stems if s not in numbers), free, strict=False):
+        numbers[name] = label
+    return numbers
+
+
+def _canonical_labels(source: NiftiVolume) -> NDArray[Any]:
+    """Labels of a file in canonical order, in the smallest type that they have needed so far."""
+    turn = geometry.reorientation(source.affine)
+    labels: NDArray[Any] = np.empty(turn.canonical_shape(source.shape), np.uint8)
+    for start, stop, part in source.slabs():
+        whole = _whole_numbers(part, source)
+        if whole.size and int(whole.max()) > np.iinfo(labels.dtype).max:
+            labels = labels.astype(np.int32)
+        turn.stored_view(labels)[:, :, start:stop] = whole
+    return labels
+
+
+def _whole_numbers(part: NDArray[Any], source: NiftiVolume) -> NDArray[Any]:
+    """Labels as whole numbers >= 0; a float that is not nearly whole is no label."""
+    name = source.path.name
+    if part.dtype.kind == "f" or source.scaled:
+        values = part.astype(np.float64) * source.slope + source.inter
+        values[~np.isfinite(values)] = 0.0
+        whole = np.rint(values)
+        if values.size and float(np.abs(values - whole).max()) > 1e-3:
+            raise UserError(f"{name}: holds values between whole numbers, so it is no label file; give organ masks.")
+        part = whole
+    if part.size and (float(part.min()) < 0 or float(part.max()) > 2**31 - 1):
+        raise UserError(
+            f"{name}: holds negative or huge numbers, so it is no label file; give organ masks, not a scan."
+        )
+    return part
+
+
+def _to_uint8(raw: NDArray[Any], name: str) -> tuple[NDArray[np.uint8], dict[int, int] | None]:
+    """Labels as uint8, renumbered when some are above 255: the array, and new number to old one if renumbered."""
+    if raw.dtype == np.uint8:
+        return raw, None
+    values: set[int] = set()
+    for start, stop in geometry.slabs(raw.shape[0], raw[0].size):
+        values.update(int(v) for v in np.unique(raw[start:stop]))
+        if len(values) > 4096:
+            break
+    old = sorted(values - {0})
+    if len(old) > 255:
+        count = f"{len(old)}" if len(values) <= 4096 else "thousands of"
+        raise UserError(
+            f"{name}: holds {count} labels, more than the 255 that can be shown; give organ masks, not a scan."
+        )
+    out = np.empty(raw.shape, np.uint8)
+    keys = np.asarray([0, *old])
+    for start, stop in geometry.slabs(raw.shape[0], raw[0].size):
+        out[start:stop] = np.searchsorted(keys, raw[start:stop])
+    return out, dict(enumerate(old, 1))
+
+
+def _onto_scan(
+    labels: NDArray[np.uint8], affine: geometry.Affine, scan: Scan, name: str, notes: list[str]
+) -> NDArray[np.uint8]:
+    """Canonical labels on the grid of the scan: as they are on the same grid, else the nearest voxel by affine."""
+    if labels.shape == scan.hu.shape and geometry.same_grid(affine, scan.affine, labels.shape):
+        return labels
+    _check_meets(affine, labels.shape, scan, name)
+    notes.append("masks lie on another grid and were brought onto the scan (nearest voxel)")
+    return geometry.resample(labels, affine, scan.affine, scan.hu.shape, order=0, fill=0)
+
+
+def _check_meets(affine: geometry.Affine, shape: tuple[int, ...], scan: Scan, name: str) -> None:
+    mask_box = geometry.world_box(affine, shape)
+    scan_box = geometry.world_box(scan.affine, scan.hu.shape)
+    if (np.minimum(mask_box[1], scan_box[1]) > np.maximum(mask_box[0], scan_box[0])).all():
+        return
+    raise UserError(
+        f"{name}: does not meet the scan: the masks lie at {_box_text(mask_box)}, the scan at {_box_text(scan_box)} "
+        "(LPS mm); give the masks that were made from this scan."
+    )
+
+
+def _box_text(box: NDArray[np.float64]) -> str:
+    return ", ".join(f"{axis} {low:.0f}..{high:.0f}" for axis, low, high in zip("xyz", *box, strict=True))
+
+
+def _present(labels: NDArray[np.uint8]) -> list[int]:
+    """Labels that occur, without the background, counted in slabs (bincount makes int64 copies)."""
+    counts = np.zeros(256, np.int64)
+    for start, stop in geometry.slabs(labels.shape[0], labels[0].size):
+        counts += np.bincount(labels[start:stop].reshape(-1), minlength=256)
+    return [int(n) for n in np.flatnonzero(counts) if n > 0]

@@ -1,0 +1,134 @@
+"""Which organ is which number: names in the file, else TotalSegmentator v1 or v2 by what the scan shows there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from xml.etree import ElementTree
+
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.types import OrganStatistics
+
+V1, V2 = "totalsegmentator_v1", "totalsegmentator_v2"
+_TITLES = {V1: "TotalSegmentator v1", V2: "TotalSegmentator v2"}
+
+_BONES = re.compile(r"vertebrae|rib_|hip_|sacrum|femur|humerus|scapula|clavicula|skull|sternum")
+_AIR = re.compile(r"lung_|trachea")
+_ANY_HU = re.compile(r"face|colon|bowel|stomach|duodenum|esophagus|bladder|brain|costal_cartilages")
+_CONTRAST = re.compile(r"aorta|arter|vena|vein|trunk|heart|atri|ventric|myocard|kidney")
+"""Organs whose mean HU tells little: gas, contrast agent, or mixed tissue."""
+
+
+def scheme_key(scheme: str) -> str:
+    """Full name of a scheme given in any usual way ("v1", "v2", "TotalSegmentator v2", ...).
+
+    Raises
+    ------
+    UserError
+        If there is no such scheme.
+    """
+    plain = re.sub(r"[^a-z0-9]", "", scheme.lower())
+    for key in (V1, V2):
+        if plain in (key.replace("_", ""), key[-2:]):
+            return key
+    raise UserError(f'there is no label scheme "{scheme}"; give "{V1}" or "{V2}", or leave it out to have it detected.')
+
+
+def title(scheme: str) -> str:
+    """How a scheme is called in a sentence."""
+    return _TITLES[scheme]
+
+
+def scheme_names(scheme: str, labels: Iterable[int]) -> dict[int, str]:
+    """Names of ``labels`` under a scheme, by v2 name; "label_<n>" for a number that it does not know."""
+    from napari_ctvlp.anatomy.schemes import SCHEMES
+
+    known = SCHEMES[scheme]
+    return unique_names({label: known.get(label, f"label_{label}") for label in labels})
+
+
+def unique_names(names: Mapping[int, str]) -> dict[int, str]:
+    """Names by their v2 spelling, no two alike: of two labels with one v2 name the later keeps the file's own name."""
+    from napari_ctvlp.anatomy.schemes import to_v2
+
+    result: dict[int, str] = {}
+    for label, name in sorted(names.items()):
+        for candidate in (to_v2(name), name, f"{name}_{label}"):
+            if candidate not in result.values():
+                result[label] = candidate
+                break
+    return result
+
+
+def names_in_extensions(extensions: Iterable[bytes]) -> dict[int, str]:
+    """Label names that TotalSegmentator writes into the header (the label table of a Caret XML extension)."""
+    for content in extensions:
+        start = content.find(b"<CaretExtension")
+        if start < 0 or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+            continue  # entity declarations have no place there and can be made to explode
+        try:
+            tree = ElementTree.fromstring(content[start:].rstrip(b"\0 \n"))
+        except ElementTree.ParseError:
+            continue
+        names = {}
+        for node in tree.iter("Label"):
+            key, text = node.get("Key", ""), (node.text or "").strip()
+            if key.isdigit() and int(key) > 0 and text:
+                names[int(key)] = text
+        if names:
+            return names
+    return {}
+
+
+def detect_scheme(by_label: Mapping[int, OrganStatistics]) -> tuple[str, str]:
+    """Decide between TotalSegmentator v1 and v2 by what the scan shows under each label.
+
+    Each scheme is asked three things of every label: is the mean HU that of the organ it names there (lungs and trachea
+    hold air, bones are dense, other organs are neither), do its left organs lie left of their right partners, and do
+    its vertebrae follow one another downwards. The scheme with the larger share of yes wins.
+
+    Parameters
+    ----------
+    by_label : mapping of int to OrganStatistics
+        Statistics of each label, whatever name they carry.
+
+    Returns
+    -------
+    scheme, reason : str
+    """
+    largest = max(by_label, default=0)
+    if largest > 104:
+        return V2, f"there is a label {largest}, and the older scheme ends at 104"
+    yes = {}
+    for scheme in (V1, V2):
+        answers = _answers(scheme, by_label)
+        yes[scheme] = (sum(answers), max(1, len(answers)))
+    share = {scheme: good / count for scheme, (good, count) in yes.items()}
+    best = V1 if share[V1] > share[V2] else V2
+    if abs(share[V1] - share[V2]) < 0.02:
+        return V2, "nothing in the scan tells it from the older scheme"
+    other = share[V1 if best == V2 else V2]
+    return best, f"{100 * share[best]:.0f} % of densities and positions fit, {100 * other:.0f} % under the other scheme"
+
+
+def _answers(scheme: str, by_label: Mapping[int, OrganStatistics]) -> list[bool]:
+    from napari_ctvlp.anatomy.schemes import SCHEMES
+
+    known = SCHEMES[scheme]
+    organs = {known[label]: stat for label, stat in by_label.items() if label in known}
+    answers = [False] * sum(label not in known for label in by_label)
+    for name, stat in organs.items():
+        if _AIR.match(name):
+            answers.append(stat.mean_hu < -400)
+        elif _BONES.match(name):
+            answers.append(stat.mean_hu > 90)
+        elif not _ANY_HU.match(name):
+            answers.append(-150 < stat.mean_hu < (500 if _CONTRAST.search(name) else 200))
+        partner = organs.get(name.replace("left", "right")) if "left" in name else None
+        if partner is not None:
+            answers.append(stat.centroid[0] > partner.centroid[0])
+    spine = [f"vertebrae_{part}{n}" for part, count in (("C", 7), ("T", 12), ("L", 5)) for n in range(1, count + 1)]
+    heights = [organs[name].centroid[2] for name in spine if name in organs]
+    answers.extend(a > b for a, b in pairwise(heights))
+    return answers
