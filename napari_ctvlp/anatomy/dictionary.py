@@ -1,0 +1,209 @@
+"""The abnormality dictionary: what can be looked for in which organ, and in which words the encoder is asked.
+
+A dictionary is one YAML file (abnormalities.yaml beside this module is the built-in one and says what the fields mean).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from napari_ctvlp.anatomy.organs import GROUPS, ORGANS
+from napari_ctvlp.anatomy.prompts import fill
+from napari_ctvlp.errors import UserError
+
+BUILT_IN = Path(__file__).with_name("abnormalities.yaml")
+MIN_PROMPTS = 5
+MAX_ITEMS = 100_000
+
+_FIELDS = {"key", "name", "organs", "synonyms", "signs", "positive", "negative"}
+_NEGATED = re.compile(r"\b(no|not|without|absent|absence|free of|negative for|nor|neither)\b", re.I)
+
+
+@dataclass(frozen=True)
+class Abnormality:
+    """One entry of the dictionary.
+
+    Attributes
+    ----------
+    key : str
+        Stable name, lower case with underscores.
+    name : str
+        As people call it.
+    organs : tuple of str
+        Where it is looked for, as organ names.
+    synonyms : tuple of str
+        Other words for it.
+    positive, negative : tuple of str
+        Prompts that state it, and prompts that call the organ normal; "{organ}" stands for the organ's display name.
+    signs : tuple of str
+        Words that mean it only beside one of its organs ("enlarged" beside the spleen).
+    """
+
+    key: str
+    name: str
+    organs: tuple[str, ...]
+    synonyms: tuple[str, ...]
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    signs: tuple[str, ...] = ()
+
+    def pair_key(self, organ: str) -> str:
+        """What calibrations and encoder cards call this entry in one organ: "organ/key"."""
+        return f"{organ}/{self.key}"
+
+    def prompts(self, organ: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Positive and negative prompts with the organ's display name filled in."""
+        return tuple(fill(p, organ) for p in self.positive), tuple(fill(p, organ) for p in self.negative)
+
+
+class _Reader:
+    """Walks the nodes of one dictionary file, so that a complaint can name the line."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.items = 0
+
+    def fail(self, node: yaml.Node, what: str) -> UserError:
+        return UserError(f"{self.file}, line {node.start_mark.line + 1}: {what}")
+
+    def mapping(self, node: yaml.Node) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            raise self.fail(node, "expected fields such as 'key: ...'.")
+        fields: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = self.text(key)
+            if name in fields:
+                raise self.fail(key, f"'{name}' is given twice.")
+            fields[name] = value
+        return fields
+
+    def text(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+            raise self.fail(node, "expected a text here.")
+        return str(node.value).strip()
+
+    def leaves(self, node: yaml.Node) -> Iterator[yaml.Node]:
+        """The items of a list; lists within it (shared ones, by YAML alias) are laid flat."""
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.fail(node, "expected a list here.")
+        for item in node.value:
+            self.items += 1  # aliases within aliases can make a small file endless
+            if self.items > MAX_ITEMS:
+                raise self.fail(item, f"more than {MAX_ITEMS} items.")
+            if isinstance(item, yaml.SequenceNode):
+                yield from self.leaves(item)
+            else:
+                yield item
+
+    def texts(self, node: yaml.Node | None) -> tuple[str, ...]:
+        return () if node is None else tuple(dict.fromkeys(self.text(n) for n in self.leaves(node)))
+
+    def organs(self, node: yaml.Node) -> tuple[str, ...]:
+        names: list[str] = []
+        for item in self.leaves(node):
+            name = self.text(item)
+            if name in ORGANS:
+                names.append(name)
+            elif name in GROUPS:
+                names += GROUPS[name]
+            else:
+                raise self.fail(
+                    item, f"'{name}' is neither an organ nor a group of organs; write its TotalSegmentator v2 name."
+                )
+        if not names:
+            raise self.fail(node, "name at least one organ.")
+        return tuple(dict.fromkeys(names))
+
+    def prompts(self, node: yaml.Node) -> tuple[str, ...]:
+        for item in self.leaves(node):
+            text = self.text(item)
+            if _NEGATED.search(text):
+                raise self.fail(
+                    item,
+                    f"'{text}' is negated, which encoders cannot read; say what is seen instead.",
+                )
+            if text.count("{") != text.count("{organ}") or text.count("}") != text.count("{organ}"):
+                raise self.fail(item, f"'{text}' holds a brace other than {{organ}}.")
+        texts = self.texts(node)
+        if len(texts) < MIN_PROMPTS:
+            raise self.fail(node, f"at least {MIN_PROMPTS} different prompts are needed, {len(texts)} given.")
+        return texts
+
+    def entry(self, node: yaml.Node) -> Abnormality:
+        fields = self.mapping(node)
+        for name in fields.keys() - _FIELDS:
+            raise self.fail(fields[name], f"unknown field '{name}'; known are {', '.join(sorted(_FIELDS))}.")
+        for name in ("key", "name", "organs", "positive", "negative"):
+            if name not in fields:
+                raise self.fail(node, f"the field '{name}' is missing.")
+        key = self.text(fields["key"])
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", key):
+            raise self.fail(fields["key"], f"the key '{key}' may hold only lower-case letters, digits and underscores.")
+        return Abnormality(
+            key=key,
+            name=self.text(fields["name"]),
+            organs=self.organs(fields["organs"]),
+            synonyms=self.texts(fields.get("synonyms")),
+            signs=self.texts(fields.get("signs")),
+            positive=self.prompts(fields["positive"]),
+            negative=self.prompts(fields["negative"]),
+        )
+
+
+def load_dictionary(path: Path | None = None) -> tuple[Abnormality, ...]:
+    """Read and check an abnormality dictionary; the built-in one without a path.
+
+    Raises
+    ------
+    UserError
+        With file name and line number: not YAML, a field missing, misspelt or of the wrong kind, an unknown organ,
+        a key given twice, fewer than five prompts, a negated prompt.
+    """
+    return _built_in() if path is None else _load(Path(path))
+
+
+@cache
+def _built_in() -> tuple[Abnormality, ...]:
+    return _load(BUILT_IN, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _load(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> tuple[Abnormality, ...]:
+    """Read one file; the loader in Python, unlike the one in C, survives any depth of nesting."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=loader)
+        return _entries(_Reader(path.name), root)
+    except UnicodeDecodeError as error:
+        raise UserError(f"The dictionary {path.name} cannot be read: not a text file.") from error
+    except OSError as error:
+        raise UserError(f"The dictionary {path.name} cannot be read: {error.strerror or 'unknown reason'}.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(
+            f"{path.name}{line}: not valid YAML ({getattr(error, 'problem', None) or 'odd signs'})."
+        ) from error
+    except RecursionError as error:
+        raise UserError(f"{path.name}: lists are nested too deeply.") from error
+
+
+def _entries(reader: _Reader, root: yaml.Node | None) -> tuple[Abnormality, ...]:
+    if root is None:
+        raise UserError(f"{reader.file}: the dictionary is empty.")
+    top = reader.mapping(root)
+    if "abnormalities" not in top:
+        raise reader.fail(root, "a list called 'abnormalities' is missing.")
+    entries: dict[str, Abnormality] = {}
+    for node in reader.leaves(top["abnormalities"]):
+        entry = reader.entry(node)
+        if entry.key in entries:
+            raise reader.fail(node, f"the key '{entry.key}' is used twice.")
+        entries[entry.key] = entry
+    if not entries:
+        raise reader.fail(top["abnormalities"], "the dictionary is empty.")
+    return tuple(entries.values())

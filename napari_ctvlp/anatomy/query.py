@@ -1,0 +1,297 @@
+"""Reading a question by rule: what organs, which side, which finding, asked for or asked away.
+
+Sentence encoders are blind to negation and nearly blind to sides (measured), so both are taken out of the text here and
+put back on the answer by whoever ranks.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
+from napari_ctvlp.anatomy.levels import Level, find_levels
+from napari_ctvlp.anatomy.lexicon import Hit, Place, Token, corrected, findings, places, tokens
+from napari_ctvlp.anatomy.organs import ORGANS
+from napari_ctvlp.errors import UserError
+
+MAX_CHARACTERS = 1000
+"""Longer questions are cut there, at a word."""
+
+SideWord = Literal["left", "right", "both"]
+
+_NEGATION = re.compile(
+    r"\b(?:(?:there\s+)?(?:is|are|was|were)\s+)?(?:"
+    r"no\s+(?:evidence|signs?|indications?|suspicion|features?|history)\s+(?:of|for)(?:\s+(?:any|an?))?"
+    r"|(?:no|without|w/o)\s+(?:any|an?)\b|no(?!\s*\.?\s*\d)(?!\s+doubt)|without|w/o"
+    r"|not(?!\s+(?:only|sure|normal))(?:\s+(?:an?|any|the))?|isn['’]?t|aren['’]?t|hasn['’]?t|doesn['’]?t(?:\s+have)?"
+    r"|(?:absence|lack)\s+of(?:\s+(?:any|an?))?|absent|free\s+of|free\s+from|negative\s+for|never|neither|nor|lacks?|lacking"
+    r")(?![\w])",
+    re.IGNORECASE,
+)
+_DOUBT = re.compile(
+    r"\b(?:rule\s+out|r/o|exclude|question\s+of|query|suspicion\s+of|suspected|(?:evidence|signs?)\s+of)\b", re.I
+)
+_SIDE_PHRASE = re.compile(
+    r"\b(?:(?:on|at|to|in)\s+)?(?:(?:the|my|his|her|their)\s+)?(left|right)(?:[- ]?hand)?(?:ed)?[- ]?side[ds]?\b"
+    r"|\b(?:on|at|to)\s+(?:the\s+)?(left|right)(?=\s*(?:$|[^\w\s]|(?:of|in|on|at|and|with|is|are)\b))"
+    r"|\b(?:on|at|to|in)\s+both\s+sides\b"
+    r"|\b(left|right|lt|rt|bilateral(?:ly)?|both|either|[lr](?=\s+[^\W\d_]{3}))(?![\w'’])",
+    re.IGNORECASE,
+)
+_SIDES: dict[str, SideWord] = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt": "right", "r": "right"}
+_FILLERS = frozenset(
+    re.findall(
+        r"\w+",
+        """a an and any are at be been by can could ct do does evidence exam examination find for from
+        get give has have having here highlight i image in is it its let list locate look looking me mild
+        moderate multiple my of on one or organ organs other out patient patients please possible present
+        question rule s scan see seen several severe show sign signs single small some study suspected
+        tell that the there this tiny to two very was were what where which with you your""",
+    )
+)
+
+
+@dataclass(frozen=True)
+class ParsedQuery:
+    """A question, read.
+
+    Attributes
+    ----------
+    text : str
+        As asked, in normal form C-K with single spaces, at most `MAX_CHARACTERS` long.
+    core : str
+        The text for an encoder: without negation, without sides, misspellings of known words corrected.
+    organs : tuple of str
+        Organs it speaks of, sides applied; those that a finding implies included.
+    side : "left", "right", "both" or None
+        What the text says of sides.
+    negated : bool
+        Whether it asks for the absence of what ``core`` says.
+    abnormalities : tuple of str
+        Keys of the dictionary entries it may mean; several for a bare "stone".
+    foreign : tuple of str
+        Structures it names that no organ here is ("coccyx", "L9 vertebra").
+    truncated : bool
+        Whether a longer text was cut.
+    """
+
+    text: str
+    core: str
+    organs: tuple[str, ...]
+    side: SideWord | None
+    negated: bool
+    abnormalities: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
+    truncated: bool = False
+
+    @property
+    def abnormality(self) -> str | None:
+        """The one finding it means, where it means just one."""
+        return self.abnormalities[0] if len(self.abnormalities) == 1 else None
+
+    @property
+    def recognised(self) -> bool:
+        """Whether any word of it is known."""
+        return bool(self.organs or self.abnormalities or self.foreign)
+
+
+@dataclass(frozen=True)
+class _Mention:
+    """Organs named at one place of the text, before sides are applied; ``start`` and ``stop`` count characters."""
+
+    start: int
+    stop: int
+    organs: tuple[str, ...]
+    foreign: str | None = None
+    in_name: bool = False
+    """Part of a finding's own name ("hip" in "hip replacement")."""
+
+
+def normalised(text: str) -> tuple[str, bool]:
+    """Text in normal form KC with single spaces and no control characters, and whether it was cut.
+
+    Raises
+    ------
+    UserError
+        When nothing is left.
+    """
+    head = unicodedata.normalize("NFKC", text[: 8 * MAX_CHARACTERS])
+    visible = "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else " " for c in head)
+    plain = " ".join(visible.split())
+    if not plain:
+        raise UserError("Type a question first.")
+    cut = len(plain) > MAX_CHARACTERS or len(text) > 8 * MAX_CHARACTERS
+    if len(plain) > MAX_CHARACTERS:
+        end = plain.rfind(" ", 0, MAX_CHARACTERS + 1)
+        plain = plain[: end if end > 0 else MAX_CHARACTERS]
+    return plain, cut
+
+
+def parse_query(text: str, dictionary: Sequence[Abnormality] | None = None) -> ParsedQuery:
+    """Read a question.
+
+    One negation turns the whole question; sides belong to the nearest organ when a text holds both.
+
+    Parameters
+    ----------
+    text : str
+        Anything a person may type.
+    dictionary : sequence of Abnormality, optional
+        The findings to recognise; the built-in dictionary by default.
+
+    Raises
+    ------
+    UserError
+        When there is no text.
+    """
+    entries = tuple(dictionary) if dictionary is not None else load_dictionary()
+    plain, truncated = normalised(text)
+    working = plain.replace("_", " ")
+    working, negations = _blank(_NEGATION, working)
+    working = re.sub(r"\bnot normal\b", "  abnormal", working, flags=re.I)
+    working, _ = _blank(_DOUBT, working)
+    levels = list(find_levels(working))
+    working, side_hits = _blank(_SIDE_PHRASE, working)
+    sides = [(m.start(), _side_of(m)) for m in side_hits]
+    found = [Token(t.start, t.stop, corrected(t.word, entries)) for t in tokens(working)]
+    outside = [None if any(a.start < t.stop and t.start < a.stop for a in levels) else t.word for t in found]
+
+    words = findings(entries)
+    names = words.names.find(outside)
+    place_hits = places().find(outside)
+    mentions = _mentions(place_hits, found, levels, names)
+    reach = {o for hit in names for key in hit.value for o in words.entries[key].organs}
+    mentions = [
+        replace(m, organs=tuple(o for o in ORGANS if o in reach)) if m.in_name and reach & set(m.organs) else m
+        for m in mentions
+    ]
+    located = [_with_side(m, i, mentions, sides) for i, m in enumerate(mentions)]
+    organs = [o for m in located for o in m]
+    signs = words.signs.find(outside)
+    signs = [s for s in signs if not any(n.first <= s.first and s.stop <= n.stop for n in names)]
+
+    foreign = tuple(dict.fromkeys(m.foreign for m in mentions if m.foreign))
+    keys = [key for hit in names for key in hit.value]
+    if organs:
+        here = set(organs)
+        keys += [k for s in signs for k in s.value if here & set(words.entries[k].organs)]
+    elif signs and not keys and not foreign and _nothing_else(outside, [*signs, *place_hits]):
+        keys += [k for s in signs for k in s.value]
+    keys = list(dict.fromkeys(keys))
+
+    core = _core(working, found)
+    side = _overall([s for _, s in sides])
+    organs = _joined(organs, located, [words.entries[k] for k in keys], side)
+    return ParsedQuery(
+        text=plain,
+        core=core or plain,
+        organs=tuple(dict.fromkeys(organs)),
+        side=side,
+        negated=bool(negations and core),
+        abnormalities=tuple(keys),
+        foreign=foreign,
+        truncated=truncated,
+    )
+
+
+def suggestions(dictionary: Sequence[Abnormality] | None = None) -> tuple[str, ...]:
+    """Words for a query line to complete: organs as people call them, then findings."""
+    entries = dictionary if dictionary is not None else load_dictionary()
+    return tuple(dict.fromkeys([*(o.display for o in ORGANS.values()), *(a.name for a in entries)]))
+
+
+def _blank(pattern: re.Pattern[str], text: str) -> tuple[str, list[re.Match[str]]]:
+    """Text with every match replaced by as many spaces, so that positions stay, and the matches."""
+    hits = list(pattern.finditer(text))
+    for m in hits:
+        text = text[: m.start()] + " " * (m.end() - m.start()) + text[m.end() :]
+    return text, hits
+
+
+def _side_of(match: re.Match[str]) -> SideWord:
+    word = next((g for g in match.groups() if g), "both").lower()
+    return _SIDES.get(word, "both")
+
+
+def _overall(sides: Sequence[SideWord]) -> SideWord | None:
+    kinds = set(sides)
+    if not kinds:
+        return None
+    return kinds.pop() if len(kinds) == 1 else "both"
+
+
+def _mentions(
+    hits: Sequence[Hit[Place]], found: Sequence[Token], levels: Iterable[Level], names: Sequence[Hit[tuple[str, ...]]]
+) -> list[_Mention]:
+    """Organs and foreign structures in the order of the text; what a narrower mention makes idle is dropped."""
+    mentions = [_Mention(level.start, level.stop, level.organs, level.foreign) for level in levels]
+    for hit in hits:
+        within = any(n.first <= hit.first and hit.stop <= n.stop for n in names)
+        if hit.value.foreign and within:  # "degenerative disc disease" is a finding, not a wish to see a disc
+            continue
+        start, stop = found[hit.first].start, found[hit.stop - 1].stop
+        mentions.append(_Mention(start, stop, hit.value.organs, hit.value.foreign, within))
+    mentions.sort(key=lambda m: m.start)
+    return [m for m in mentions if not any(set(o.organs) and set(o.organs) < set(m.organs) for o in mentions)]
+
+
+def _with_side(
+    mention: _Mention, index: int, mentions: Sequence[_Mention], sides: Sequence[tuple[int, SideWord]]
+) -> tuple[str, ...]:
+    """The mention's organs on the side that the text says; organs without a side stay."""
+    side = _overall([s for _, s in sides])
+    if len({s for _, s in sides}) > 1:
+        before = mentions[index - 1].stop if index else -1
+        after = mentions[index + 1].start if index + 1 < len(mentions) else 1 << 30
+        near = [s for at, s in sides if before <= at < mention.start] or [
+            s for at, s in sides if mention.stop <= at < after
+        ]
+        side = _overall(near)
+    return tuple(_on_side(mention.organs, side))
+
+
+def _on_side(organs: Iterable[str], side: SideWord | None) -> Iterator[str]:
+    organs = tuple(organs)
+    kept = [o for o in organs if side in (None, "both") or ORGANS[o].side in (None, side)]
+    yield from kept or organs  # "left lobe of the liver" and "left middle lobe" must not end up with nothing
+
+
+def _joined(
+    organs: list[str], located: Sequence[tuple[str, ...]], entries: Sequence[Abnormality], side: SideWord | None
+) -> list[str]:
+    """Organs named, narrowed to where the finding can be, or those that the finding implies."""
+    if not entries:
+        return organs
+    reach = {o for e in entries for o in e.organs}
+    if organs:
+        if not reach & set(organs):
+            return [*_on_side(entries[0].organs, side), *organs] if len(entries) == 1 else organs
+        return [o for group in located for o in (group if not reach & set(group) else [g for g in group if g in reach])]
+    families = {ORGANS[o].group for o in reach if o in ORGANS}
+    if (len(entries) == 1 and len(families) == 1) or len(reach) == 1:
+        return list(_on_side([o for e in entries for o in e.organs], side))
+    return organs
+
+
+def _nothing_else(words: Sequence[str | None], hits: Sequence[Hit[tuple[str, ...]] | Hit[Place]]) -> bool:
+    """Whether every word outside the hits is a mere filler."""
+    covered = {i for h in hits for i in range(h.first, h.stop)}
+    return all(i in covered or w is None or w in _FILLERS for i, w in enumerate(words))
+
+
+def _core(working: str, found: Sequence[Token]) -> str:
+    """The text without what was blanked, misspellings corrected, loose ends trimmed."""
+    pieces, at = [], 0
+    for token in found:
+        written = working[token.start : token.stop]
+        known = [t.word for t in tokens(written)]
+        pieces += [working[at : token.start], written if known == [token.word] else token.word]
+        at = token.stop
+    text = " ".join("".join([*pieces, working[at:]]).split())
+    text = re.sub(r"\s+([,.;:?!])", r"\1", text)
+    text = re.sub(r"^(?:and|or|of|in|on|the|is|are|there|any|for|\W)+\b\s*(?=\w)", "", text, flags=re.I)
+    return re.sub(r"(?:\s+(?:and|or|of|in|on|the|at|to|is|are|there))+\s*([?.!]*)$", r"\1", text, flags=re.I).strip()
