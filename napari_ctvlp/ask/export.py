@@ -1,0 +1,144 @@
+"""Answers as files: one stable JSON layout, one flat CSV table. Nothing in them tells who the patient is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
+from napari_ctvlp.ask.types import AbnormalityScore, Finding, Ranking
+from napari_ctvlp.encoder.contract import ScanEmbedding
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.types import Scan
+
+DIGITS = 4
+CSV_COLUMNS = (
+    "kind", "query", "organ", "abnormality", "probability", "low", "high", "score", "visual", "name", "status",
+)  # fmt: skip
+
+
+def answers_as_json(
+    scan: Scan, embedding: ScanEmbedding, rankings: Sequence[Ranking], scores: Sequence[AbnormalityScore]
+) -> dict[str, Any]:
+    """Answers as plain values, ready for JSON; floats rounded to four digits.
+
+    Returns
+    -------
+    dict
+        ``scan`` (name, shape and spacing_mm along I, P, L), ``encoder`` (name, revision, licence, prompts_version),
+        ``queries`` (text, matched, finding or None, organs best first), ``abnormalities`` (organ, abnormality,
+        probability, low, high, status).
+    """
+    card = embedding.encoder.card
+    return {
+        "scan": {
+            "name": scan.name,
+            "shape": [int(n) for n in scan.hu.shape],
+            "spacing_mm": [_rounded(s) for s in scan.spacing],
+        },
+        "encoder": {
+            "name": card.name,
+            "revision": card.revision,
+            "licence": card.licence,
+            "prompts_version": PROMPTS_VERSION,
+        },
+        "queries": [
+            {
+                "text": r.text,
+                "matched": r.matched,
+                "finding": _finding(r.finding),
+                "organs": [
+                    {
+                        "organ": o.organ,
+                        "score": _rounded(o.score),
+                        "visual": _rounded(o.visual),
+                        "name": _rounded(o.name),
+                    }
+                    for o in r.organs
+                ],
+            }
+            for r in rankings
+        ],
+        "abnormalities": [
+            {
+                "organ": s.organ,
+                "abnormality": s.abnormality,
+                "probability": _rounded(s.probability),
+                "low": _rounded(s.low),
+                "high": _rounded(s.high),
+                "status": s.status,
+            }
+            for s in scores
+        ],
+    }
+
+
+def write_json(path: str | Path, answers: dict[str, Any]) -> None:
+    """Write the answers as JSON; the file is complete or not there.
+
+    Raises
+    ------
+    UserError
+        When the place cannot be written to.
+    """
+    _write(Path(path), json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: str | Path, answers: dict[str, Any]) -> None:
+    """Write the answers as one table: a row per abnormality score ("abnormality") and per organ of a query ("organ").
+
+    Raises
+    ------
+    UserError
+        When the place cannot be written to.
+    """
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
+    table.writeheader()
+    for row in answers["abnormalities"]:
+        table.writerow({"kind": "abnormality", **row})
+    for query in answers["queries"]:
+        status = "matched" if query["matched"] else "nothing matches"
+        for row in query["organs"]:
+            table.writerow({"kind": "organ", "query": query["text"], **row, "status": status})
+    _write(Path(path), text.getvalue())
+
+
+def _finding(finding: Finding | None) -> dict[str, Any] | None:
+    if finding is None:
+        return None
+    return {
+        "abnormality": finding.abnormality,
+        "probability": _rounded(finding.probability),
+        "low": _rounded(finding.low),
+        "high": _rounded(finding.high),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), DIGITS)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write beside the target, then put in its place, so that no reader ever sees half a file."""
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise UserError(f"{path.name} cannot be written: {error.strerror or 'unknown reason'}.") from error

@@ -1,0 +1,77 @@
+"""Answers as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities, write_csv, write_json
+from napari_ctvlp.errors import UserError
+from tests.conftest import WordEncoder
+
+
+@pytest.fixture
+def answers(phantom):
+    scan, masks = phantom
+    encoder = WordEncoder(abnormalities=("kidney_left/kidney_stone",))
+    embedding = encoder.encode_scan(scan, masks)
+    rankings = [rank_organs(embedding, text) for text in ("renal stone on the left", "banana")]
+    return answers_as_json(scan, embedding, rankings, score_abnormalities(embedding))
+
+
+def test_the_layout(answers):
+    assert list(answers) == ["scan", "encoder", "queries", "abnormalities"]
+    assert answers["scan"] == {"name": "phantom", "shape": [40, 60, 80], "spacing_mm": [3.0, 2.0, 2.0]}
+    assert answers["encoder"] == {
+        "name": "words",
+        "revision": "test",
+        "licence": "BSD-3-Clause",
+        "prompts_version": "1",
+    }
+    stone, banana = answers["queries"]
+    assert list(stone) == ["text", "matched", "finding", "organs"]
+    assert (stone["matched"], banana["matched"], banana["finding"]) == (True, False, None)
+    assert list(stone["finding"]) == ["abnormality", "probability", "low", "high"]
+    assert (
+        list(stone["organs"][0]) == ["organ", "score", "visual", "name"]
+        and stone["organs"][0]["organ"] == "kidney_left"
+    )
+    assert all(
+        list(row) == ["organ", "abnormality", "probability", "low", "high", "status"]
+        for row in answers["abnormalities"]
+    )
+    scored = [row for row in answers["abnormalities"] if row["status"] == "scored"]
+    assert [(row["organ"], row["abnormality"]) for row in scored] == [("kidney_left", "kidney_stone")]
+    assert all(row["probability"] is None for row in answers["abnormalities"] if row["status"] != "scored")
+
+
+def test_floats_are_short_and_json_is_strict(answers):
+    text = json.dumps(answers, allow_nan=False)
+    numbers = [o[part] for q in answers["queries"] for o in q["organs"] for part in ("score", "visual", "name")]
+    assert all(n == round(n, 4) for n in numbers) and "phantom" in text
+
+
+def test_files(answers, tmp_path):
+    write_json(tmp_path / "a.json", answers)
+    write_json(tmp_path / "a.json", answers)
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == answers
+    write_csv(tmp_path / "a.csv", answers)
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(answers["abnormalities"]) + sum(len(q["organs"]) for q in answers["queries"])
+    first = next(r for r in rows if r["kind"] == "organ")
+    assert (first["query"], first["organ"], first["status"]) == ("renal stone on the left", "kidney_left", "matched")
+    assert next(r for r in rows if r["status"] == "N/A: not in the masks")["probability"] == ""
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.json"]
+
+
+@pytest.mark.parametrize("write", [write_json, write_csv])
+def test_a_place_that_cannot_be_written_to(answers, tmp_path, write):
+    with pytest.raises(UserError, match=r"^out\.x cannot be written: No such file or directory\.$"):
+        write(tmp_path / "missing" / "out.x", answers)
+    (tmp_path / "out.x").mkdir()
+    with pytest.raises(UserError, match=r"^out\.x cannot be written"):
+        write(tmp_path / "out.x", answers)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.x"]
