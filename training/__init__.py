@@ -1,0 +1,1 @@
+"""Pretraining of scan-text encoders; runs from the checkout as ``python -m training.<command>``."""

@@ -1,0 +1,109 @@
+"""Report sentences about the organs of a synthetic scan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from napari_ctvlp.anatomy.organs import display_name
+from training.world.abnormalities import PaintedFinding
+from training.world.materials import NAMES as ORGAN_OF
+from training.world.sample import WorldSample
+from training.world.wordings import HELD_OUT, MEASURED, NAMES, NORMAL, PLAIN, Templates
+
+__all__ = ["HELD_OUT", "OrganText", "dictionary_sentences", "held_out_sentences", "organ_name_texts", "organ_sentences"]
+
+_EXTENT = {"mild": "small", "moderate": "moderate", "severe": "large"}
+
+
+@dataclass(frozen=True)
+class OrganText:
+    """What a report says of one organ: its state, its abnormalities (slugs) and sentences."""
+
+    organ: str
+    state: Literal["normal", "abnormal"]
+    abnormalities: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+def organ_sentences(sample: WorldSample, rng: np.random.Generator) -> dict[str, OrganText]:
+    """Sentences for every organ in the sample's labels, by organ name.
+
+    A normal organ gets two wordings, an abnormal one gets for each abnormality two plain wordings and one with size
+    or severity.
+    """
+    found: dict[str, list[PaintedFinding]] = {}
+    for finding in sample.findings:
+        found.setdefault(finding.organ, []).append(finding)
+    present = [
+        ORGAN_OF[int(n)]
+        for n in np.flatnonzero(np.bincount(sample.labels.ravel(), minlength=256))
+        if int(n) in ORGAN_OF
+    ]
+    out = {}
+    for organ in dict.fromkeys([*present, *found]):
+        own = found.get(organ, [])
+        texts: list[str] = []
+        if own:
+            for finding in own:
+                measured = MEASURED[finding.abnormality]
+                texts.append(_fill(measured[rng.integers(len(measured))], organ, finding))
+                texts += _draw(PLAIN[finding.abnormality], organ, 2, rng)
+        else:
+            texts = _draw(PLAIN[NORMAL], organ, 2, rng)
+        slugs = tuple(dict.fromkeys(f.abnormality for f in own))
+        out[organ] = OrganText(organ, "abnormal" if own else "normal", slugs, tuple(dict.fromkeys(texts)))
+    return out
+
+
+def dictionary_sentences(organ: str, abnormality: str | None) -> tuple[str, ...]:
+    """All training wordings, without measurements, of an abnormality in an organ, or of the normal organ (None)."""
+    return _all(PLAIN, organ, abnormality)
+
+
+def held_out_sentences(organ: str, abnormality: str | None) -> tuple[str, ...]:
+    """The wordings kept for evaluation, never used in training."""
+    return _all(HELD_OUT, organ, abnormality)
+
+
+def organ_name_texts(organ: str) -> tuple[str, ...]:
+    """Texts that name an organ."""
+    return tuple(_fill(t, organ) for t in NAMES)
+
+
+def _all(templates: Templates, organ: str, abnormality: str | None) -> tuple[str, ...]:
+    return tuple(_fill(t, organ) for t in templates[abnormality or NORMAL])
+
+
+def _draw(templates: tuple[str, ...], organ: str, n: int, rng: np.random.Generator) -> list[str]:
+    return [_fill(templates[k], organ) for k in rng.choice(len(templates), size=n, replace=False)]
+
+
+def _fill(template: str, organ: str, finding: PaintedFinding | None = None) -> str:
+    name = display_name(organ)
+    words = {
+        "organ": name,
+        "Organ": name[:1].upper() + name[1:],
+        "side": "left" if "left" in organ else "right" if "right" in organ else "",
+    }
+    if finding is not None:
+        mild = finding.severity
+        words |= {
+            "size": _size(finding.size_mm),
+            "severity": mild,
+            "Severity": mild.capitalize(),
+            "extent": _EXTENT[mild],
+            "Extent": _EXTENT[mild].capitalize(),
+        }
+    text = " ".join(template.format(**words).split())
+    text = re.sub(r"\b([Aa]) (?=8|11 |18 |11\.|18\.)", r"\1n ", text)
+    starts_low = template.startswith("{organ}") or template in NAMES
+    return text if starts_low else text[:1].upper() + text[1:]
+
+
+def _size(mm: float) -> str:
+    """As reports give it: whole millimetres when small, else centimetres."""
+    return f"{max(1, round(mm))} mm" if mm < 20 else f"{mm / 10:.1f} cm"
