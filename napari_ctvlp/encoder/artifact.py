@@ -1,0 +1,126 @@
+"""An encoder on disk: ``config.json``, ``model.safetensors``, ``calibration.json``, ``README.md`` and ``text/``.
+
+No pickle is ever read. Everything is checked by name and shape before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from napari_ctvlp.errors import UserError
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+CALIBRATION = "calibration.json"
+CARD = "README.md"
+PICKLES = (".pt", ".pth", ".pkl", ".ckpt", ".bin")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one JSON object; a damaged file is a :class:`UserError`."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"'{path.name}' of the encoder in '{path.parent.name}' is damaged or unreadable.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"'{path.name}' of the encoder in '{path.parent.name}' does not hold a JSON object.")
+    return value
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse what is no encoder of ours, in words that say what to do.
+
+    Raises
+    ------
+    UserError
+        For a missing folder, a pickled checkpoint, or a folder without the files of an encoder.
+    """
+    if folder.suffix.lower() in PICKLES:
+        raise UserError(
+            f"'{folder.name}' is a pickled checkpoint, which can run code when opened: it is not loaded. "
+            "Pass a folder with config.json and model.safetensors."
+        )
+    if not folder.is_dir():
+        raise UserError(f"There is no encoder at '{folder}': pass the folder that save_pretrained or training wrote.")
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        pickles = [p.name for p in folder.iterdir() if p.suffix.lower() in PICKLES]
+        hint = f" ('{pickles[0]}' is a pickle and is not opened)" if pickles else ""
+        raise UserError(f"The folder '{folder.name}' is no encoder: it lacks {' and '.join(missing)}{hint}.")
+
+
+def read_weights(folder: Path, model: nn.Module) -> None:
+    """Load ``model.safetensors`` into a model, in float32; every name and shape must agree.
+
+    Raises
+    ------
+    UserError
+        Naming the first missing, unexpected or misshapen tensor.
+    """
+    try:
+        stored = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"'{WEIGHTS}' in '{folder.name}' is damaged: copy or train the encoder again.") from error
+    expected = model.state_dict()
+    for name in expected.keys() - stored.keys():
+        raise UserError(f"'{WEIGHTS}' in '{folder.name}' lacks the tensor '{name}'.")
+    for name in stored.keys() - expected.keys():
+        raise UserError(f"'{WEIGHTS}' in '{folder.name}' holds an unknown tensor '{name}'.")
+    for name, tensor in stored.items():
+        if tensor.shape != expected[name].shape:
+            raise UserError(
+                f"The tensor '{name}' in '{folder.name}' has shape {tuple(tensor.shape)}; "
+                f"config.json asks for {tuple(expected[name].shape)}."
+            )
+        if not torch.isfinite(tensor.float()).all():
+            raise UserError(f"The tensor '{name}' in '{folder.name}' holds values that are not finite.")
+    model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in stored.items()})
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """Short digest of weights, independent of how they were stored beyond float16."""
+    total = hashlib.sha256()
+    for name in sorted(state):
+        total.update(name.encode())
+        total.update(state[name].detach().cpu().half().contiguous().numpy().tobytes())
+    return total.hexdigest()[:12]
+
+
+def replace_folder(target: Path, build: Any) -> None:
+    """Write a folder whole or not at all: ``build(folder)`` fills a neighbour, which takes the place of ``target``."""
+    target = target.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    old = temporary.with_name(temporary.name + "-old")
+    try:
+        build(temporary)
+        for path in temporary.rglob("*"):
+            if path.is_file():
+                path.chmod(0o644)
+                with path.open("rb+") as handle:
+                    os.fsync(handle.fileno())
+        if target.exists():
+            target.replace(old)
+        temporary.replace(target)
+        target.chmod(0o755)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_weights(folder: Path, state: Mapping[str, Tensor]) -> None:
+    """Write weights as float16 safetensors."""
+    save_file({k: v.detach().cpu().half().contiguous() for k, v in state.items()}, folder / WEIGHTS)

@@ -1,0 +1,294 @@
+"""The project's own encoder: vision tower, sentence encoder and one linear map between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.types import OrganMasks, Scan
+
+from . import artifact
+from .contract import (
+    Calibration,
+    Cancelled,
+    EncoderCard,
+    EncodingCancelled,
+    FloatArray,
+    OrganStatus,
+    Progress,
+    ScanEmbedding,
+)
+from .known_texts import KnownTexts
+from .preprocess import network_input
+from .text import MAX_TOKENS, TextTower
+from .vision import VisionConfig, VisionTower
+
+SMALLEST_ML = 0.15
+"""Organs smaller than this on the network's grid are "too small": five voxels of 3 mm."""
+
+
+class NativeModel(nn.Module):
+    """The trained part: vision tower, text projection, temperatures. The sentence encoder stays frozen beside it."""
+
+    def __init__(self, config: VisionConfig, text_width: int) -> None:
+        super().__init__()
+        self.vision = VisionTower(config)
+        self.text_projection = nn.Linear(text_width, config.dim)
+        self.log_scale = nn.Parameter(torch.tensor(2.5))
+
+    def project_text(self, sentences: Tensor) -> Tensor:
+        """(n, text_width) sentence vectors to (n, dim) unit vectors in the space of the organs."""
+        return F.normalize(self.text_projection(sentences), dim=-1)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made an encoder: goes into its card."""
+
+    name: str
+    licence: str
+    trained_on: str
+    summary: str
+    organs: tuple[str, ...] = ()
+    abnormalities: tuple[str, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+class NativeEncoder:
+    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of this project's own making.
+
+    Parameters
+    ----------
+    model : NativeModel
+        The trained part.
+    text : TextTower
+        The sentence encoder it was trained with.
+    provenance : Provenance
+        What made it.
+    calibration : Calibration, optional
+        Scores to probabilities.
+    device : str, optional
+        Where it runs; a GPU when there is one.
+    known : KnownTexts, optional
+        Sentence vectors that are carried along.
+    """
+
+    def __init__(
+        self,
+        model: NativeModel,
+        text: TextTower,
+        provenance: Provenance,
+        calibration: Calibration | None = None,
+        device: str | None = None,
+        known: KnownTexts | None = None,
+    ) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = model.eval().requires_grad_(False).to(self.device)
+        self.text = text.to(self.device)
+        self.known = known or KnownTexts(self.text)
+        self.provenance = provenance
+        self.calibration = calibration or Calibration()
+        self.logit_scale = float(model.log_scale.exp())
+        config = model.vision.config
+        self.card = EncoderCard(
+            name=provenance.name,
+            revision=artifact.digest(model.state_dict()),
+            licence=provenance.licence,
+            trained_on=provenance.trained_on,
+            summary=provenance.summary,
+            organs=provenance.organs,
+            abnormalities=provenance.abnormalities,
+            spacing_mm=config.spacing,
+            hu_windows=config.windows,
+            dim=config.dim,
+            max_text_tokens=MAX_TOKENS,
+        )
+
+    @torch.inference_mode()
+    def encode_scan(
+        self,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding:
+        """Embed all organs of a scan in one pass.
+
+        Organs that vanish on the network's grid keep their place with a zero vector and status "too small".
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        """
+
+        def tick(done: float) -> None:
+            if cancelled is not None and cancelled():
+                raise EncodingCancelled
+            if progress is not None:
+                progress(done)
+
+        tick(0.0)
+        tower = self.model.vision
+        given = network_input(
+            scan.hu,
+            masks.labels,
+            scan.spacing,
+            target=tower.config.spacing,
+            windows=tower.config.windows,
+            tick=lambda part: tick(0.4 * part),
+        )
+        index = tower.index(given.labels.to(self.device))
+        tick(0.45)
+        x = given.image.to(self.device)
+        maps = []
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            for depth, stage in enumerate(tower.stages):
+                x = stage(x)
+                maps.append(x)
+                tick(0.6 + 0.1 * depth)
+            vectors = tower.pool(maps, index).cpu().numpy()
+        rows = {int(label): row for row, label in enumerate(index.label)}
+        voxel_ml = tower.config.spacing**3 / 1000
+        names, stacked, status = [], [], []
+        for label, organ in masks.names.items():
+            row = rows.get(label)
+            names.append(organ)
+            stacked.append(np.zeros(self.card.dim, np.float32) if row is None else vectors[row])
+            statistics = masks.statistics.get(organ)
+            volume = statistics.volume_ml if statistics else (0.0 if row is None else voxel_ml)
+            if row is None or volume < SMALLEST_ML:
+                status.append(OrganStatus.TOO_SMALL)
+            elif organ not in self.card.organs:
+                status.append(OrganStatus.UNKNOWN)
+            elif statistics is not None and statistics.touches_edge:
+                status.append(OrganStatus.CUT)
+            else:
+                status.append(OrganStatus.COMPLETE)
+        matrix = np.stack(stacked) if stacked else np.zeros((0, self.card.dim), np.float32)
+        tick(1.0)
+        return ScanEmbedding(tuple(names), matrix.astype(np.float32), tuple(status), self)
+
+    @torch.inference_mode()
+    def encode_text_meaning(self, texts: Sequence[str]) -> FloatArray:
+        """(n, width) unit vectors of the sentence encoder alone."""
+        return np.asarray(self.known(texts).numpy(), np.float32)
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """(n, dim) unit vectors in the space of the organs."""
+        sentences = self.known(texts).to(self.device)
+        return np.asarray(self.model.project_text(sentences).cpu().numpy(), np.float32)
+
+    def remember(self, texts: Sequence[str]) -> None:
+        """Carry the sentence vectors of these texts along, in this object and in what it saves."""
+        self.known = KnownTexts(self.text, texts)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the encoder as a folder, whole or not at all.
+
+        Parameters
+        ----------
+        folder : path
+            Replaced when it exists.
+        """
+
+        def build(target: Path) -> None:
+            config = {
+                "format": artifact.FORMAT,
+                "vision": asdict(self.model.vision.config),
+                "text_width": self.model.text_projection.in_features,
+                "provenance": asdict(self.provenance),
+            }
+            (target / artifact.CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+            (target / artifact.CALIBRATION).write_text(
+                json.dumps(asdict(self.calibration), indent=1) + "\n", encoding="utf-8"
+            )
+            artifact.write_weights(target, self.model.state_dict())
+            self.text.save(target / "text")
+            if self.known.texts:
+                self.known.save(target)
+            (target / artifact.CARD).write_text(card_text(self), encoding="utf-8")
+
+        artifact.replace_folder(Path(folder), build)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, device: str | None = None) -> NativeEncoder:
+        """Load an encoder from a folder; nothing is downloaded and no pickle is read.
+
+        Raises
+        ------
+        UserError
+            When the folder is no encoder of this project or is damaged.
+        """
+        path = Path(folder)
+        artifact.check_folder(path)
+        config = artifact.read_json(path / artifact.CONFIG)
+        if config.get("format") != artifact.FORMAT:
+            raise UserError(
+                f"The encoder in '{path.name}' has format {config.get('format')!r}; "
+                f"this version reads {artifact.FORMAT}."
+            )
+        try:
+            vision = dict(config["vision"])
+            for key in ("widths", "blocks"):
+                vision[key] = tuple(int(v) for v in vision[key])
+            vision["windows"] = tuple((float(a), float(b)) for a, b in vision["windows"])
+            provenance = Provenance(**config["provenance"])
+            provenance = replace(
+                provenance, organs=tuple(provenance.organs), abnormalities=tuple(provenance.abnormalities)
+            )
+            model = NativeModel(VisionConfig(**vision), int(config["text_width"]))
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"'{artifact.CONFIG}' of the encoder in '{path.name}' is damaged ({error}).") from error
+        artifact.read_weights(path, model)
+        calibration = Calibration()
+        if (path / artifact.CALIBRATION).is_file():
+            calibration = _calibration(artifact.read_json(path / artifact.CALIBRATION), path)
+        text = TextTower.from_folder(path / "text")
+        if text.width != model.text_projection.in_features:
+            raise UserError(f"The text model of the encoder in '{path.name}' has another width than config.json says.")
+        known = KnownTexts.load(path, text, text.width)
+        return cls(model, text, provenance, calibration, device, known)
+
+
+def _calibration(value: dict[str, Any], folder: Path) -> Calibration:
+    try:
+        slope, offset = value["default"]
+        by_key = {str(k): (float(a), float(b)) for k, (a, b) in value["by_key"].items()}
+        return Calibration((float(slope), float(offset)), by_key)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"'{artifact.CALIBRATION}' of the encoder in '{folder.name}' is damaged.") from error
+
+
+def card_text(encoder: NativeEncoder) -> str:
+    """The model card as Markdown."""
+    card, made = encoder.card, encoder.provenance.training
+    windows = ", ".join(f"{low:g}..{high:g}" for low, high in card.hu_windows)
+    lines = [
+        f"# {card.name}",
+        "",
+        card.summary,
+        "",
+        f"- Revision: `{card.revision}`",
+        f"- Licence: {card.licence}",
+        f"- Trained on: {card.trained_on}",
+        f"- Input: {card.spacing_mm:g} mm isotropic, HU windows {windows}",
+        f"- Organs ({len(card.organs)}): {', '.join(card.organs)}",
+        f"- Abnormalities ({len(card.abnormalities)} organ pairs): "
+        + ", ".join(sorted({key.split("/")[1] for key in card.abnormalities})),
+        "- Research use, not for diagnosis.",
+    ]
+    if made:
+        lines += ["", "## How it was made", ""] + [f"- {key}: {value}" for key, value in made.items()]
+    return "\n".join(lines) + "\n"

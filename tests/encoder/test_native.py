@@ -1,0 +1,218 @@
+"""The native encoder: the contract kept, artifacts whole or refused in words, text by meaning."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from napari_ctvlp.encoder import Calibration, EncodingCancelled, OrganStatus, ScanEncoder, load_encoder
+from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
+from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.encoder.vision import VisionConfig
+from napari_ctvlp.errors import UserError
+
+SMALL = VisionConfig(widths=(8, 8), blocks=(1, 1), heads=2, hidden=16, dim=32)
+
+
+@pytest.fixture(scope="module")
+def tower() -> TextTower:
+    return TextTower.from_folder(base_text_folder())
+
+
+@pytest.fixture
+def encoder(tower) -> NativeEncoder:
+    torch.manual_seed(0)
+    made = Provenance(
+        "tiny", "BSD-3-Clause", "nothing", "For tests.", ("liver", "spleen"), ("liver/liver_cyst",), {"seed": 0}
+    )
+    return NativeEncoder(
+        NativeModel(SMALL, tower.width), tower, made, Calibration((2.0, -1.0), {"liver/liver_cyst": (3.0, 0.5)}), "cpu"
+    )
+
+
+@pytest.fixture
+def saved(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path / "enc")
+    return tmp_path / "enc"
+
+
+def test_keeps_the_contract(encoder, phantom):
+    scan, masks = phantom
+    seen: list[float] = []
+    embedding = encoder.encode_scan(scan, masks, progress=seen.append)
+    assert isinstance(encoder, ScanEncoder)
+    assert embedding.organs == tuple(masks.names.values())
+    np.testing.assert_allclose(np.linalg.norm(embedding.vectors, axis=1), 1, atol=1e-5)
+    assert seen[0] == 0 and seen[-1] == 1 and seen == sorted(seen)
+    status = dict(zip(embedding.organs, embedding.status, strict=True))
+    assert status["liver"] is OrganStatus.COMPLETE and status["kidney_left"] is OrganStatus.UNKNOWN
+
+
+def test_status_of_cut_and_tiny_organs(encoder, phantom):
+    from napari_ctvlp.scan.masks import organ_statistics
+    from napari_ctvlp.scan.types import OrganMasks
+
+    scan, masks = phantom
+    labels = masks.labels.copy()
+    labels[0:10][labels[8:18] == 5] = 5  # the liver now leaves the scan through its top
+    labels[labels == 1] = 0
+    labels[12, 30, 60] = 1
+    cut = OrganMasks(labels, masks.names, "", statistics=organ_statistics(scan, labels, masks.names))
+    embedding = encoder.encode_scan(scan, cut)
+    status = dict(zip(embedding.organs, embedding.status, strict=True))
+    assert status["liver"] is OrganStatus.CUT and status["spleen"] is OrganStatus.TOO_SMALL
+    assert np.isfinite(embedding.vectors).all()
+
+
+def test_cancel(encoder, phantom):
+    with pytest.raises(EncodingCancelled):
+        encoder.encode_scan(*phantom, cancelled=lambda: True)
+
+
+def test_round_trip(encoder, saved, phantom):
+    again = NativeEncoder.from_pretrained(saved, device="cpu")
+    assert again.card == encoder.card and again.calibration == encoder.calibration
+    before, after = encoder.encode_scan(*phantom).vectors, again.encode_scan(*phantom).vectors
+    assert np.abs(before - after).max() < 5e-3  # stored in half precision
+    np.testing.assert_allclose(encoder.encode_text(["liver"]), again.encode_text(["liver"]), atol=5e-3)
+    assert "BSD" in (saved / "README.md").read_text()
+    assert not list(saved.parent.glob(".*"))
+
+
+def test_known_texts_answer_as_if_encoded_anew(encoder, tmp_path):
+    asked = ["liver", "a new question", "spleen", "liver"]
+    plain = encoder.encode_text(asked)
+    encoder.remember(["spleen", "liver", "kidney"])
+    np.testing.assert_allclose(encoder.encode_text(asked), plain, atol=1e-5)
+    encoder.save_pretrained(tmp_path / "enc")
+    again = NativeEncoder.from_pretrained(tmp_path / "enc", device="cpu")
+    assert again.known.texts == ("spleen", "liver", "kidney")
+    np.testing.assert_allclose(again.encode_text(asked), plain, atol=5e-3)
+    again.text.forward = lambda *_: pytest.fail("a known text was encoded")
+    again.encode_text(["kidney", "liver"])
+
+
+@pytest.mark.parametrize("texts", ['["liver"]', '["a", "a", "b"]', "{}", "not json"])
+def test_prompts_that_do_not_fit_are_refused(encoder, tmp_path, texts):
+    encoder.remember(["spleen", "liver", "kidney"])
+    encoder.save_pretrained(tmp_path / "enc")
+    (tmp_path / "enc" / "prompts.json").write_text(texts)
+    with pytest.raises(UserError, match="prompts"):
+        load_encoder(tmp_path / "enc")
+
+
+def test_saving_over_an_encoder_replaces_it(encoder, saved):
+    (saved / "stale.txt").write_text("x")
+    encoder.save_pretrained(saved)
+    assert not (saved / "stale.txt").exists() and NativeEncoder.from_pretrained(saved)
+
+
+def test_a_save_that_fails_leaves_the_old_one(encoder, saved, monkeypatch):
+    monkeypatch.setattr(TextTower, "save", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        encoder.save_pretrained(saved)
+    assert NativeEncoder.from_pretrained(saved).card.name == "tiny"
+    assert [p.name for p in saved.parent.iterdir()] == ["enc"]
+
+
+def damage_config(folder):
+    (folder / "config.json").write_text("{")
+
+
+def damage_format(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"format": 99}))
+
+
+def damage_widths(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["vision"]["widths"] = "wide"
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def truncate_weights(folder):
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
+
+
+def drop_tensor(folder):
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("log_scale")
+    save_file(weights, folder / "model.safetensors")
+
+
+def add_tensor(folder):
+    save_file(load_file(folder / "model.safetensors") | {"extra": torch.zeros(1)}, folder / "model.safetensors")
+
+
+def reshape_tensor(folder):
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights | {"text_projection.bias": torch.zeros(3)}, folder / "model.safetensors")
+
+
+def poison_tensor(folder):
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights | {"log_scale": torch.tensor(float("nan"))}, folder / "model.safetensors")
+
+
+def damage_calibration(folder):
+    (folder / "calibration.json").write_text('{"default": "often"}')
+
+
+def drop_text(folder):
+    (folder / "text" / "model.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (damage_config, "config.json"),
+        (damage_format, "format 99"),
+        (damage_widths, "config.json"),
+        (truncate_weights, "damaged"),
+        (drop_tensor, "lacks the tensor 'log_scale'"),
+        (add_tensor, "unknown tensor 'extra'"),
+        (reshape_tensor, "text_projection.bias"),
+        (poison_tensor, "not finite"),
+        (damage_calibration, "calibration.json"),
+        (drop_text, "model.safetensors"),
+    ],
+)
+def test_damaged_artifacts_are_refused_in_one_sentence(saved, damage, words):
+    damage(saved)
+    with pytest.raises(UserError, match=words) as caught:
+        load_encoder(saved)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    marker = tmp_path / "owned"
+
+    class Malicious:
+        def __reduce__(self):
+            return (type(tmp_path).touch, (marker,))
+
+    for place in (tmp_path / "model.pt", tmp_path / "folder" / "model.pt"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(pickle.dumps(Malicious()))
+        with pytest.raises(UserError, match="pickle"):
+            load_encoder(place if place.parent == tmp_path else place.parent)
+    assert not marker.exists()
+
+
+def test_unknown_name():
+    with pytest.raises(UserError, match="There is no encoder"):
+        load_encoder("no such encoder")
+
+
+def test_text_tower_knows_meaning_and_takes_anything(tower):
+    liver, hepatic, banana = tower(["liver", "hepatic organ", "a banana"])
+    assert liver @ hepatic > liver @ banana + 0.1
+    odd = tower(["", "   ", "肝臓", "🍌", "x" * 10_000])
+    assert torch.isfinite(odd).all()
+    torch.testing.assert_close(odd.norm(dim=1), torch.ones(5))
