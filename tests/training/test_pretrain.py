@@ -1,0 +1,172 @@
+"""A run end to end on small synthetic scans: pure functions of seeds, resumed to the same bits, above chance."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_ctvlp.encoder import load_encoder
+from napari_ctvlp.encoder.artifact import digest
+from napari_ctvlp.errors import UserError
+from training.config import ModelConfig, OptimConfig, PretrainConfig, WorldConfig
+from training.data.batch import crop_or_pad, training_batch
+from training.data.seeding import derived_seed, scans_of_step
+from training.data.store import BODY_BANK, WorldStore
+from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.pretrain import pretrain
+
+TINY = PretrainConfig(
+    world=WorldConfig(train_scans=12, validation_scans=6, bodies=3),
+    model=ModelConfig(widths=(8, 16), blocks=(1, 1), heads=2, hidden=32, dim=32, spacing=6.0),
+    optim=OptimConfig(steps=6, batch=2, warmup=2),
+    validate_every=100,
+    checkpoint_every=2,
+    device="cpu",
+)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory) -> Path:
+    """The small scans of TINY, made once."""
+    folder = tmp_path_factory.mktemp("scans")
+    pretrain(replace(TINY, run=folder, optim=replace(TINY.optim, steps=1)))
+    return folder / "scans"
+
+
+def config_in(folder: Path, scans: Path, **changes) -> PretrainConfig:
+    folder.mkdir(exist_ok=True)
+    if not (folder / "scans").exists():
+        (folder / "scans").symlink_to(scans)
+    return replace(TINY, run=folder, **changes)
+
+
+def weights(folder: Path) -> str:
+    state = load_checkpoint(folder)
+    both = {f"m.{k}": v for k, v in state["model"].items()} | {f"a.{k}": v for k, v in state["average"].items()}
+    return json.dumps({k: v.double().sum().item() for k, v in both.items()}) + digest(both)
+
+
+def test_a_stopped_and_resumed_run_reaches_the_same_bits(tmp_path, scans):
+    pretrain(config_in(tmp_path / "whole", scans))
+    pretrain(config_in(tmp_path / "parts", scans, minutes=0.0))
+    assert load_checkpoint(tmp_path / "parts")["step"] == 1
+    with pytest.raises(UserError, match="--resume"):
+        pretrain(config_in(tmp_path / "parts", scans))
+    pretrain(config_in(tmp_path / "parts", scans, minutes=0.0, resume=True))
+    pretrain(config_in(tmp_path / "parts", scans, resume=True))
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    for name in ("whole", "parts"):
+        encoder = load_encoder(tmp_path / name / "encoder", device="cpu")
+        assert encoder.card.organs and encoder.card.spacing_mm == 6.0
+    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert "final" in log[-1]
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path, scans):
+    many = replace(TINY.optim, steps=30)
+    pretrain(config_in(tmp_path / "whole", scans, optim=many))
+    config_in(tmp_path / "killed", scans)
+    command = [sys.executable, "-m", "training.pretrain", "--run", str(tmp_path / "killed"), "--device", "cpu"]
+    for flag, value in {
+        "world.train-scans": 12, "world.validation-scans": 6, "world.bodies": 3, "model.widths": "8 16",
+        "model.blocks": "1 1", "model.heads": 2, "model.hidden": 32, "model.dim": 32, "model.spacing": 6.0,
+        "optim.steps": 30, "optim.batch": 2, "optim.warmup": 2, "validate-every": 100, "checkpoint-every": 2,
+    }.items():  # fmt: skip
+        command += [f"--{flag}", *str(value).split()]
+    env = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    running = subprocess.Popen(
+        command, env=env, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not (tmp_path / "killed" / "previous.pt").exists():
+        assert running.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert load_checkpoint(tmp_path / "killed")["step"] < 30
+    subprocess.run([*command, "--resume"], env=env, cwd=Path(__file__).parents[2], check=True, capture_output=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "killed")
+
+
+@pytest.mark.slow
+def test_a_small_run_beats_chance_on_held_out_scans(tmp_path):
+    config = replace(
+        TINY,
+        run=tmp_path,
+        world=WorldConfig(train_scans=64, validation_scans=16, bodies=8),
+        model=replace(TINY.model, widths=(12, 24, 32), blocks=(1, 1, 1), heads=3, hidden=96, dim=64),
+        optim=OptimConfig(steps=150, batch=6, warmup=10, ema=0.95, learning_rate=4e-3),
+    )
+    pretrain(config)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    final, last = log[-1]["final"], log[-2]
+    organs = len(load_encoder(tmp_path / "encoder").card.organs)
+    assert final["organ_accuracy"] > 10 / organs
+    assert last["organ"]["loss"] < last["organ"]["chance"] - 1
+    assert last["abnormality"]["loss"] < last["abnormality"]["chance"] - 1
+
+
+def test_batches_are_pure_functions_of_seed_and_step(scans):
+    store = WorldStore(scans / "train", "train", 12, 0, 3, 6.0)
+    one, two = (training_batch(store, 3, 5, 2, [(-160, 240)]) for _ in range(2))
+    assert torch.equal(one.image, two.image) and torch.equal(one.labels, two.labels)
+    other = training_batch(store, 3, 6, 2, [(-160, 240)])
+    assert other.image.shape != one.image.shape or not torch.equal(one.image, other.image)
+
+
+def test_every_scan_is_seen_once_an_epoch():
+    seen = [i for step in range(6) for i in scans_of_step(0, step, 12, 2)]
+    assert sorted(seen) == list(range(12))
+    assert seen != [i for step in range(6, 12) for i in scans_of_step(0, step, 12, 2)]
+
+
+def test_splits_share_no_body_and_no_seed(tmp_path):
+    seeds = {
+        s: {WorldStore(tmp_path, s, 50, 0, 60).scan_seed(i) for i in range(50)} for s in ("train", "validation", "test")
+    }
+    assert not seeds["train"] & seeds["validation"] and not seeds["train"] & seeds["test"]
+    bodies = {s: {seed % BODY_BANK for seed in v} for s, v in seeds.items()}
+    assert not bodies["train"] & bodies["validation"] and not bodies["validation"] & bodies["test"]
+
+
+def test_a_store_of_another_recipe_is_refused(tmp_path):
+    WorldStore(tmp_path, "train", 0, 0, 3, 6.0).prepare()
+    with pytest.raises(UserError, match="another recipe"):
+        WorldStore(tmp_path, "train", 0, 1, 3, 6.0).prepare()
+
+
+def test_left_is_never_flipped(scans):
+    """A crop holds the stored voxels in their order."""
+    store = WorldStore(scans / "train", "train", 12, 0, 3, 6.0)
+    labels = np.asarray(store.load(0).labels)
+    cut = crop_or_pad(labels, (1, 2, 3), (4, 5, 6), 0)
+    assert np.array_equal(cut, labels[1:5, 2:7, 3:9])
+    padded = crop_or_pad(labels, (-2, 0, 0), (4, 5, 6), 9)
+    assert (padded[:2] == 9).all() and np.array_equal(padded[2:], labels[:2, :5, :6])
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
+    for step in (1, 2):
+        save_checkpoint(tmp_path / "last.pt", {"step": step, "x": torch.ones(2)})
+    (tmp_path / "last.pt").write_bytes(b"torn")
+    assert load_checkpoint(tmp_path)["step"] == 1
+    assert "last.pt" in capsys.readouterr().out
+    (tmp_path / "previous.pt").unlink()
+    with pytest.raises(UserError, match="can be read"):
+        load_checkpoint(tmp_path)
+
+
+def test_seeds_are_stable():
+    """Changing this number changes every run that was ever made."""
+    assert derived_seed(0, "batch", 1) == derived_seed(0, "batch", 1) != derived_seed(0, "batch", 2)
+    assert derived_seed("a") == 3136151050186550259

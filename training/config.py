@@ -1,0 +1,73 @@
+"""What a pretraining run is: one frozen dataclass a concern; the command line is made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """Synthetic scans to learn from."""
+
+    train_scans: int = 1000
+    """Scans made once and kept in the run's cache."""
+    validation_scans: int = 160
+    """Held-out scans: live validation, and calibration at the end."""
+    bodies: int = 60
+    """Different anatomies; every scan deforms one of them anew."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the vision tower; see ``napari_ctvlp.encoder.vision.VisionConfig``."""
+
+    widths: tuple[int, ...] = (16, 48, 96, 160)
+    blocks: tuple[int, ...] = (1, 1, 2, 2)
+    heads: int = 4
+    hidden: int = 512
+    dim: int = 256
+    spacing: float = 3.0
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Optimisation."""
+
+    steps: int = 1200
+    batch: int = 8
+    """Scans per step."""
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup: int = 40
+    ema: float = 0.995
+    """Decay of the averaged weights, which are validated and exported."""
+    within: float = 1.0
+    """Weight of the contrast within an organ's own texts."""
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """``python -m training.pretrain``: trains a scan encoder and writes it as a folder that the plugin loads."""
+
+    run: Path = Path("runs/starter")
+    """Folder of the run: cache, checkpoints, log and, at the end, the encoder."""
+    objective: Literal["ctglip"] = "ctglip"
+    world: WorldConfig = field(default_factory=WorldConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    seed: int = 0
+    resume: bool = False
+    """Go on from the run's last checkpoint."""
+    minutes: float | None = None
+    """Stop after so many minutes with a checkpoint; go on with --resume."""
+    validate_every: int = 300
+    checkpoint_every: int = 100
+    device: str | None = None
+    """Such as cpu or cuda; a GPU when there is one."""
+    threads: int | None = None
+    """CPU threads; all cores by default."""
+    name: str = "starter"
+    """Name on the encoder's card."""

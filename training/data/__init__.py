@@ -1,0 +1,1 @@
+"""Stores, batches and texts: from scans on disk to what a step needs."""

@@ -1,0 +1,26 @@
+"""Random numbers as pure functions of what they are for, so that a resumed run draws the same."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def derived_seed(*what: object) -> int:
+    """63-bit seed from any values with a stable ``repr``, such as (seed, "crop", step)."""
+    return int.from_bytes(hashlib.blake2b(repr(what).encode(), digest_size=8).digest(), "little") >> 1
+
+
+def generator(*what: object) -> np.random.Generator:
+    """A generator seeded by :func:`derived_seed`."""
+    return np.random.default_rng(derived_seed(*what))
+
+
+def scans_of_step(seed: int, step: int, scans: int, batch: int) -> list[int]:
+    """Which scans a step trains on: a new permutation every epoch, a pure function of (seed, step)."""
+    picks: list[int] = []
+    for position in range(step * batch, (step + 1) * batch):
+        epoch, place = divmod(position, scans)
+        picks.append(int(generator(seed, "epoch", epoch).permutation(scans)[place]))
+    return picks

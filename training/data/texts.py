@@ -1,0 +1,90 @@
+"""Every text of a run, embedded once: names, normal and abnormal sentences, sentences of the scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from napari_ctvlp.encoder.artifact import digest
+from napari_ctvlp.encoder.text import TextTower
+
+from .store import OrganRecord
+
+NORMAL = "normal"
+HELD_OUT_NAMES = ("a CT image showing the {organ}", "anatomy: {organ}")
+"""Wordings of an organ's name that training never sees; validation asks with them."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a run: organ kinds, and per organ kind "normal" and each abnormality it can have."""
+
+    organs: tuple[str, ...]
+    states: tuple[tuple[str, str], ...]
+
+    @property
+    def class_organ(self) -> Tensor:
+        """(classes,) organ number of each class."""
+        number = {organ: i for i, organ in enumerate(self.organs)}
+        return torch.tensor([number[organ] for organ, _ in self.states])
+
+    def of(self, record: OrganRecord) -> list[int]:
+        """Class numbers that hold for one organ."""
+        return [self.states.index((record.organ, state)) for state in record.abnormalities or (NORMAL,)]
+
+
+def classes_of(records: Iterable[OrganRecord], *, at_least: int = 8) -> Classes:
+    """Classes that occur in a run: organs seen at all, abnormalities seen ``at_least`` times in that organ."""
+    organs: set[str] = set()
+    counts: dict[tuple[str, str], int] = {}
+    for record in records:
+        organs.add(record.organ)
+        for state in record.abnormalities:
+            counts[record.organ, state] = counts.get((record.organ, state), 0) + 1
+    names = tuple(sorted(organs))
+    states = [(organ, NORMAL) for organ in names]
+    states += sorted(key for key, count in counts.items() if count >= at_least)
+    return Classes(names, tuple(states))
+
+
+class TextBank:
+    """Sentence vectors by text, filled once; the sentence encoder is frozen, so they never change.
+
+    Parameters
+    ----------
+    tower : TextTower
+        The sentence encoder.
+    texts : iterable of str
+        All texts of the run; repeats cost nothing.
+    cache : Path, optional
+        File that keeps the vectors for the next run with the same sentence encoder.
+    """
+
+    def __init__(self, tower: TextTower, texts: Iterable[str], cache: Path | None = None) -> None:
+        self.row: dict[str, int] = {}
+        self.vectors = torch.zeros(0, tower.width)
+        identity = digest(tower.model.state_dict())
+        if cache is not None and cache.is_file():
+            kept = torch.load(cache, weights_only=True)
+            if kept["tower"] == identity:
+                self.row = {text: i for i, text in enumerate(kept["texts"])}
+                self.vectors = kept["vectors"]
+        new = sorted(set(texts) - self.row.keys(), key=lambda t: (len(t), t))  # like lengths together: little padding
+        if not new:
+            return
+        parts = [tower(new[k : k + 256]) for k in tqdm(range(0, len(new), 256), desc="texts", unit="batch")]
+        self.row |= {text: len(self.row) + i for i, text in enumerate(new)}
+        self.vectors = torch.cat([self.vectors, *parts])
+        if cache is not None:
+            temporary = cache.with_suffix(".tmp")
+            torch.save({"tower": identity, "texts": list(self.row), "vectors": self.vectors}, temporary)
+            temporary.replace(cache)
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """(n, width) sentence vectors."""
+        return self.vectors[[self.row[text] for text in texts]]

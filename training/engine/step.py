@@ -1,0 +1,105 @@
+"""One training step: batch and texts to a loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from napari_ctvlp.encoder.native import NativeModel
+from training.data.batch import Batch
+from training.data.seeding import generator
+from training.data.store import OrganRecord
+from training.data.texts import Classes, TextBank
+from training.objectives.ctglip import OrganRows, Term, Texts, ctglip
+
+SMALLEST = 5
+"""Organs with fewer voxels in the crop are left out of the step."""
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """Training texts: per organ its name sentences, per class its dictionary sentences."""
+
+    names: dict[str, tuple[str, ...]]
+    classes: list[tuple[str, ...]]
+
+
+def class_matrix(records: list[OrganRecord], classes: Classes) -> Tensor:
+    """(rows, classes) bool: what holds for each organ; abnormalities too rare to be a class leave a row unknown."""
+    known = {state: i for i, state in enumerate(classes.states)}
+    matrix = torch.zeros(len(records), len(classes.states), dtype=torch.bool)
+    for row, record in enumerate(records):
+        for state in record.abnormalities or ("normal",):
+            column = known.get((record.organ, state))
+            if column is not None:
+                matrix[row, column] = True
+    return matrix
+
+
+def step_texts(
+    records: list[OrganRecord], classes: Classes, wordings: Wordings, bank: TextBank, seed: int, step: int
+) -> tuple[list[str], list[str], Tensor]:
+    """Choose this step's wordings: name sentences, report sentences, and the class of each report sentence.
+
+    The report sentences are one dictionary sentence a class, then each abnormal organ's own sentence.
+    """
+    rng = generator(seed, "wording", step)
+    names = [options[int(rng.integers(len(options)))] for options in (wordings.names[o] for o in classes.organs)]
+    reports = [options[int(rng.integers(len(options)))] for options in wordings.classes]
+    number = list(range(len(classes.states)))
+    seen = set(reports)
+    for record in records:
+        # a sentence of an organ with two findings says both; it has no single class and is not used as a candidate
+        if len(record.abnormalities) != 1 or not record.texts:
+            continue
+        state = (record.organ, record.abnormalities[0])
+        text = record.texts[int(rng.integers(len(record.texts)))]
+        if state in classes.states and text not in seen:
+            seen.add(text)
+            reports.append(text)
+            number.append(classes.states.index(state))
+    return names, reports, torch.tensor(number)
+
+
+def training_loss(
+    model: NativeModel,
+    batch: Batch,
+    classes: Classes,
+    wordings: Wordings,
+    bank: TextBank,
+    *,
+    seed: int,
+    step: int,
+    within: float,
+) -> tuple[Tensor, dict[str, Term]]:
+    """Loss of one batch under the CT-GLIP objective."""
+    device = model.text_projection.weight.device
+    index = model.vision.index(batch.labels.to(device))
+    with torch.autocast(device.type, torch.bfloat16):
+        maps = model.vision.features(batch.image.to(device))
+    vectors = model.vision.pool(maps, index)
+
+    number = {organ: i for i, organ in enumerate(classes.organs)}
+    counts = torch.bincount(index.levels[0].segment, index.levels[0].log_count.exp(), minlength=len(index.label)).cpu()
+    rows, records = [], []
+    for row, (sample, label) in enumerate(zip(index.sample.tolist(), index.label.tolist(), strict=True)):
+        record = batch.organs[sample].get(label)
+        if record is not None and record.organ in number and counts[row] >= SMALLEST:
+            rows.append(row)
+            records.append(record)
+    names, reports, report_class = step_texts(records, classes, wordings, bank, seed, step)
+    projected = model.project_text(bank([*names, *reports]).to(device))
+    return ctglip(
+        OrganRows(
+            vectors[rows],
+            torch.tensor([number[r.organ] for r in records], device=device),
+            class_matrix(records, classes).to(device),
+        ),
+        Texts(
+            projected[: len(names)], projected[len(names) :], report_class.to(device), classes.class_organ.to(device)
+        ),
+        model.log_scale.clamp(max=4.6).exp(),
+        within=within,
+    )

@@ -1,0 +1,144 @@
+"""Held-out scans through the code that the plugin runs: organs by sight, abnormalities against normal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_ctvlp.anatomy import load_dictionary
+from napari_ctvlp.encoder.contract import FloatArray
+from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.preprocess import network_input
+from training.data.store import OrganRecord, WorldStore
+from training.data.texts import Classes, TextBank
+
+from .metrics import Interval, auc_with_interval
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """The organs of held-out scans.
+
+    Attributes
+    ----------
+    vectors : (n, d) float32
+        Unit vectors.
+    scan : (n,) int64
+        Number of the scan each organ is from.
+    records : list of OrganRecord
+        What is true of each organ.
+    """
+
+    vectors: FloatArray
+    scan: NDArray[np.int64]
+    records: list[OrganRecord]
+
+
+@torch.no_grad()
+def embed_store(model: NativeModel, store: WorldStore, limit: int | None = None, device: str = "cpu") -> Embedded:
+    """Embed whole scans of a store, one at a time, as the plugin does."""
+    model.eval()
+    tower = model.vision
+    vectors, scans, records = [], [], []
+    for number in range(min(limit or store.count, store.count)):
+        scan = store.load(number)
+        given = network_input(
+            np.asarray(scan.hu),
+            np.asarray(scan.labels),
+            (store.spacing,) * 3,
+            target=tower.config.spacing,
+            windows=tower.config.windows,
+        )
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            rows, index = tower(given.image.to(device), given.labels.to(device))
+        for row, label in zip(rows.float().cpu().numpy(), index.label.tolist(), strict=True):
+            if label in scan.organs:
+                vectors.append(row)
+                scans.append(number)
+                records.append(scan.organs[label])
+    return Embedded(np.stack(vectors), np.array(scans), records)
+
+
+@dataclass(frozen=True, eq=False)
+class PairScores:
+    """Zero-shot scores of one organ and abnormality over held-out scans, with the truth."""
+
+    key: str
+    scores: NDArray[np.float64]
+    present: NDArray[np.bool_]
+    scan: NDArray[np.int64]
+
+
+def organ_accuracy(
+    model: NativeModel, embedded: Embedded, classes: Classes, bank: TextBank, prompts: Sequence[str]
+) -> float:
+    """Share of organs whose nearest name sentence (mean over ``prompts``, with "{organ}") is their own."""
+    from napari_ctvlp.anatomy import display_name
+
+    texts = [p.format(organ=display_name(o)) for o in classes.organs for p in prompts]
+    device = model.text_projection.weight.device
+    with torch.no_grad():
+        names = model.project_text(bank(texts).to(device)).cpu().numpy()
+    names = names.reshape(len(classes.organs), len(prompts), -1).mean(1)
+    number = {organ: i for i, organ in enumerate(classes.organs)}
+    known = np.array([r.organ in number for r in embedded.records])
+    truth = np.array([number.get(r.organ, -1) for r in embedded.records])
+    guess = (embedded.vectors @ names.T).argmax(1)
+    return float((guess == truth)[known].mean())
+
+
+def score_pairs(model: NativeModel, embedded: Embedded, classes: Classes, bank: TextBank) -> list[PairScores]:
+    """Score every trained organ and abnormality as the plugin scores it: finding prompts against normal prompts."""
+    by_organ: dict[str, list[int]] = {}
+    for row, record in enumerate(embedded.records):
+        by_organ.setdefault(record.organ, []).append(row)
+    device = model.text_projection.weight.device
+    scale = float(model.log_scale.exp())
+    result = []
+    for entry in load_dictionary():
+        for organ in entry.organs:
+            if (organ, entry.key) not in classes.states or organ not in by_organ:
+                continue
+            positive, negative = entry.prompts(organ)
+            with torch.no_grad():
+                texts = model.project_text(bank([*positive, *negative]).to(device)).cpu().numpy()
+            rows = np.array(by_organ[organ])
+            similarity = embedded.vectors[rows] @ texts.T
+            score = scale * (similarity[:, : len(positive)].mean(1) - similarity[:, len(positive) :].mean(1))
+            present = np.array([entry.key in embedded.records[r].abnormalities for r in rows])
+            result.append(PairScores(entry.pair_key(organ), score.astype(float), present, embedded.scan[rows]))
+    return result
+
+
+def auc_by_abnormality(pairs: Sequence[PairScores]) -> dict[str, Interval]:
+    """AUC of each abnormality over all organs that can have it; abnormalities seen in one state only are left out."""
+    grouped: dict[str, list[PairScores]] = {}
+    for pair in pairs:
+        grouped.setdefault(pair.key.split("/")[1], []).append(pair)
+    result = {}
+    for key, group in sorted(grouped.items()):
+        interval = auc_with_interval(
+            np.concatenate([p.scores for p in group]),
+            np.concatenate([p.present for p in group]),
+            np.concatenate([p.scan for p in group]),
+        )
+        if interval is not None:
+            result[key] = interval
+    return result
+
+
+def prompt_texts(classes: Classes, prompts: Sequence[str]) -> list[str]:
+    """All texts that the functions above look up in the bank."""
+    from napari_ctvlp.anatomy import display_name
+
+    texts = [p.format(organ=display_name(o)) for o in classes.organs for p in prompts]
+    for entry in load_dictionary():
+        for organ in entry.organs:
+            if (organ, entry.key) in classes.states:
+                positive, negative = entry.prompts(organ)
+                texts += [*positive, *negative]
+    return texts
