@@ -91,7 +91,10 @@ def rank_organs(
         for i in np.argsort(-score, kind="stable")
     )
     finding = _finding(embedding, query, entries)
-    message = " ".join(part for part in (evidence.message, _told(query, finding, entries), _cut(query)) if part)
+    told = [part for part in (evidence.message, _told(query, finding, entries)) if part]
+    if not told and organs:
+        told = [f"Best match: {display_name(organs[0].organ)}."]
+    message = " ".join(part for part in (*told, _cut(query)) if part)
     return Ranking(query.text, evidence.matched, message, organs, finding)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from napari_ctvlp.errors import UserError
@@ -11,7 +12,17 @@ from napari_ctvlp.scan.nifti import is_nifti_name, open_nifti, stem
 from napari_ctvlp.scan.types import Scan
 from napari_ctvlp.scan.volume import CanonicalVolume
 
+FIRST_ENTRIES, FIRST_FILES = 200, 20
+"""How much of a folder is looked at to see whether it is DICOM."""
 _UNREAD = {".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage", ".mgz": "MGZ", ".zip": "ZIP"}
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Whether a file, or one of the first files in a folder and the folders in it, starts as DICOM does."""
+    if path.is_dir():
+        files = (entry for entry in islice(path.rglob("*"), FIRST_ENTRIES) if entry.is_file())
+        return any(dicom.is_dicom(file) for file in islice(files, FIRST_FILES))
+    return path.is_file() and dicom.is_dicom(path)
 
 
 def read_scan(path: str | Path, *, series: str | int | None = None) -> Scan:

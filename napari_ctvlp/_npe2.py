@@ -1,0 +1,150 @@
+"""What napari calls: readers and sample data. Light: everything else is imported when a file is really read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_ctvlp.scan.types import Scan
+
+LayerData = tuple[Any, ...]
+Paths = str | Path | Sequence[str] | Sequence[Path]
+NOTHING: list[LayerData] = [(None,)]
+"""What a reader gives back when it claimed a path and adds no layer (npe2's convention)."""
+
+
+def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
+    """Reader for a NIfTI file, a DICOM file or a folder of DICOM files; None for everything else.
+
+    Looks at names and first bytes only, and never raises.
+    """
+    from napari_ctvlp.scan.reader import looks_like_dicom
+
+    try:
+        known = looks_like_nifti(_one(path)) or looks_like_dicom(_one(path))
+    except (OSError, TypeError, ValueError, IndexError):
+        return None
+    return read if known else None
+
+
+def looks_like_nifti(path: Path) -> bool:
+    """Whether there is a file of such a name; what is wrong inside is told when it is read."""
+    name = path.name.lower()
+    return name.endswith((".nii", ".nii.gz")) and path.is_file()
+
+
+def _one(path: Paths) -> Path:
+    from napari_ctvlp.scan.reader import looks_like_dicom
+
+    if isinstance(path, str | Path):
+        return Path(path)
+    paths = [Path(p) for p in path]
+    # several files dropped together are slices of one DICOM series: the first one leads to the rest
+    if len(paths) > 1 and (len({p.parent for p in paths}) > 1 or not looks_like_dicom(paths[0])):
+        raise ValueError("several files that are not slices of one folder")
+    return paths[0]
+
+
+def read(path: Paths) -> list[LayerData]:
+    """Read what `get_reader` claimed; bad input becomes one notification and no layer."""
+    from napari.utils.notifications import show_error
+
+    from napari_ctvlp.errors import UserError
+
+    try:
+        return _read(_one(path))
+    except UserError as error:
+        show_error(str(error))
+        return NOTHING
+
+
+def _read(path: Path) -> list[LayerData]:
+    from napari_ctvlp.scan import read_scan
+    from napari_ctvlp.scan.layers import scan_layer
+
+    if path.is_dir():
+        return _read_folder(path)
+    if looks_like_nifti(path) and _names_organs(path):
+        return _read_masks(path)
+    return [scan_layer(read_scan(path))]
+
+
+def _read_folder(path: Path) -> list[LayerData]:
+    from napari.utils.notifications import show_info
+
+    from napari_ctvlp.scan import list_series, read_scan
+    from napari_ctvlp.scan.layers import scan_layer
+
+    found = list_series(path)
+    if len(found) < 2:
+        return [scan_layer(read_scan(path))]
+    dock = _open_dock()
+    if dock is not None:
+        dock.offer_series(path, found)
+        return NOTHING
+    largest = max(found, key=lambda series: series.n_slices)
+    others = "; ".join(str(series) for series in found if series is not largest)
+    show_info(
+        f"{path.name} holds {len(found)} series; opened the largest, {largest}. "
+        f"Others: {others}. With the dock “CT query” open there is a choice."
+    )
+    return [scan_layer(read_scan(path, series=largest.key))]
+
+
+def _read_masks(path: Path) -> list[LayerData]:
+    """Masks on the grid of the open scan; without one, on their own grid."""
+    from napari_ctvlp.scan import read_masks, read_scan
+
+    scan = _open_scan()
+    return [_masks_layer(scan if scan is not None else (grid := read_scan(path)), read_masks(path, scan or grid))]
+
+
+def _masks_layer(scan: Scan, masks: Any) -> LayerData:
+    from napari_ctvlp.anatomy import organ_colour
+    from napari_ctvlp.scan.layers import masks_layer
+
+    return masks_layer(scan, masks, {name: organ_colour(name) for name in masks.names.values()})
+
+
+def _names_organs(path: Path) -> bool:
+    """Whether a NIfTI carries label names, as TotalSegmentator writes them: then it holds masks, not a scan."""
+    from napari_ctvlp.scan.naming import names_in_extensions
+    from napari_ctvlp.scan.nifti import open_nifti
+
+    return bool(names_in_extensions(open_nifti(path).extensions))
+
+
+def _open_dock() -> Any:
+    """The dock "CT query" of the viewer in front, if it is open."""
+    import napari
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return None
+    from napari_ctvlp._qt.main_widget import CtvlpWidget
+
+    return next((w for w in viewer.window.dock_widgets.values() if isinstance(w, CtvlpWidget)), None)
+
+
+def _open_scan() -> Scan | None:
+    """The topmost scan of the viewer in front."""
+    import napari
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return None
+    from napari_ctvlp._qt.layer_lookup import layers_with_scans, scan_of
+
+    found = layers_with_scans(viewer.layers)
+    return scan_of(found[-1]) if found else None
+
+
+def sample_torso() -> list[LayerData]:
+    """The built-in synthetic scan and its organ masks."""
+    from napari_ctvlp.sample import load_sample
+    from napari_ctvlp.scan.layers import scan_layer
+
+    scan, masks = load_sample()
+    return [scan_layer(scan), _masks_layer(scan, masks)]

@@ -1,0 +1,87 @@
+"""The table of abnormality scores with its filter."""
+
+# mypy: disable-error-code="union-attr"
+# (the stubs of PyQt6 call everything optional that Qt never leaves out for a living widget)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from qtpy.QtCore import QModelIndex, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ctvlp._qt.findings_model import ORGAN_ROLE, PROBABILITY, FindingsModel, FindingsProxy
+from napari_ctvlp.ask.types import AbnormalityScore
+
+
+class FindingsPanel(QWidget):
+    """Scores per organ and abnormality, most probable first; N/A rows say why.
+
+    Signals
+    -------
+    organ_chosen(str)
+        The organ of a clicked row.
+    """
+
+    organ_chosen = Signal(str)
+
+    def __init__(self, display_name: Callable[[str], str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = FindingsModel(display_name)
+        self._proxy = FindingsProxy()
+        self._proxy.setSourceModel(self._model)
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("Filter by organ or finding")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.setAccessibleName("Filter findings")
+        self.hide_na = QCheckBox("hide N/A")
+        self.hide_na.setToolTip("Leave out what cannot be scored")
+        self.table = QTableView()
+        self.table.setModel(self._proxy)
+        self.table.setAccessibleName("Findings")
+        self.table.setSortingEnabled(True)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setShowGrid(False)
+        self.table.setTabKeyNavigation(False)
+        rows = self.table.verticalHeader()
+        rows.hide()
+        rows.setMinimumSectionSize(self.table.fontMetrics().height() + 6)
+        # long names and reasons break into lines instead of being cut or pushed out of a narrow dock
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.setWordWrap(True)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        header = self.table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.sortByColumn(PROBABILITY, Qt.SortOrder.DescendingOrder)
+
+        top = QHBoxLayout()
+        top.addWidget(self.filter, 1)
+        top.addWidget(self.hide_na)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(top)
+        layout.addWidget(self.table, 1)
+
+        self.filter.textChanged.connect(self._proxy.set_filter)
+        self.hide_na.toggled.connect(self._proxy.set_scored_only)
+        self.table.clicked.connect(self._on_row)
+        self.table.activated.connect(self._on_row)
+
+    def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
+        """Show these scores; the filter and the order stay."""
+        self._model.set_scores(scores)
+
+    def _on_row(self, index: QModelIndex) -> None:
+        self.organ_chosen.emit(index.data(ORGAN_ROLE))

@@ -1,0 +1,87 @@
+"""Scans and masks among napari's layers, by what their metadata carries and never by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+
+from napari_ctvlp.scan.types import OrganMasks, Scan
+
+SCAN_KEY = "ctvlp_scan"
+MASKS_KEY = "ctvlp_masks"
+
+
+def scan_of(layer: Layer | None) -> Scan | None:
+    """The scan that an Image layer shows, if it is one of ours."""
+    scan = layer.metadata.get(SCAN_KEY) if isinstance(layer, Image) else None
+    return scan if isinstance(scan, Scan) else None
+
+
+def masks_of(layer: Layer | None) -> OrganMasks | None:
+    """The organ masks that a Labels layer shows, if they are ours."""
+    masks = layer.metadata.get(MASKS_KEY) if isinstance(layer, Labels) else None
+    return masks if isinstance(masks, OrganMasks) else None
+
+
+def layers_with_scans(layers: Iterable[Layer]) -> list[Image]:
+    """Image layers of ours, lowest first."""
+    return [layer for layer in layers if scan_of(layer) is not None]
+
+
+def belongs_to(layer: Layer, scan: Scan) -> bool:
+    """Whether a layer with masks lies on the grid of a scan."""
+    masks = masks_of(layer)
+    if masks is None or masks.labels.shape != scan.hu.shape:
+        return False
+    made_for = layer.metadata.get(SCAN_KEY)
+    if isinstance(made_for, Scan):
+        return made_for is scan or bool(np.allclose(made_for.affine, scan.affine, atol=1e-2))
+    return bool(
+        np.allclose(layer.scale[-3:], scan.spacing, atol=1e-3)
+        and np.allclose(layer.translate[-3:], scan.napari_translate, atol=1e-2)
+    )
+
+
+def layers_with_masks(layers: Iterable[Layer], scan: Scan) -> list[Labels]:
+    """Labels layers of ours that belong to a scan, lowest first."""
+    return [layer for layer in layers if belongs_to(layer, scan)]
+
+
+def foreign_volume(layers: Iterable[Layer]) -> Image | None:
+    """The topmost 3D image that is not a scan of ours: its orientation and its HU are not known."""
+    found = [layer for layer in layers if isinstance(layer, Image) and layer.ndim >= 3 and scan_of(layer) is None]
+    return found[-1] if found else None
+
+
+def foreign_labels(layers: Iterable[Layer]) -> Labels | None:
+    """The topmost 3D labels that are not organ masks of ours."""
+    found = [layer for layer in layers if isinstance(layer, Labels) and layer.ndim >= 3 and masks_of(layer) is None]
+    return found[-1] if found else None
+
+
+def pick_scan(layers: Sequence[Layer], active: Layer | None, current: Scan | None) -> Scan | None:
+    """Of the scans among layers, the selected one or that of selected masks, else the current, else the topmost."""
+    scans = [scan for layer in layers if (scan := scan_of(layer)) is not None]
+    if (selected := scan_of(active)) is not None:
+        return selected
+    if active is not None and masks_of(active) is not None:
+        scans = [scan for scan in scans if belongs_to(active, scan)] or scans
+    if any(scan is current for scan in scans):
+        return current
+    return scans[-1] if scans else None
+
+
+def pick_masks(
+    layers: Sequence[Layer], active: Layer | None, scan: Scan | None, current: OrganMasks | None
+) -> OrganMasks | None:
+    """Of the masks of a scan, the selected ones, else the current ones, else the topmost."""
+    if scan is None:
+        return None
+    found = layers_with_masks(layers, scan)
+    if any(layer is active for layer in found):
+        return masks_of(active)
+    if any(masks_of(layer) is current for layer in found):
+        return current
+    return masks_of(found[-1]) if found else None

@@ -1,0 +1,117 @@
+"""The organs' colours on the canvas: faint by themselves, glowing in proportion to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+from qtpy.QtCore import QObject, QTimer
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_ctvlp.ask.types import Ranking
+    from napari_ctvlp.scan.types import OrganMasks
+
+Colour = tuple[float, float, float, float]
+# Amber of the Okabe-Ito palette made lighter: far from every grey of a CT in brightness, for colour-blind readers too
+ACCENT: tuple[float, float, float] = (1.0, 0.82, 0.2)
+RESTING = 0.4
+"""Alpha of every organ while nothing is asked: faint enough to see the scan through."""
+RECEDED = 0.1
+"""Alpha of an organ that does not answer."""
+GLOW = (0.25, 0.8)
+"""Alpha of a matching organ, from a weak answer to a sure one; a stone inside must stay visible."""
+MATCH_SHARE = 0.5
+"""An organ glows when its score is at least this share of the best one's."""
+
+
+def highlight_colours(
+    scores: Mapping[int, float], base: Mapping[int | None, Colour], accent: tuple[float, float, float] = ACCENT
+) -> dict[int | None, Colour]:
+    """Colours for an answer: accent in proportion to the score, everything else its own colour made faint.
+
+    Parameters
+    ----------
+    scores : mapping of label to score in 0..1
+    base : mapping of label (None for any other) to RGBA in 0..1
+
+    Returns
+    -------
+    dict
+        Label (and None) to RGBA, as `DirectLabelColormap` takes it.
+    """
+    best = max(scores.values(), default=0.0)
+    colours: dict[int | None, Colour] = {}
+    for label, (red, green, blue, alpha) in base.items():
+        score = scores.get(label, 0.0) if label is not None else 0.0
+        if best > 0 and score >= MATCH_SHARE * best:
+            colours[label] = (*accent, GLOW[0] + (GLOW[1] - GLOW[0]) * min(1.0, score))
+        else:
+            colours[label] = (red, green, blue, RECEDED * alpha)
+    return colours
+
+
+def ranking_scores(ranking: Ranking, masks: OrganMasks) -> dict[int, float]:
+    """Score by label, of an answer that matched."""
+    by_organ = {match.organ: match.score for match in ranking.organs}
+    return {label: by_organ[name] for label, name in masks.names.items() if name in by_organ}
+
+
+class Overlay(QObject):
+    """Recolours one Labels layer, at most once per turn of the event loop; the data is never touched.
+
+    The layer's own colours are drawn faint while nothing is asked, and given back when the layer is let go.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._layer: Labels | None = None
+        self._base: dict[int | None, Colour] = {}
+        self._wanted: dict[int | None, Colour] | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self.flush)
+
+    def set_layer(self, layer: Labels | None) -> None:
+        """Recolour this layer from now on; the one before gets its own colours back."""
+        if layer is self._layer:
+            return
+        self._want(self._base)
+        self.flush()
+        self._layer = layer
+        self._base = {}
+        if layer is not None:
+            labels = getattr(layer.colormap, "color_dict", None) or {None: (0.0, 0.0, 0.0, 0.0)}
+            self._base = {key: _rgba(value) for key, value in labels.items()}
+        self.reset()
+
+    def show(self, scores: Mapping[int, float]) -> None:
+        """Let these labels glow in proportion to their scores and the others recede."""
+        self._want(highlight_colours(scores, self._base))
+
+    def reset(self) -> None:
+        """Draw every organ in its own colour, faint."""
+        self._want({label: (*colour[:3], RESTING * colour[3]) for label, colour in self._base.items()})
+
+    def flush(self) -> None:
+        """Recolour now what is waiting to be recoloured."""
+        self._timer.stop()
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and self._layer is not None:
+            # always a new object: napari does not see changes inside a colormap (napari issue 7327)
+            self._layer.colormap = DirectLabelColormap(color_dict=dict(wanted))
+
+    def _want(self, colours: dict[int | None, Colour]) -> None:
+        if self._layer is None or not self._base:
+            return
+        self._wanted = colours
+        self._timer.start()
+
+
+def _rgba(value: object) -> Colour:
+    red, green, blue, alpha = (float(v) for v in np.asarray(value, float))
+    return red, green, blue, alpha

@@ -1,0 +1,56 @@
+"""Work in threads, answers in the thread of the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_ctvlp.session import Report, Work
+
+
+class ThreadRunner(QObject):
+    """Runs a session's work in threads and calls back in the thread that made this object.
+
+    It has no Qt parent on purpose: a thread that ends late still holds it, and finds it closed instead of deleted.
+    """
+
+    _arrived = Signal(object)
+
+    def __init__(self, threads: int = 3) -> None:
+        super().__init__()
+        self._closed = False
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ctvlp")
+        self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    def __call__(
+        self, work: Work, *, progress: Report, done: Callable[[Any], None], failed: Callable[[Exception], None]
+    ) -> None:
+        if not self._closed:
+            self._pool.submit(self._run, work, progress, done, failed)
+
+    def close(self) -> None:
+        """Deliver nothing more and let the threads end; work under way is not waited for."""
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self, work: Work, progress: Report, done: Callable[[Any], None], failed: Callable[[Exception], None]
+    ) -> None:
+        try:
+            result = work(lambda fraction: self._post(partial(progress, fraction)))
+        except Exception as error:
+            self._post(partial(failed, error))
+        else:
+            self._post(partial(done, result))
+
+    def _post(self, call: Callable[[], None]) -> None:
+        if not self._closed:
+            self._arrived.emit(call)
+
+    def _deliver(self, call: Callable[[], None]) -> None:
+        if not self._closed:
+            call()

@@ -1,0 +1,162 @@
+"""What is open, what it was as stored, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ctvlp._qt.wrapped_label import WrappedLabel
+from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, Severity
+
+NO_SCAN = "Drop a CT here (NIfTI file or DICOM folder), or open the sample."
+NO_MASKS = "No organ masks: drop them here, or use Add masks..."
+# Okabe-Ito, told apart by colour-blind readers; the word beside the light says the same
+LIGHTS: dict[Severity, tuple[str, str]] = {
+    "ok": ("#009E73", "audit ok"),
+    "note": ("#56B4E9", "audit: notes"),
+    "warning": ("#E69F00", "audit: look at this"),
+}
+
+
+def audit_summary(audit: Audit) -> str:
+    """The first warning of an audit, or how the scan lies and how fine it is."""
+    for item in audit.items:
+        if item.severity == "warning":
+            return f"{item.name}: {item.value}"
+    return ", ".join(item.value for item in audit.items[:2])
+
+
+def audit_html(audit: Audit) -> str:
+    """All items of an audit as a table; what needs a look is bold and marked."""
+    rows = []
+    for item in audit.items:
+        mark, tag = ("! ", "b") if item.severity == "warning" else ("", "span")
+        rows.append(
+            f"<tr><td style='padding-right: 8px'>{mark}{escape(item.name)}</td>"
+            f"<td><{tag}>{escape(item.value)}</{tag}></td></tr>"
+        )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def masks_summary(masks: OrganMasks) -> str:
+    """How many organs and where their names come from."""
+    count = len(masks.names)
+    return f"{count} organ{'' if count == 1 else 's'}, {masks.scheme}"
+
+
+class ScanPanel(QWidget):
+    """Scan, audit with a light, masks, and the way to what is missing.
+
+    Signals
+    -------
+    scan_chosen(int)
+        Place of the picked scan in the list given to `set_scans`.
+    masks_file_requested(), masks_folder_requested(), sample_requested(), reopen_requested()
+        A button or menu entry was used.
+    """
+
+    scan_chosen = Signal(int)
+    masks_file_requested = Signal()
+    masks_folder_requested = Signal()
+    sample_requested = Signal()
+    reopen_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.scans = QComboBox()
+        self.scans.setAccessibleName("Open scan")
+        self.light = QLabel()
+        self.light.setTextFormat(Qt.TextFormat.RichText)
+        self.details_button = QToolButton()
+        self.details_button.setText("details")
+        self.details_button.setCheckable(True)
+        self.details_button.setAutoRaise(True)
+        self.summary = WrappedLabel()
+        self.details = WrappedLabel(text_format=Qt.TextFormat.RichText)
+        self.masks = WrappedLabel()
+        self.add_masks = QPushButton("Add masks...")
+        menu = QMenu(self.add_masks)
+        menu.addAction("One file with all organs...", self.masks_file_requested.emit)
+        menu.addAction("Folder with one file an organ...", self.masks_folder_requested.emit)
+        self.add_masks.setMenu(menu)
+        self.sample = QPushButton("Open the sample")
+        self.hint = WrappedLabel()
+        self.reopen = QPushButton("Open as CT scan")
+
+        status = QHBoxLayout()
+        status.addWidget(self.scans)
+        status.addWidget(self.light)
+        status.addStretch(1)
+        status.addWidget(self.details_button)
+        masks = QHBoxLayout()
+        masks.addWidget(self.masks, 1)
+        masks.addWidget(self.add_masks)
+        masks.addWidget(self.sample)
+        hint = QHBoxLayout()
+        hint.addWidget(self.hint, 1)
+        hint.addWidget(self.reopen)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(status)
+        layout.addWidget(self.summary)
+        layout.addWidget(self.details)
+        layout.addLayout(masks)
+        layout.addLayout(hint)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+
+        self._has_scan = False
+        self.details_button.toggled.connect(self.details.setVisible)
+        self.scans.activated.connect(self.scan_chosen)
+        self.sample.clicked.connect(self.sample_requested)
+        self.reopen.clicked.connect(self.reopen_requested)
+        self.set_scans([], 0)
+        self.set_scan(None)
+        self.set_hint("", can_reopen=False)
+
+    def set_scans(self, names: Sequence[str], current: int) -> None:
+        """The scans among the layers; the list shows when there is a choice."""
+        self.scans.clear()
+        self.scans.addItems(list(names))
+        self.scans.setCurrentIndex(current)
+        self.scans.setVisible(len(names) > 1)
+
+    def set_scan(self, scan: Scan | None) -> None:
+        """Show this scan's audit, or how to open one."""
+        self._has_scan = scan is not None
+        self.details_button.setVisible(scan is not None)
+        self.details_button.setChecked(False)
+        self.details.hide()
+        self.light.setVisible(scan is not None)
+        self.summary.setText(NO_SCAN if scan is None else audit_summary(scan.audit))
+        self.details.setText("" if scan is None else audit_html(scan.audit))
+        if scan is not None:
+            colour, word = LIGHTS[scan.audit.severity]
+            self.light.setText(f'<span style="color:{colour}">●</span> {word}')
+        self.set_masks(None)
+
+    def set_masks(self, masks: OrganMasks | None) -> None:
+        """Show what is known of the masks, or how to get some."""
+        self.sample.setVisible(not self._has_scan)
+        self.add_masks.setVisible(self._has_scan and masks is None)
+        self.masks.setVisible(self._has_scan)
+        self.masks.setText(NO_MASKS if masks is None else masks_summary(masks))
+        self.masks.setToolTip("" if masks is None else "\n".join(masks.notes))
+
+    def set_hint(self, text: str, *, can_reopen: bool) -> None:
+        """Say what to do about a layer that is not a scan of ours; empty hides it."""
+        self.hint.setText(text)
+        self.hint.setVisible(bool(text))
+        self.reopen.setVisible(bool(text) and can_reopen)

@@ -1,0 +1,52 @@
+"""Which of several DICOM series to open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_ctvlp._qt.wrapped_label import WrappedLabel
+
+
+class SeriesChooser(QWidget):
+    """A line in the dock, not a dialog: the series of a folder and a button to open one.
+
+    Signals
+    -------
+    series_chosen(int)
+        Place of the picked series in the list given to `offer`.
+    """
+
+    series_chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.label = WrappedLabel()
+        self.box = QComboBox()
+        self.box.setAccessibleName("DICOM series")
+        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.open = QPushButton("Open")
+        row = QHBoxLayout()
+        row.addWidget(self.box, 1)
+        row.addWidget(self.open)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.label)
+        layout.addLayout(row)
+        self.open.clicked.connect(self._on_open)
+        self.hide()
+
+    def offer(self, folder: str, descriptions: Sequence[str]) -> None:
+        """Ask which of these series of ``folder`` to open."""
+        self.label.setText(f"{folder} holds {len(descriptions)} series. Which one?")
+        self.box.clear()
+        self.box.addItems(list(descriptions))
+        for place, text in enumerate(descriptions):
+            self.box.setItemData(place, text, 3)  # 3 is Qt's ToolTipRole: long descriptions are shown in full there
+        self.show()
+
+    def _on_open(self) -> None:
+        self.hide()
+        self.series_chosen.emit(self.box.currentIndex())

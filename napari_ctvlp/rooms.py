@@ -1,0 +1,64 @@
+"""The one place from which a session reaches the inner rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_ctvlp.ask.types import AbnormalityScore, Ranking
+    from napari_ctvlp.encoder.contract import ScanEmbedding, ScanEncoder
+    from napari_ctvlp.scan.types import OrganMasks, Scan
+
+
+class Rooms:
+    """What a session needs of the inner rooms, each imported on first use so that a session alone stays light.
+
+    A subclass with other answers serves the tests.
+    """
+
+    def list_series(self, folder: str | Path) -> Sequence[Any]:
+        """CT series found in a folder of DICOM files."""
+        from napari_ctvlp.scan import list_series
+
+        return list_series(folder)
+
+    def read_scan(self, path: str | Path, series: Any = None) -> Scan:
+        """Read one scan."""
+        from napari_ctvlp.scan import read_scan
+
+        return read_scan(path, series=series)
+
+    def read_masks(self, path: str | Path, scan: Scan) -> OrganMasks:
+        """Read organ masks onto the grid of a scan."""
+        from napari_ctvlp.scan import read_masks
+
+        return read_masks(path, scan)
+
+    def load_sample(self) -> tuple[Scan, OrganMasks]:
+        """Make the built-in synthetic scan with its masks."""
+        from napari_ctvlp.sample import load_sample
+
+        return load_sample()
+
+    def load_encoder(self, name: str) -> ScanEncoder:
+        """Load an encoder, with everything about it that takes time to prepare."""
+        from napari_ctvlp.ask import prepare
+        from napari_ctvlp.encoder import load_encoder
+
+        encoder = load_encoder(name)
+        prepare(encoder)
+        return encoder
+
+    def rank_organs(self, embedding: ScanEmbedding, text: str, use_names: bool) -> Ranking:
+        """Rank the organs of a scan for a question."""
+        from napari_ctvlp.ask import rank_organs
+
+        return rank_organs(embedding, text, use_names=use_names)
+
+    def score_abnormalities(self, embedding: ScanEmbedding) -> Sequence[AbnormalityScore]:
+        """Score every organ for every entry of the abnormality dictionary."""
+        from napari_ctvlp.ask import score_abnormalities
+
+        return score_abnormalities(embedding)

@@ -1,0 +1,87 @@
+"""Answers without weights, and values to show."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from napari_ctvlp.ask.types import AbnormalityScore, Finding, OrganMatch, Ranking
+from napari_ctvlp.encoder.contract import EncodingCancelled
+from napari_ctvlp.session import Rooms
+
+
+class WordRooms(Rooms):
+    """The real reading rooms with an encoder of words: an organ answers to the words of its name."""
+
+    def __init__(self, encoder) -> None:
+        self.encoder = encoder
+
+    def load_encoder(self, name):
+        return self.encoder
+
+    def rank_organs(self, embedding, text, use_names):
+        scores = np.clip(embedding.vectors @ embedding.encoder.encode_text([text])[0], 0, 1)
+        organs = tuple(
+            OrganMatch(embedding.organs[i], float(scores[i]), float(scores[i]), float(scores[i]) / 2)
+            for i in np.argsort(-scores)
+        )
+        matched = bool(scores.max() > 0.6)
+        return Ranking(text, matched, "" if matched else "Nothing here matches.", organs)
+
+    def score_abnormalities(self, embedding):
+        return [AbnormalityScore(organ, "cyst", 0.5, 0.4, 0.6, "scored") for organ in embedding.organs]
+
+
+class SlowEncoder:
+    """Encodes until told to go on; ends early when cancelled, as a real one does between its steps."""
+
+    def __init__(self, encoder) -> None:
+        self.inner = encoder
+        self.card = encoder.card
+        self.encode_text = encoder.encode_text
+        self.started = threading.Event()
+        self.go_on = threading.Event()
+        self.was_cancelled = threading.Event()
+
+    def encode_scan(self, scan, masks, *, progress=None, cancelled=None):
+        self.started.set()
+        while not self.go_on.wait(0.01):
+            if progress is not None:
+                progress(0.5)
+            if cancelled is not None and cancelled():
+                self.was_cancelled.set()
+                raise EncodingCancelled
+        return self.inner.encode_scan(scan, masks, progress=progress)
+
+
+@pytest.fixture
+def word_rooms(word_encoder):
+    return WordRooms(word_encoder)
+
+
+@pytest.fixture
+def ranking():
+    organs = (
+        OrganMatch("kidney_left", 0.91, 0.8, 1.0),
+        OrganMatch("kidney_right", 0.4, 0.3, 0.5),
+        OrganMatch("spleen", 0.0, 0.0, 0.0),
+    )
+    finding = Finding("stone", "kidney_left", 0.93, 0.81, 0.97, "present")
+    return Ranking("stone in the left kidney", True, "organ: left kidney; finding: stone", organs, finding)
+
+
+@pytest.fixture
+def scores():
+    return (
+        AbnormalityScore("aorta", "calcification", 0.71, 0.55, 0.83, "scored"),
+        AbnormalityScore("lung_lower_lobe_left", "effusion", None, None, None, "N/A: cut by field of view"),
+        AbnormalityScore("kidney_left", "stone", 0.93, 0.81, 0.97, "scored"),
+        AbnormalityScore("liver", "cyst", 0.08, None, None, "scored"),
+    )
+
+
+def words(name: str) -> str:
+    """A display name without the anatomy room."""
+    return name.replace("_", " ")

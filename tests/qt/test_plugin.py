@@ -1,0 +1,76 @@
+"""Found and filled in by napari itself: menu, sample, files, and the wrapped viewer that plugins get."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManifest
+
+import napari_ctvlp
+from napari_ctvlp._qt.furniture import PREFIX
+from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp.rooms import Rooms
+
+PLUGIN = "napari-ctvlp"
+
+
+@pytest.fixture
+def plugin(npe2pm):
+    """The manifest of the checkout, registered for one test."""
+    manifest = PluginManifest.from_file(Path(napari_ctvlp.__file__).with_name("napari.yaml"))
+    with npe2pm.tmp_plugin(manifest=manifest):
+        yield manifest
+
+
+@pytest.fixture
+def docked(plugin, make_napari_viewer, monkeypatch, word_rooms, qtbot):
+    """A viewer with the dock as napari's menu opens it."""
+    for name in ("load_encoder", "rank_organs", "score_abnormalities"):
+        monkeypatch.setattr(Rooms, name, lambda self, *args, name=name: getattr(word_rooms, name)(*args))
+    viewer = make_napari_viewer(show=True)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "CT query")
+    yield viewer, widget
+    viewer.close()
+    qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name.startswith("ctvlp")])
+
+
+@pytest.mark.filterwarnings("error:Private attribute access:FutureWarning")
+def test_sample_opens_and_is_answered(docked, qtbot):
+    viewer, widget = docked
+    assert isinstance(widget, CtvlpWidget)
+    viewer.open_sample(PLUGIN, "torso")
+    assert len(viewer.layers) == 2
+    widget.ask("liver")
+    qtbot.waitUntil(lambda: widget.session.ranking is not None, timeout=20_000)
+    liver = widget.session.masks.statistics["liver"].centroid_index
+    assert tuple(viewer.dims.current_step) == liver
+    assert viewer.canvas.overlays[PREFIX + "right"].text == "L"
+    viewer.layers.remove(viewer.layers[0])
+    assert widget.session.scan is None
+
+
+def test_files_open_through_the_reader(docked, shared_data):
+    viewer, widget = docked
+    folder = shared_data / "ct/ts_abdomen_top30"
+    viewer.open(str(folder / "ct.nii.gz"), plugin=PLUGIN)
+    viewer.open(str(folder / "seg_v2_multilabel.nii.gz"), plugin=PLUGIN)
+    assert widget.session.scan.name == "ct"
+    assert "liver" in widget.session.masks.names.values()
+
+
+def test_several_series_are_offered_in_the_open_dock(docked, shared_data, tmp_path, qtbot):
+    viewer, widget = docked
+    for source in ("dicom/ts_upper_abdomen_j2k", "dicom/dcmqi_ct_3slice"):
+        shutil.copytree(shared_data / source, tmp_path / "study" / Path(source).name)
+    viewer.open(str(tmp_path / "study"), plugin=PLUGIN)
+    assert len(viewer.layers) == 0
+    chooser = widget.dock.series
+    assert chooser.isVisible()
+    slices = [chooser.box.itemText(place) for place in range(chooser.box.count())]
+    chooser.box.setCurrentIndex(next(place for place, text in enumerate(slices) if "3 slices" in text))
+    chooser.open.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=20_000)
+    assert viewer.layers[0].data.shape == (3, 512, 512)

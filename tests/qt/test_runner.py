@@ -1,0 +1,67 @@
+"""Threads: answers come home, late ones do not, nothing is left running."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from qtpy.QtCore import QThread
+from qtpy.QtWidgets import QApplication
+
+from napari_ctvlp._qt.runner import ThreadRunner
+
+
+def our_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("ctvlp")]
+
+
+@pytest.fixture
+def runner(qapp, qtbot):
+    runner = ThreadRunner()
+    yield runner
+    runner.close()
+    qtbot.waitUntil(lambda: not our_threads())
+
+
+def test_work_runs_elsewhere_and_answers_come_home(runner, qtbot):
+    home, seen, answers = threading.current_thread(), [], []
+
+    def work(report):
+        seen.append(threading.current_thread())
+        report(0.5)
+        return 42
+
+    here = []
+    runner(
+        work,
+        progress=lambda fraction: here.append((fraction, threading.current_thread())),
+        done=lambda result: answers.append((result, QThread.currentThread())),
+        failed=answers.append,
+    )
+    qtbot.waitUntil(lambda: bool(answers))
+    assert seen[0] is not home
+    assert here == [(0.5, home)]
+    assert answers == [(42, QApplication.instance().thread())]
+
+
+def test_errors_come_home(runner, qtbot):
+    errors = []
+
+    def work(_report):
+        raise ValueError("no")
+
+    runner(work, progress=errors.append, done=errors.append, failed=errors.append)
+    qtbot.waitUntil(lambda: bool(errors))
+    assert isinstance(errors[0], ValueError)
+
+
+def test_closed_runner_is_silent_and_its_threads_end(qapp, qtbot):
+    runner, go_on, told = ThreadRunner(), threading.Event(), []
+    runner(lambda _report: go_on.wait(10), progress=told.append, done=told.append, failed=told.append)
+    qtbot.waitUntil(lambda: bool(our_threads()))
+    runner.close()
+    go_on.set()
+    runner(lambda _report: 1, progress=told.append, done=told.append, failed=told.append)
+    qtbot.waitUntil(lambda: not our_threads())
+    qtbot.wait(20)
+    assert told == []
