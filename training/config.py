@@ -36,7 +36,7 @@ class ModelConfig:
 class OptimConfig:
     """Optimisation."""
 
-    steps: int = 1200
+    steps: int = 1000
     batch: int = 8
     """Scans per step."""
     learning_rate: float = 2e-3

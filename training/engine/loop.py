@@ -124,7 +124,9 @@ def train(run: Run, optimizer: torch.optim.Optimizer, validate: Callable[[Run], 
             raise RuntimeError(f"The loss is {loss.item()} at step {run.step}; the last checkpoint is whole.")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        if not torch.isfinite(norm):
+            raise RuntimeError(f"The gradient is not finite at step {run.step}; the last checkpoint is whole.")
         optimizer.step()
         run.step += 1
         decay = min(config.optim.ema, run.step / (run.step + 10))

@@ -1,7 +1,8 @@
 """From materials to Hounsfield units: contrast phases, bowel contents, blur, noise, streaks, table.
 
-Attenuation follows published ranges, drawn a little wider than reality (domain randomisation: Billot et al., SynthSeg,
-MedIA 2023). Unenhanced liver, spleen and fat: Kodama et al., AJR 2007;188:1307; Boyce et al., AJR 2010;194:623.
+Attenuation is drawn a little wider than reality (domain randomisation: Billot et al., SynthSeg, MedIA 2023). The ranges
+are this project's own, not transcribed tables; they were set with these works in mind, which are cited from memory.
+Unenhanced liver, spleen and fat: Kodama et al., AJR 2007;188:1307; Boyce et al., AJR 2010;194:623.
 Enhancement by phase: Bae, Radiology 2010;256:32; Prokop and Galanski, Spiral and Multislice CT of the Body, 2003.
 Kidneys: Yuh and Cohan, AJR 1999;173:747. Trabecular bone (osteoporotic 50 to dense 280 HU): Pickhardt et al., Ann
 Intern Med 2013;158:588. Adrenals: Boland et al., AJR 1998;171:201. Emphysema and lung density: Gevenois et al., AJRCCM
