@@ -58,6 +58,8 @@ class PretrainConfig:
     world: WorldConfig = field(default_factory=WorldConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    text_model: Path | None = None
+    """Folder of another sentence model (transformers layout, safetensors); the shipped one by default."""
     seed: int = 0
     resume: bool = False
     """Go on from the run's last checkpoint."""

@@ -141,7 +141,7 @@ def pretrain(config: PretrainConfig) -> None:
     records = [r for i in range(train_store.count) for r in train_store.records(i).values()]
     classes = classes_of(records)
     wordings = wordings_of(classes)
-    tower = TextTower.from_folder(base_text_folder())
+    tower = TextTower.from_folder(config.text_model or base_text_folder())
     bank = text_bank(tower, classes, wordings, records, config.run / "scans" / "texts.pt")
 
     torch.manual_seed(config.seed)

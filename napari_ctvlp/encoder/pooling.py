@@ -130,9 +130,10 @@ def segment_softmax(scores: Tensor, segment: Tensor, segments: int) -> Tensor:
         .new_full((segments, scores.shape[1]), -torch.inf)
         .scatter_reduce(0, rows, scores.detach(), "amax")
     )
-    weights = (scores - peak[segment]).exp()
+    # index_select and not [segment]: the gradient of the latter adds in an order that changes from run to run on a CPU
+    weights = (scores - peak.index_select(0, segment)).exp()
     total = weights.new_zeros(segments, scores.shape[1]).index_add(0, segment, weights)
-    return weights / total[segment]
+    return weights / total.index_select(0, segment)
 
 
 class OrganAttention(nn.Module):
@@ -153,8 +154,9 @@ class OrganAttention(nn.Module):
         """(B, C, i, p, l) features to (organs, heads * C), computed in float32."""
         rows = features.permute(0, 2, 3, 4, 1).reshape(-1, features.shape[1]).float()
         scores = torch.cat([rows.new_zeros(len(rows), 1), self.key(rows)], 1)
-        weights = segment_softmax(scores[tokens.token] + tokens.log_count[:, None], tokens.segment, organs)
-        picked = rows[tokens.token]
+        scores = scores.index_select(0, tokens.token) + tokens.log_count[:, None]
+        weights = segment_softmax(scores, tokens.segment, organs)
+        picked = rows.index_select(0, tokens.token)
         pooled = [
             picked.new_zeros(organs, picked.shape[1]).index_add(0, tokens.segment, picked * weights[:, head, None])
             for head in range(weights.shape[1])

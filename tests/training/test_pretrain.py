@@ -17,6 +17,7 @@ import torch
 
 from napari_ctvlp.encoder import load_encoder
 from napari_ctvlp.encoder.artifact import digest
+from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
 from training.config import ModelConfig, OptimConfig, PretrainConfig, WorldConfig
 from training.data.batch import crop_or_pad, training_batch
@@ -36,18 +37,37 @@ TINY = PretrainConfig(
 
 
 @pytest.fixture(scope="module")
-def scans(tmp_path_factory) -> Path:
+def text_model(tmp_path_factory) -> Path:
+    """A sentence model of one small layer with random weights, in the layout of a real one."""
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("text")
+    torch.manual_seed(0)
+    shape = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+    tokenizer = AutoTokenizer.from_pretrained(base_text_folder(), local_files_only=True)
+    TextTower(BertModel(shape), tokenizer).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory, text_model) -> Path:
     """The small scans of TINY, made once."""
     folder = tmp_path_factory.mktemp("scans")
-    pretrain(replace(TINY, run=folder, optim=replace(TINY.optim, steps=1)))
+    pretrain(replace(TINY, run=folder, text_model=text_model, optim=replace(TINY.optim, steps=1)))
     return folder / "scans"
 
 
-def config_in(folder: Path, scans: Path, **changes) -> PretrainConfig:
-    folder.mkdir(exist_ok=True)
-    if not (folder / "scans").exists():
-        (folder / "scans").symlink_to(scans)
-    return replace(TINY, run=folder, **changes)
+@pytest.fixture
+def config_in(scans, text_model):
+    """A configuration like TINY in another folder, with the scans that are there already."""
+
+    def make(folder: Path, **changes) -> PretrainConfig:
+        folder.mkdir(exist_ok=True)
+        if not (folder / "scans").exists():
+            (folder / "scans").symlink_to(scans)
+        return replace(TINY, run=folder, text_model=text_model, **changes)
+
+    return make
 
 
 def weights(folder: Path) -> str:
@@ -56,14 +76,14 @@ def weights(folder: Path) -> str:
     return json.dumps({k: v.double().sum().item() for k, v in both.items()}) + digest(both)
 
 
-def test_a_stopped_and_resumed_run_reaches_the_same_bits(tmp_path, scans):
-    pretrain(config_in(tmp_path / "whole", scans))
-    pretrain(config_in(tmp_path / "parts", scans, minutes=0.0))
+def test_a_stopped_and_resumed_run_reaches_the_same_bits(tmp_path, config_in):
+    pretrain(config_in(tmp_path / "whole"))
+    pretrain(config_in(tmp_path / "parts", minutes=0.0))
     assert load_checkpoint(tmp_path / "parts")["step"] == 1
     with pytest.raises(UserError, match="--resume"):
-        pretrain(config_in(tmp_path / "parts", scans))
-    pretrain(config_in(tmp_path / "parts", scans, minutes=0.0, resume=True))
-    pretrain(config_in(tmp_path / "parts", scans, resume=True))
+        pretrain(config_in(tmp_path / "parts"))
+    pretrain(config_in(tmp_path / "parts", minutes=0.0, resume=True))
+    pretrain(config_in(tmp_path / "parts", resume=True))
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
     for name in ("whole", "parts"):
         encoder = load_encoder(tmp_path / name / "encoder", device="cpu")
@@ -73,11 +93,12 @@ def test_a_stopped_and_resumed_run_reaches_the_same_bits(tmp_path, scans):
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_to_the_same_bits(tmp_path, scans):
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path, config_in, text_model):
     many = replace(TINY.optim, steps=30)
-    pretrain(config_in(tmp_path / "whole", scans, optim=many))
-    config_in(tmp_path / "killed", scans)
+    pretrain(config_in(tmp_path / "whole", optim=many))
+    config_in(tmp_path / "killed")
     command = [sys.executable, "-m", "training.pretrain", "--run", str(tmp_path / "killed"), "--device", "cpu"]
+    command += ["--text-model", str(text_model)]
     for flag, value in {
         "world.train-scans": 12, "world.validation-scans": 6, "world.bodies": 3, "model.widths": "8 16",
         "model.blocks": "1 1", "model.heads": 2, "model.hidden": 32, "model.dim": 32, "model.spacing": 6.0,
