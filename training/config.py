@@ -36,7 +36,10 @@ class ModelConfig:
 class OptimConfig:
     """Optimisation."""
 
-    steps: int = 1000
+    steps: int = 250
+    horizon: int | None = 400
+    """Steps over which the learning rate falls to its end; more than ``steps`` because the averaged weights and the
+    last stage make up for what the fall would bring. None means ``steps``."""
     batch: int = 8
     """Scans per step."""
     learning_rate: float = 2e-3
@@ -44,7 +47,25 @@ class OptimConfig:
     warmup: int = 40
     ema: float = 0.995
     """Decay of the averaged weights, which are validated and exported."""
-    within: float = 1.0
+    within: float = 2.0
+    """Weight of the contrast within an organ's own texts."""
+    abnormal_weight: float = 4.0
+    """How much an abnormal organ counts in it against a normal one."""
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """The last stage: the head alone, on pooled features of whole scans."""
+
+    steps: int = 400
+    """0 leaves the stage out."""
+    scans: int = 24
+    """Scans per step."""
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    jitter: float = 0.1
+    """Noise on the features, as a share of their spread."""
+    within: float = 4.0
     """Weight of the contrast within an organ's own texts."""
 
 
@@ -58,6 +79,7 @@ class PretrainConfig:
     world: WorldConfig = field(default_factory=WorldConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
     text_model: Path | None = None
     """Folder of another sentence model (transformers layout, safetensors); the shipped one by default."""
     seed: int = 0

@@ -27,6 +27,7 @@ from training.config import PretrainConfig
 from training.data.store import OrganRecord, WorldStore
 from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank, classes_of
 from training.engine import loop
+from training.engine.refine import refine, restandardise, scan_features
 from training.engine.step import Wordings
 from training.engine.validate import (
     Embedded,
@@ -39,6 +40,8 @@ from training.engine.validate import (
 )
 from training.world.sentences import dictionary_sentences, organ_name_texts
 
+FIRST_SCANS = 16
+"""Scans that the head's standardisation is fitted on before the first step."""
 QUICK_SCANS = 40
 """Validation scans looked at while training; all of them at the end."""
 
@@ -148,6 +151,9 @@ def pretrain(config: PretrainConfig) -> None:
     device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
     shape = VisionConfig(**asdict(config.model))
     model = NativeModel(shape, tower.width).to(device)
+    if not config.resume:
+        first = scan_features(model, train_store, FIRST_SCANS)
+        restandardise(model, torch.cat([f.pooled for f in first]).float().to(device))
     run, optimizer = loop.start(config, model, train_store, classes, wordings, bank)
     parameters = sum(p.numel() for p in model.parameters())
     print(
@@ -156,6 +162,9 @@ def pretrain(config: PretrainConfig) -> None:
     )
     loop.train(run, optimizer, lambda r: report(r, *look(r, held_out, QUICK_SCANS)))
     if run.done:
+        if config.refine.steps:
+            features = scan_features(run.average, train_store)
+            run.average = refine(run.average, features, classes, wordings, bank, config)
         embedded, pairs = look(run, held_out)
         result = report(run, embedded, pairs)
         loop.log(config.run, {"step": run.step, "final": result})

@@ -148,9 +148,9 @@ class NativeEncoder:
             windows=tower.config.windows,
             tick=lambda part: tick(0.4 * part),
         )
-        index = tower.index(given.labels.to(self.device))
-        tick(0.45)
         x = given.image.to(self.device)
+        index = tower.index(given.labels.to(self.device), x)
+        tick(0.45)
         maps = []
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             for depth, stage in enumerate(tower.stages):

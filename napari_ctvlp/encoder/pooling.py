@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 LABELS = 256
+BINS = 8
+"""Bins of each HU window: 50 HU in soft tissue, 100 HU in lung, 175 HU in bone with the default windows."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,42 @@ def index_organs(
     return OrganIndex(torch.div(keys, LABELS, rounding_mode="floor"), keys % LABELS, geometry, tuple(levels))
 
 
+def organ_densities(image: Tensor, labels: Tensor, index: OrganIndex) -> Tensor:
+    """How the windowed HU of each organ's voxels are distributed, per channel over ``BINS`` bins.
+
+    The network normalises every voxel's features and with that loses much of the plain intensity (measured: the largest
+    HU in a kidney tells a stone better than anything it pooled), so the head is given the densities themselves.
+
+    Parameters
+    ----------
+    image : (B, C, I, P, L) float32
+        Windowed to -1..1; the end bins also hold what the window clips.
+    labels : (B, I, P, L) uint8
+        Organ labels on the same grid.
+    index : OrganIndex
+        Organs of these labels.
+
+    Returns
+    -------
+    Tensor
+        (organs, 2 * C * BINS) float32: shares of the voxels, then log1p of their number over 8, which shows a few
+        voxels of a stone in a large organ.
+    """
+    organs, channels = len(index.label), image.shape[1]
+    table = labels.new_zeros(len(labels) * LABELS, dtype=torch.int64)
+    table[index.sample * LABELS + index.label] = torch.arange(organs, device=labels.device)
+    counts = image.new_zeros(channels, organs * BINS)
+    for number, one in enumerate(labels):
+        inside = one > 0
+        row = table[number * LABELS + one[inside].long()] * BINS
+        for channel in range(channels):
+            place = ((image[number, channel][inside] + 1) * (BINS / 2)).long().clamp_(0, BINS - 1)
+            counts[channel] += torch.bincount(row + place, minlength=organs * BINS)
+    counts = counts.view(channels, organs, BINS).transpose(0, 1)
+    shares = counts / counts.sum(2, keepdim=True).clamp_min(1)
+    return torch.cat([shares.flatten(1), counts.log1p().flatten(1) / 8], 1)
+
+
 def segment_softmax(scores: Tensor, segment: Tensor, segments: int) -> Tensor:
     """Softmax over the rows of each segment: (pairs, heads) scores to weights that sum to one per segment and head."""
     rows = segment[:, None].expand_as(scores)
@@ -139,9 +177,10 @@ def segment_softmax(scores: Tensor, segment: Tensor, segments: int) -> Tensor:
 class OrganAttention(nn.Module):
     """Pool the tokens under each organ by a few learned queries shared by all organs.
 
-    The queries know no organ: a query of an organ's own would let its identity leak into its embedding, and recognition
-    by sight would be a foregone conclusion. The first head has no query and is the plain mean over the organ's voxels;
-    the others may look at a single token, so that a small lesion survives.
+    The queries know no organ: a query of an organ's own would let its identity leak into its embedding, and
+    recognition by sight would be a foregone conclusion. The first head has no query and is the plain mean over the
+    organ's voxels; the others may look at a single token, so that a small lesion survives. The largest value of every
+    channel is added for the same reason: it shows a small lesion from the first step on, which a query has to learn.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -151,7 +190,7 @@ class OrganAttention(nn.Module):
         nn.init.zeros_(self.key.bias)
 
     def forward(self, features: Tensor, tokens: OrganTokens, organs: int) -> Tensor:
-        """(B, C, i, p, l) features to (organs, heads * C), computed in float32."""
+        """(B, C, i, p, l) features to (organs, (heads + 1) * C), computed in float32."""
         rows = features.permute(0, 2, 3, 4, 1).reshape(-1, features.shape[1]).float()
         scores = torch.cat([rows.new_zeros(len(rows), 1), self.key(rows)], 1)
         scores = scores.index_select(0, tokens.token) + tokens.log_count[:, None]
@@ -161,4 +200,6 @@ class OrganAttention(nn.Module):
             picked.new_zeros(organs, picked.shape[1]).index_add(0, tokens.segment, picked * weights[:, head, None])
             for head in range(weights.shape[1])
         ]
-        return torch.cat(pooled, 1)
+        where = tokens.segment[:, None].expand_as(picked)
+        largest = picked.new_zeros(organs, picked.shape[1]).scatter_reduce(0, where, picked, "amax", include_self=False)
+        return torch.cat([*pooled, largest], 1)

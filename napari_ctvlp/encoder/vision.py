@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .pooling import OrganAttention, OrganIndex, index_organs
+from .pooling import BINS, OrganAttention, OrganIndex, index_organs, organ_densities
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,30 @@ class Stage(nn.Sequential):
         super().__init__(down, ChannelNorm(channels), nn.ReLU(), *(ResidualBlock(channels) for _ in range(blocks)))
 
 
+class Standardise(nn.Module):
+    """Bring every feature to mean 0 and spread 1 by figures fitted once on training scans.
+
+    Pooled features, geometry and densities differ a thousandfold in spread; without this the small ones are not learned
+    from (measured). Far outliers are clipped, because another scanner's scans have them.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("spread", torch.ones(features))
+
+    def fit(self, rows: Tensor) -> None:
+        """Take mean and spread from (n, features) rows."""
+        self.mean.copy_(rows.mean(0))
+        self.spread.copy_(rows.std(0).clamp_min(1e-3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ((x - self.mean) / self.spread).clamp(-8, 8)
+
+
 class VisionTower(nn.Module):
     """Scan and labels in, one unit vector per organ out; one pass whatever the number of organs."""
 
@@ -76,9 +100,9 @@ class VisionTower(nn.Module):
             Stage(a, b, n) for a, b, n in zip(widths[:-1], widths[1:], config.blocks, strict=True)
         )
         self.pools = nn.ModuleList(OrganAttention(w, config.heads) for w in config.widths)
-        pooled = sum(config.widths) * config.heads + 5
+        pooled = sum(config.widths) * (config.heads + 1) + 5 + 2 * BINS * len(config.windows)
         self.head = nn.Sequential(
-            nn.LayerNorm(pooled), nn.Linear(pooled, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.dim)
+            Standardise(pooled), nn.Linear(pooled, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.dim)
         )
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
@@ -91,24 +115,29 @@ class VisionTower(nn.Module):
             maps.append(x)
         return maps
 
-    def index(self, labels: Tensor) -> OrganIndex:
-        """Organs and tokens of (B, I, P, L) labels at this tower's depths."""
+    def index(self, labels: Tensor, image: Tensor) -> OrganIndex:
+        """Organs and tokens of (B, I, P, L) labels at this tower's depths; their densities join the geometry."""
         grids, strides = [], []
         size = tuple(labels.shape[1:])
         for depth in range(len(self.config.widths)):
             size = tuple((n + 1) // 2 for n in size)
             grids.append((size[0], size[1], size[2]))
             strides.append(2 ** (depth + 1))
-        return index_organs(labels, grids, strides, self.config.spacing)
+        index = index_organs(labels, grids, strides, self.config.spacing)
+        return replace(index, geometry=torch.cat([index.geometry, organ_densities(image, labels, index)], 1))
+
+    def pooled(self, maps: list[Tensor], index: OrganIndex) -> Tensor:
+        """Feature maps to what is pooled under each organ at every depth, and its geometry and densities."""
+        organs = len(index.label)
+        parts = [pool(m, t, organs) for pool, m, t in zip(self.pools, maps, index.levels, strict=True)]
+        return torch.cat([*parts, index.geometry], 1)
 
     def pool(self, maps: list[Tensor], index: OrganIndex) -> Tensor:
         """Feature maps to (organs, dim) unit vectors, float32."""
-        organs = len(index.label)
-        parts = [pool(m, t, organs) for pool, m, t in zip(self.pools, maps, index.levels, strict=True)]
         with torch.autocast(index.label.device.type, enabled=False):
-            return F.normalize(self.head(torch.cat([*parts, index.geometry], 1)), dim=-1)
+            return F.normalize(self.head(self.pooled(maps, index)), dim=-1)
 
     def forward(self, image: Tensor, labels: Tensor) -> tuple[Tensor, OrganIndex]:
         """(B, C, I, P, L) image and (B, I, P, L) uint8 labels to organ vectors and their index."""
-        index = self.index(labels)
+        index = self.index(labels, image)
         return self.pool(self.features(image), index), index

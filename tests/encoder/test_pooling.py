@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_ctvlp.encoder.pooling import OrganAttention, index_organs, segment_softmax
+from napari_ctvlp.encoder.pooling import BINS, OrganAttention, index_organs, organ_densities, segment_softmax
 from napari_ctvlp.encoder.vision import VisionConfig, VisionTower
 
 
@@ -52,11 +52,24 @@ def test_attention_equals_a_loop_over_organs():
         tokens, counts = index.levels[0].token[mine], index.levels[0].log_count[mine].exp()
         weights = torch.cat([torch.zeros(len(tokens), 1), attention.key(rows[tokens])], 1).exp() * counts[:, None]
         by_hand = torch.cat([(rows[tokens] * w[:, None]).sum(0) / w.sum() for w in weights.T])
+        by_hand = torch.cat([by_hand, rows[tokens].amax(0)])
         torch.testing.assert_close(pooled[organ], by_hand)
     mean_of_first = pooled[0, :6]
     voxels = labels[0].repeat_interleave(1, 0) == index.label[0]
     upsampled = features[0].repeat_interleave(2, 1).repeat_interleave(2, 2).repeat_interleave(2, 3)
     torch.testing.assert_close(mean_of_first, upsampled[:, voxels].mean(1))
+
+
+def test_densities_by_hand():
+    labels = random_labels((5, 6, 7))
+    index = index_organs(labels, [(3, 3, 4)], [2], spacing=3.0)
+    image = torch.rand(2, 2, 5, 6, 7) * 2.4 - 1.2  # some of it outside the window
+    got = organ_densities(image.clamp(-1, 1), labels, index)
+    for row, (sample, label) in enumerate(zip(index.sample.tolist(), index.label.tolist(), strict=True)):
+        values = image[sample].clamp(-1, 1)[:, labels[sample] == label]
+        counts = torch.stack([torch.histc(v, BINS, -1, 1) for v in values])
+        torch.testing.assert_close(got[row, : 2 * BINS], (counts / counts.sum(1, keepdim=True)).flatten())
+        torch.testing.assert_close(got[row, 2 * BINS :], (counts.log1p() / 8).flatten())
 
 
 def test_segment_softmax_sums_to_one_and_survives_large_scores():

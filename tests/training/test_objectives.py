@@ -66,6 +66,9 @@ def test_chance_is_the_loss_of_a_guess():
     assert chance_level(candidates, targets) == pytest.approx(soft_cross_entropy(flat, targets).item())
 
 
+NORMAL = torch.tensor([True, False, True, False])
+
+
 @pytest.fixture
 def case():
     """Four organs of two kinds: a normal liver, a liver with a cyst, a normal spleen, a spleen nothing is known of."""
@@ -74,7 +77,7 @@ def case():
     # classes: liver normal, liver cyst, spleen normal, splenomegaly
     states = torch.tensor([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]).bool()
     rows = OrganRows(unit(4, 8), torch.tensor([0, 0, 1, 1]), states)
-    texts = Texts(unit(2, 8), unit(5, 8), torch.tensor([0, 1, 2, 3, 1]), torch.tensor([0, 0, 1, 1]))
+    texts = Texts(unit(2, 8), unit(5, 8), torch.tensor([0, 1, 2, 3, 1]), torch.tensor([0, 0, 1, 1]), NORMAL)
     return rows, texts
 
 
@@ -105,15 +108,25 @@ def test_ctglip_by_hand(case):
     assert terms["within"].chance == pytest.approx((2 * math.log(3) + math.log(2)) / 3)
 
 
+def test_abnormal_organs_can_count_more(case):
+    rows, texts = case
+    _, terms = ctglip(rows, texts, torch.tensor(5.0), abnormal_weight=4.0)
+    reports = 5.0 * rows.vectors @ texts.reports.T
+    normal_liver = by_hand(reports[:1, [0, 1, 4]], torch.tensor([[1.0, 0, 0]]))
+    cyst = by_hand(reports[1:2, [0, 1, 4]], torch.tensor([[0, 1.0, 1.0]]))
+    normal_spleen = by_hand(reports[2:3, [2, 3]], torch.tensor([[1.0, 0]]))
+    assert terms["within"].value.item() == pytest.approx((normal_liver + 4 * cyst + normal_spleen) / 6, abs=1e-5)
+
+
 def test_same_organ_texts_are_not_pushed_apart(case):
     """Two normal livers: neither's sentence is a negative of the other."""
     rows, texts = case
     same = OrganRows(rows.vectors[:2], rows.organ[:2], torch.tensor([[1, 0, 0, 0], [1, 0, 0, 0]]).bool())
-    two = Texts(texts.names, texts.reports[:2], torch.tensor([0, 0]), texts.class_organ)
+    two = Texts(texts.names, texts.reports[:2], torch.tensor([0, 0]), texts.class_organ, NORMAL)
     _, terms = ctglip(same, two, torch.tensor(5.0))
     # both texts are positives of both rows: a perfect match costs the entropy of two texts and no more
     aligned = OrganRows(two.reports[:1].repeat(2, 1), same.organ, same.states)
-    equal = Texts(texts.names, two.reports[:1].repeat(2, 1), two.report_class, texts.class_organ)
+    equal = Texts(texts.names, two.reports[:1].repeat(2, 1), two.report_class, texts.class_organ, NORMAL)
     assert ctglip(aligned, equal, torch.tensor(50.0))[1]["abnormality"].value.item() == pytest.approx(
         math.log(2), abs=1e-4
     )

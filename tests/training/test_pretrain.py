@@ -19,7 +19,7 @@ from napari_ctvlp.encoder import load_encoder
 from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
-from training.config import ModelConfig, OptimConfig, PretrainConfig, WorldConfig
+from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, WorldConfig
 from training.data.batch import crop_or_pad, training_batch
 from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import BODY_BANK, WorldStore
@@ -30,6 +30,7 @@ TINY = PretrainConfig(
     world=WorldConfig(train_scans=12, validation_scans=6, bodies=3),
     model=ModelConfig(widths=(8, 16), blocks=(1, 1), heads=2, hidden=32, dim=32, spacing=6.0),
     optim=OptimConfig(steps=6, batch=2, warmup=2),
+    refine=RefineConfig(steps=3, scans=4),
     validate_every=100,
     checkpoint_every=2,
     device="cpu",
@@ -102,6 +103,8 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, config_in, text_model):
     for flag, value in {
         "world.train-scans": 12, "world.validation-scans": 6, "world.bodies": 3, "model.widths": "8 16",
         "model.blocks": "1 1", "model.heads": 2, "model.hidden": 32, "model.dim": 32, "model.spacing": 6.0,
+        "refine.steps": 3,
+        "refine.scans": 4,
         "optim.steps": 30, "optim.batch": 2, "optim.warmup": 2, "validate-every": 100, "checkpoint-every": 2,
     }.items():  # fmt: skip
         command += [f"--{flag}", *str(value).split()]
@@ -143,6 +146,22 @@ def test_batches_are_pure_functions_of_seed_and_step(scans):
     assert torch.equal(one.image, two.image) and torch.equal(one.labels, two.labels)
     other = training_batch(store, 3, 6, 2, [(-160, 240)])
     assert other.image.shape != one.image.shape or not torch.equal(one.image, other.image)
+
+
+def test_an_abnormal_organ_that_a_crop_cuts_is_unknown_and_not_abnormal(scans):
+    """The crop may have cut the lesion away; a normal organ stays normal in part."""
+    store = WorldStore(scans / "train", "train", 12, 0, 3, 6.0)
+    seen = {True: 0, False: 0}
+    for step in range(12):
+        batch = training_batch(store, 0, step, 2, [(-160, 240)])
+        for index, labels, organs in zip(scans_of_step(0, step, 12, 2), batch.labels, batch.organs, strict=True):
+            for label, record in organs.items():
+                here = int((labels == label).sum())
+                whole = int((store.load(index).labels == label).sum())
+                if here < 0.5 * whole:
+                    assert record.known == (not record.abnormalities)
+                seen[record.known] += 1
+    assert seen[False] > 0 and seen[True] > 0
 
 
 def test_every_scan_is_seen_once_an_epoch():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,12 +14,16 @@ from torch import Tensor
 from napari_ctvlp.encoder.preprocess import grown, windowed
 
 from .seeding import generator, scans_of_step
-from .store import OrganRecord, WorldStore
+from .store import OrganRecord, WorldStore, voxels_by_label
 
 AIR = -1024
-HEIGHTS = (16, 24, 40, 64, 88, 112)
+HEIGHTS = (16, 32, 56, 80, 104)
 """Slices of a crop; short ones because real scans are often cut to a few centimetres."""
-HEIGHT_CHANCES = (0.08, 0.12, 0.2, 0.25, 0.2, 0.15)
+HEIGHT_CHANCES = (0.07, 0.13, 0.3, 0.3, 0.2)
+
+
+WHOLE = 0.97
+"""Share of an organ's voxels from which a crop is taken to hold what is abnormal in it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ def crop_or_pad(
     return result
 
 
+def _in_crop(record: OrganRecord, share: float) -> OrganRecord:
+    """What is known of an organ of which a crop holds a share: an abnormality may lie in the rest."""
+    return replace(record, known=False) if record.abnormalities and share < WHOLE else record
+
+
 def training_batch(
     store: WorldStore, seed: int, step: int, batch: int, windows: Sequence[tuple[float, float]]
 ) -> Batch:
@@ -65,7 +74,7 @@ def training_batch(
     """
     rng = generator(seed, "batch", step)
     height = int(rng.choice(HEIGHTS, p=HEIGHT_CHANCES))
-    size = (height, int(rng.integers(80, 113)), int(rng.integers(108, 145)))
+    size = (height, int(rng.integers(88, 113)), int(rng.integers(116, 145)))
     images, labels, organs = [], [], []
     for index in scans_of_step(seed, step, store.count, batch):
         scan = store.load(index)
@@ -77,7 +86,9 @@ def training_batch(
             mean = F.avg_pool3d(hu[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
             hu = torch.lerp(hu, mean, float(rng.uniform(0, 0.6)))
         images.append(hu)
-        labels.append(torch.from_numpy(crop_or_pad(scan.labels, start, size, 0)))
-        organs.append(scan.organs)
+        cut = crop_or_pad(scan.labels, start, size, 0)
+        labels.append(torch.from_numpy(cut))
+        share = np.bincount(cut.ravel(), minlength=256) / np.maximum(voxels_by_label(store, index), 1)
+        organs.append({label: _in_crop(record, share[label]) for label, record in scan.organs.items()})
     image = windowed(torch.stack(images), windows)
     return Batch(image, grown(torch.stack(labels)), organs)

@@ -6,7 +6,8 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,11 +26,21 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class OrganRecord:
-    """What is known of one organ of a stored scan: its v2 name, its abnormalities (none: normal) and its sentences."""
+    """What is known of one organ of a stored scan: its v2 name, its abnormalities (none: normal) and its sentences.
+
+    ``known`` is false where the state cannot be told, as in a crop that may have cut the abnormality away.
+    """
 
     organ: str
     abnormalities: tuple[str, ...]
     texts: tuple[str, ...]
+    known: bool = True
+
+
+@cache
+def voxels_by_label(store: WorldStore, index: int) -> NDArray[np.int64]:
+    """(256,) number of voxels of each label of a stored scan."""
+    return np.bincount(np.load(store.folder / f"{index:06d}.labels.npy").ravel(), minlength=256)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +138,7 @@ def _make(store: WorldStore, indices: Sequence[int]) -> int:
         sample = make_sample(seed, spacing=store.spacing, body_bank=BODY_BANK)
         sentences = organ_sentences(sample, generator(seed, "text"))
         organs = {
-            int(label): asdict(OrganRecord(names[label], tuple(said.abnormalities), tuple(said.texts)))
+            int(label): {"organ": names[label], "abnormalities": said.abnormalities, "texts": said.texts}
             for label in np.unique(sample.labels)
             if label and (said := sentences.get(names[int(label)])) is not None
         }

@@ -33,6 +33,11 @@ class Classes:
         number = {organ: i for i, organ in enumerate(self.organs)}
         return torch.tensor([number[organ] for organ, _ in self.states])
 
+    @property
+    def class_normal(self) -> Tensor:
+        """(classes,) whether a class says that the organ is normal."""
+        return torch.tensor([state == NORMAL for _, state in self.states])
+
     def of(self, record: OrganRecord) -> list[int]:
         """Class numbers that hold for one organ."""
         return [self.states.index((record.organ, state)) for state in record.abnormalities or (NORMAL,)]

@@ -51,7 +51,7 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
     """Linear warm-up, then half a cosine down to two percent."""
     optim = config.optim
     rise = min(1.0, (step + 1) / optim.warmup)
-    fall = 0.5 * (1 + math.cos(math.pi * step / optim.steps))
+    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / (optim.horizon or optim.steps))))
     return optim.learning_rate * rise * (0.98 * fall + 0.02)
 
 
@@ -118,7 +118,7 @@ def train(run: Run, optimizer: torch.optim.Optimizer, validate: Callable[[Run], 
             run.bank,
             seed=config.seed,
             step=run.step,
-            within=config.optim.within,
+            optim=config.optim,
         )
         if not torch.isfinite(loss):
             raise RuntimeError(f"The loss is {loss.item()} at step {run.step}; the last checkpoint is whole.")

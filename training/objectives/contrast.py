@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over rows of the cross-entropy between softmax(logits) and row-normalised targets.
+def soft_cross_entropy(logits: Tensor, targets: Tensor, row_weight: Tensor | None = None) -> Tensor:
+    """(Weighted) mean over rows of the cross-entropy between softmax(logits) and row-normalised targets.
 
     Parameters
     ----------
@@ -16,6 +16,8 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         Minus infinity marks a column that is no candidate for a row.
     targets : (n, m) Tensor
         Non-negative weights; rows that sum to zero have no positive and are left out.
+    row_weight : (n,) Tensor, optional
+        How much each row counts; all the same by default.
 
     Returns
     -------
@@ -28,7 +30,10 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         return logits[targets > 0].sum()  # of nothing: zero, still part of the graph
     log_probability = F.log_softmax(logits[rows].float(), dim=1)
     log_probability = log_probability.masked_fill(targets[rows] == 0, 0.0)
-    return -(log_probability * (targets[rows] / weight[rows, None])).sum(1).mean()
+    losses = -(log_probability * (targets[rows] / weight[rows, None])).sum(1)
+    if row_weight is None:
+        return losses.mean()
+    return (losses * row_weight[rows]).sum() / row_weight[rows].sum()
 
 
 def symmetric_contrast(logits: Tensor, targets: Tensor) -> Tensor:

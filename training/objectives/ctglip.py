@@ -57,12 +57,15 @@ class Texts:
         Class of each sentence.
     class_organ : (classes,) int64
         Organ kind of each class.
+    class_normal : (classes,) bool
+        Which classes say that the organ is normal.
     """
 
     names: Tensor
     reports: Tensor
     report_class: Tensor
     class_organ: Tensor
+    class_normal: Tensor
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,9 @@ class Term:
     chance: float
 
 
-def ctglip(rows: OrganRows, texts: Texts, scale: Tensor, *, within: float = 1.0) -> tuple[Tensor, dict[str, Term]]:
+def ctglip(
+    rows: OrganRows, texts: Texts, scale: Tensor, *, within: float = 1.0, abnormal_weight: float = 1.0
+) -> tuple[Tensor, dict[str, Term]]:
     """The CT-GLIP objective of one batch.
 
     Parameters
@@ -86,6 +91,8 @@ def ctglip(rows: OrganRows, texts: Texts, scale: Tensor, *, within: float = 1.0)
         Inverse temperature.
     within : float
         Weight of the contrast within the row's own organ.
+    abnormal_weight : float
+        How much an abnormal organ counts in it against a normal one; most organs are normal.
 
     Returns
     -------
@@ -110,7 +117,9 @@ def ctglip(rows: OrganRows, texts: Texts, scale: Tensor, *, within: float = 1.0)
     own_targets = targets * own
     # a row whose candidates are all positives has nothing to learn here
     useful = (own & (targets == 0)).any(1)
-    value = soft_cross_entropy(logits.masked_fill(~own, -torch.inf)[useful], own_targets[useful])
+    abnormal = (rows.states & ~texts.class_normal[None]).any(1)
+    weight = torch.where(abnormal, abnormal_weight, 1.0)
+    value = soft_cross_entropy(logits.masked_fill(~own, -torch.inf)[useful], own_targets[useful], weight[useful])
     own_term = Term(value, chance_level(own[useful], own_targets[useful]))
 
     total = organ.value + abnormality.value + within * own_term.value

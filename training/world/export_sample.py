@@ -32,7 +32,7 @@ def make_scene() -> tuple[Scene, list[PaintedFinding]]:
     body = make_body(np.random.default_rng(BODY), SPACING)
     labels, tissue = (np.ascontiguousarray(a[_slab(body.labels)]) for a in (body.labels, body.tissue))
     rng = np.random.default_rng(SEED)
-    contrast = _portal(rng)
+    contrast = _native(rng)
     boxes = ndi.find_objects(labels, max_label=255)
     scene = Scene(labels, tissue, SPACING, contrast, boxes)
     physics.fill_bowel(tissue, labels, boxes, rng)
@@ -53,13 +53,13 @@ def _slab(labels: np.ndarray) -> slice:
     return slice(max(0, int(liver[0] - 45 / SPACING)), int(femur[0] + 90 / SPACING))
 
 
-def _portal(rng: np.random.Generator) -> physics.Contrast:
-    """A typical portal venous phase without oral contrast."""
+def _native(rng: np.random.Generator) -> physics.Contrast:
+    """A typical native scan without oral contrast, as one is made to look for stones."""
     while True:
         contrast = physics.draw_contrast(rng, excretion=False)
         mean = contrast.mean
         plain = mean[Material.BILE] < 20 and mean[Material.BOWEL_LUMEN] < 60
-        if contrast.phase == "portal" and plain and 110 < mean[Material.SPONGIOSA] < 190:
+        if contrast.phase == "native" and plain and 110 < mean[Material.SPONGIOSA] < 190:
             return contrast
 
 
