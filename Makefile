@@ -1,0 +1,65 @@
+# make demo   opens the window on the built-in sample scan with one question asked (under a virtual screen where there is none)
+# make test   the default test suite;  make test-slow  the slow tests;  make lint  format, lint and types;  make bench  the benchmarks
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+QUESTION ?= stone in the left kidney
+
+# what Qt's xcb platform and a virtual screen need on Debian 12
+SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 \
+          libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libdbus-1-3 libfontconfig1 \
+          libglib2.0-0 fonts-dejavu-core
+
+XVFB := xvfb-run -a -s "-screen 0 1600x1000x24"
+
+.PHONY: demo test test-slow lint bench system clean
+
+demo: $(VENV)/.gui system
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+	  $(BIN)/napari-ctvlp --sample --ask "$(QUESTION)"; \
+	else \
+	  mkdir -p $(DEMO) && \
+	  $(XVFB) $(BIN)/napari-ctvlp --sample --ask "$(QUESTION)" --screenshot $(DEMO)/window.png && \
+	  $(BIN)/napari-ctvlp score --sample --ask "$(QUESTION)" --csv $(DEMO)/scores.csv --json $(DEMO)/answers.json && \
+	  echo "No screen: the window is in $(DEMO)/window.png, the scores in $(DEMO)/scores.csv, the answers in $(DEMO)/answers.json"; \
+	fi
+
+test: $(VENV)/.test system
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test system
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.test system
+	$(BIN)/python -m tests.benchmarks.bench_open
+	$(BIN)/python -m tests.benchmarks.bench_encode
+	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.gui $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	@touch $@
+
+system:
+	@command -v dpkg-query >/dev/null || exit 0; \
+	missing=""; \
+	for p in $(SYSTEM); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing system libraries:$$missing"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else \
+	  echo "If the window does not open, install these system libraries: apt-get install$$missing"; \
+	fi
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,142 @@
+"""The command line: the same answers as the window, one sentence for bad input, nothing about the patient."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_ctvlp.cli import main
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict:
+    """What ``score --sample`` writes, asked once."""
+    folder = tmp_path_factory.mktemp("score")
+    questions = folder / "questions.txt"
+    questions.write_text("where bile is stored\n\nbanana\n", encoding="utf-8")
+    asked = ["--ask", "stone in the left kidney", "--ask", "enlarged spleen", "--ask-file", str(questions)]
+    main(["score", "--sample", *asked, "--json", str(folder / "a.json"), "--csv", str(folder / "a.csv")])
+    with (folder / "a.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    return {"json": json.loads((folder / "a.json").read_text()), "csv": rows}
+
+
+def test_json_has_the_documented_layout(answers):
+    told = answers["json"]
+    assert set(told) == {"scan", "encoder", "queries", "abnormalities"}
+    assert [q["text"] for q in told["queries"]] == [
+        "stone in the left kidney", "enlarged spleen", "where bile is stored", "banana",
+    ]  # fmt: skip
+    for query in told["queries"]:
+        assert set(query) == {"text", "matched", "finding", "organs"}
+        assert all(set(o) == {"organ", "score", "visual", "name"} for o in query["organs"])
+        scores = [o["score"] for o in query["organs"]]
+        assert scores == sorted(scores, reverse=True)
+    for row in told["abnormalities"]:
+        assert set(row) == {"organ", "abnormality", "probability", "low", "high", "status"}
+        if row["probability"] is None:
+            assert row["status"].startswith("N/A")
+        else:
+            assert 0 <= row["low"] <= row["probability"] <= row["high"] <= 1
+
+
+def test_questions_find_their_organs(answers):
+    stone, spleen, bile, banana = answers["json"]["queries"]
+    assert stone["matched"] and stone["organs"][0]["organ"] == "kidney_left"
+    assert stone["finding"]["abnormality"] == "kidney_stone"
+    assert spleen["matched"] and spleen["organs"][0]["organ"] == "spleen"
+    assert bile["matched"] and bile["organs"][0]["organ"] == "gallbladder"
+    assert not banana["matched"] and banana["finding"] is None
+
+
+def test_csv_holds_the_same(answers):
+    scored = [r for r in answers["csv"] if r["kind"] == "abnormality"]
+    assert len(scored) == len(answers["json"]["abnormalities"])
+    assert any(r["query"] == "banana" and r["status"] == "nothing matches" for r in answers["csv"])
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A scan with masks as files."""
+    hu = np.full((40, 40, 30), -1000, np.int16)
+    hu[5:35, 5:35] = 40
+    labels = np.zeros(hu.shape, np.uint8)
+    labels[8:20, 10:30, 5:25] = 5
+    affine = np.diag([3.0, 3.0, 3.0, 1])
+    for name, data in (("ct", hu), ("seg", labels), ("far", labels)):
+        place = affine.copy()
+        place[:3, 3] = 5000 if name == "far" else 0
+        nib.save(nib.Nifti1Image(data, place), tmp_path / f"{name}.nii.gz")
+    return tmp_path
+
+
+def test_audit_prints_what_the_scan_is(small, capsys):
+    main(["audit", str(small / "ct.nii.gz")])
+    told = capsys.readouterr().out
+    for word in ("orientation", "spacing", "field of view", "HU", "rescale", "slices", "tilt", "RAS", "3"):
+        assert word in told
+
+
+def test_score_prints_without_files(small, capsys):
+    main(["score", str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz"), "--ask", "liver"])
+    told = capsys.readouterr().out
+    assert "liver" in told and "Research use, not for diagnosis." in told
+
+
+def corrupt(folder):
+    (folder / "empty.nii.gz").write_bytes(b"")
+    (folder / "text.nii.gz").write_bytes(gzip.compress(b"not a scan"))
+    whole = (folder / "ct.nii.gz").read_bytes()
+    (folder / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 3), np.int16), np.eye(4)), folder / "four.nii.gz")
+    nib.save(nib.Nifti1Image(np.full((4, 4, 4), np.nan, np.float32), np.eye(4)), folder / "nan.nii.gz")
+    (folder / "folder").mkdir()
+    (folder / "model.pt").write_bytes(b"\x80\x04.")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["audit", "missing.nii.gz"], "missing.nii.gz"),
+        (["audit", "empty.nii.gz"], "empty"),
+        (["audit", "text.nii.gz"], "text.nii.gz"),
+        (["audit", "cut.nii.gz"], "cut.nii.gz"),
+        (["audit", "four.nii.gz"], "four.nii.gz"),
+        (["audit", "nan.nii.gz"], "nan.nii.gz"),
+        (["audit", "folder"], "folder"),
+        (["score"], "masks"),
+        (["score", "ct.nii.gz"], "masks"),
+        (["score", "--sample", "ct.nii.gz"], "--sample"),
+        (["--masks", "seg.nii.gz"], "scan"),
+        (["score", "ct.nii.gz", "--masks", "far.nii.gz"], "far.nii.gz"),
+        (["score", "ct.nii.gz", "--masks", "missing"], "missing"),
+        (["score", "ct.nii.gz", "--masks", "seg.nii.gz", "--ask", " "], "empty"),
+        (["score", "ct.nii.gz", "--masks", "seg.nii.gz", "--ask-file", "none.txt"], "none.txt"),
+        (["score", "ct.nii.gz", "--masks", "seg.nii.gz", "--encoder", "nobody"], "encoder"),
+        (["score", "ct.nii.gz", "--masks", "seg.nii.gz", "--encoder", "model.pt"], "pickle"),
+        (["score", "ct.nii.gz", "--masks", "seg.nii.gz", "--json", "no/such/folder/a.json"], "a.json"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence(small, args, words, capsys, monkeypatch):
+    corrupt(small)
+    monkeypatch.chdir(small)
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    told = capsys.readouterr().err.strip()
+    assert ended.value.code == 2
+    assert told.startswith("error: ") and words in told
+    assert "\n" not in told and "Traceback" not in told
+
+
+def test_help_names_all_commands():
+    told = subprocess.run(
+        [sys.executable, "-m", "napari_ctvlp.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "audit" in told.stdout and "score" in told.stdout and "--sample" in told.stdout
