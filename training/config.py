@@ -87,7 +87,7 @@ class PretrainConfig:
     """Go on from the run's last checkpoint."""
     minutes: float | None = None
     """Stop after so many minutes with a checkpoint; go on with --resume."""
-    validate_every: int = 300
+    validate_every: int = 100
     checkpoint_every: int = 100
     device: str | None = None
     """Such as cpu or cuda; a GPU when there is one."""
