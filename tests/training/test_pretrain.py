@@ -94,6 +94,7 @@ def test_a_stopped_and_resumed_run_reaches_the_same_bits(tmp_path, config_in):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path, config_in, text_model):
     many = replace(TINY.optim, steps=30)
     pretrain(config_in(tmp_path / "whole", optim=many))
@@ -123,6 +124,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, config_in, text_model):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_small_run_beats_chance_on_held_out_scans(tmp_path):
     config = replace(
         TINY,
