@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from napari_ctvlp.cli import main
+from napari_ctvlp.encoder import preprocess
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,7 @@ def answers(tmp_path_factory) -> dict:
 def test_json_has_the_documented_layout(answers):
     told = answers["json"]
     assert set(told) == {"scan", "encoder", "queries", "abnormalities"}
+    assert told["encoder"]["name"] == "starter" and told["encoder"]["preprocessing_version"] == preprocess.VERSION
     assert [q["text"] for q in told["queries"]] == [
         "stone in the left kidney", "enlarged spleen", "where bile is stored", "banana",
     ]  # fmt: skip

@@ -31,7 +31,8 @@ def answers_as_json(
     Returns
     -------
     dict
-        ``scan`` (name, shape and spacing_mm along I, P, L), ``encoder`` (name, revision, licence, prompts_version),
+        ``scan`` (name, shape and spacing_mm along I, P, L), ``encoder`` (name, revision, licence,
+        prompts_version, preprocessing_version),
         ``queries`` (text, matched, finding or None, organs best first), ``abnormalities`` (organ, abnormality,
         probability, low, high, status).
     """
@@ -47,6 +48,7 @@ def answers_as_json(
             "revision": card.revision,
             "licence": card.licence,
             "prompts_version": PROMPTS_VERSION,
+            "preprocessing_version": card.preprocessing,
         },
         "queries": [
             {

@@ -50,6 +50,8 @@ class EncoderCard:
         Length of an embedding.
     max_text_tokens : int
         Longer texts are cut there.
+    preprocessing : str
+        Version of the way from a scan to the network's input.
     """
 
     name: str
@@ -63,6 +65,7 @@ class EncoderCard:
     hu_windows: tuple[tuple[float, float], ...]
     dim: int
     max_text_tokens: int
+    preprocessing: str = ""
 
 
 @dataclass(frozen=True)

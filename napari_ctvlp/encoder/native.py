@@ -28,7 +28,7 @@ from .contract import (
     ScanEmbedding,
 )
 from .known_texts import KnownTexts
-from .preprocess import network_input
+from .preprocess import VERSION, network_input
 from .text import MAX_TOKENS, TextTower
 from .vision import VisionConfig, VisionTower
 
@@ -111,6 +111,7 @@ class NativeEncoder:
             hu_windows=config.windows,
             dim=config.dim,
             max_text_tokens=MAX_TOKENS,
+            preprocessing=VERSION,
         )
 
     @torch.inference_mode()

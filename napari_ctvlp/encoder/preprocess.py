@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 VERSION = "1"
-"""Raised whenever the same scan would reach the network differently; part of every embedding's provenance."""
+"""Raised whenever the same scan would reach the network differently; on every encoder's card and in every export."""
 
 SLAB = 16
 

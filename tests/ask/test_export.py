@@ -29,6 +29,7 @@ def test_the_layout(answers):
         "revision": "test",
         "licence": "BSD-3-Clause",
         "prompts_version": "1",
+        "preprocessing_version": "",
     }
     stone, banana = answers["queries"]
     assert list(stone) == ["text", "matched", "finding", "organs"]
