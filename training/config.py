@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,6 @@ class PretrainConfig:
 
     run: Path = Path("runs/starter")
     """Folder of the run: cache, checkpoints, log and, at the end, the encoder."""
-    objective: Literal["ctglip"] = "ctglip"
     world: WorldConfig = field(default_factory=WorldConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

@@ -38,10 +38,6 @@ class Classes:
         """(classes,) whether a class says that the organ is normal."""
         return torch.tensor([state == NORMAL for _, state in self.states])
 
-    def of(self, record: OrganRecord) -> list[int]:
-        """Class numbers that hold for one organ."""
-        return [self.states.index((record.organ, state)) for state in record.abnormalities or (NORMAL,)]
-
 
 def classes_of(records: Iterable[OrganRecord], *, at_least: int = 8) -> Classes:
     """Classes that occur in a run: organs seen at all, abnormalities seen ``at_least`` times in that organ."""

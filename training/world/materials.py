@@ -62,7 +62,6 @@ class Material(IntEnum):
 N_MATERIALS = len(Material)
 
 BONE = (Material.CORTEX, Material.SPONGIOSA, Material.MARROW)
-FATS = (Material.FAT, Material.SUBCUTANEOUS)
 
 NAMES = MappingProxyType(SCHEMES["totalsegmentator_v2"])
 """Label to organ name, TotalSegmentator v2."""

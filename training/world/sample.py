@@ -58,12 +58,6 @@ def bank_body(index: int, spacing: float) -> Body:
     return make_body(np.random.default_rng([_BANK_KEY, index]), spacing)
 
 
-def warm_bank(size: int, spacing: float = 3.0) -> None:
-    """Build the first bodies before worker processes are forked, so that they share them."""
-    for index in range(size):
-        bank_body(index, spacing)
-
-
 def make_sample(
     seed: int,
     *,
