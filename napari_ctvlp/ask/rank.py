@@ -43,6 +43,7 @@ MEANT = 0.45
 MAYBE_MEANT, SEEN = 0.40, 0.90
 """A little less is enough where the encoder sees the text in the scan so clearly."""
 _MEANING_TO_NAME = (0.25, 0.65)
+_MEANING_SPREAD = 0.05
 _TIE = 0.02
 
 Values = NDArray[np.float64]
@@ -191,6 +192,8 @@ def _by_meaning(embedding: ScanEmbedding, query: ParsedQuery, visual: Values) ->
     by_organ = dict(zip(ORGANS, near, strict=True))
     own = np.array([by_organ.get(o, -1.0) for o in embedding.organs])
     name = np.clip((own - low) / (high - low), 0, 1)
+    # meanings lie close together: without this the liver would glow nearly as bright as what stores its bile
+    name = name * np.exp((own - own.max()) / _MEANING_SPREAD)
     sides = [_same_side(o, query) for o in embedding.organs]
     name = np.where(sides, name, np.minimum(name, OTHER_SIDE))
     nothing = f"Nothing in this scan matches '{_shortened(query.text)}'."

@@ -80,6 +80,12 @@ def test_questions_on_a_real_scan(real, question, organ):
     assert (ranking.best.organ if ranking.best else None) == organ
 
 
+def test_one_organ_stands_out_where_only_the_meaning_is_known(real):
+    """What glows is what was asked for, and not half the belly with it."""
+    first, second, *_ = rank_organs(real, "where bile is stored").organs
+    assert first.organ == "gallbladder" and second.score < 0.6 * first.score
+
+
 def test_the_findings_of_the_sample_are_seen(sample):
     scores = {(s.organ, s.abnormality): s.probability for s in score_abnormalities(sample)}
     for finding in KNOWN_FINDINGS:
