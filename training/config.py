@@ -10,13 +10,19 @@ from pathlib import Path
 class WorldConfig:
     """Synthetic scans to learn from."""
 
-    train_scans: int = 1000
+    train_scans: int = 1500
     """Scans made once and kept in the run's cache."""
-    validation_scans: int = 160
+    validation_scans: int = 200
     """Held-out scans: live validation, and calibration at the end."""
-    bodies: int = 60
+    bodies: int = 100
     """Different anatomies; every scan deforms one of them anew."""
+    abnormal: float = 1.6
+    """Factor on the usual rates of abnormalities, so that rare ones are seen often enough."""
     seed: int = 0
+    folder: Path | None = None
+    """Folder that ``python -m training.world write`` wrote; scans are made in the run's folder by default."""
+    stream: bool = False
+    """Make every training scan when a step asks for it and write none; worth it where a GPU makes them."""
 
 
 @dataclass(frozen=True)

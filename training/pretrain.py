@@ -7,6 +7,7 @@ end the averaged weights are calibrated on the validation scans and written to `
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Iterable
@@ -24,8 +25,10 @@ from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
 from training.calibrate import fit_calibration
 from training.config import PretrainConfig
-from training.data.store import OrganRecord, WorldStore
-from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank, classes_of
+from training.data.records import OrganRecord
+from training.data.store import WorldStore
+from training.data.stream import WorldStream
+from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank, classes_of, classes_of_world
 from training.engine import loop
 from training.engine.refine import refine, restandardise, scan_features
 from training.engine.step import Wordings
@@ -38,7 +41,7 @@ from training.engine.validate import (
     prompt_texts,
     score_pairs,
 )
-from training.world.sentences import dictionary_sentences, organ_name_texts
+from training.world.report.sentences import dictionary_sentences, organ_name_texts
 
 FIRST_SCANS = 16
 """Scans that the head's standardisation is fitted on before the first step."""
@@ -46,13 +49,20 @@ QUICK_SCANS = 40
 """Validation scans looked at while training; all of them at the end."""
 
 
-def stores(config: PretrainConfig) -> tuple[WorldStore, WorldStore]:
+def sources(config: PretrainConfig) -> tuple[WorldStore | WorldStream, WorldStore]:
     """The training and the validation scans of a run."""
-    world, folder = config.world, config.run / "scans"
-    seed, spacing = world.seed, config.model.spacing
-    train = WorldStore(folder / "train", "train", world.train_scans, seed, world.bodies, spacing)
-    other_bodies = max(1, world.bodies // 4)
-    held_out = WorldStore(folder / "validation", "validation", world.validation_scans, seed, other_bodies, spacing)
+    world, folder = config.world, config.world.folder or config.run / "scans"
+    other = max(1, world.bodies // 4)
+    kept = functools.partial(WorldStore, seed=world.seed, spacing=config.model.spacing, abnormal=world.abnormal)
+    train: WorldStore | WorldStream
+    if world.stream:
+        device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        train = WorldStream(
+            "train", world.train_scans, world.seed, world.bodies, config.model.spacing, world.abnormal, device
+        )
+    else:
+        train = kept(folder / "train", "train", world.train_scans, bodies=world.bodies)
+    held_out = kept(folder / "validation", "validation", world.validation_scans, bodies=other)
     return train, held_out
 
 
@@ -136,13 +146,15 @@ def pretrain(config: PretrainConfig) -> None:
         torch.set_num_threads(config.threads)
     if not config.resume and (config.run / "last.pt").is_file():
         raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
-    config.run.mkdir(parents=True, exist_ok=True)
+    (config.run / "scans").mkdir(parents=True, exist_ok=True)
     (config.run / "config.json").write_text(json.dumps(asdict(config), indent=1, default=str) + "\n")
-    train_store, held_out = stores(config)
+    train_store, held_out = sources(config)
     train_store.prepare()
     held_out.prepare()
-    records = [r for i in range(train_store.count) for r in train_store.records(i).values()]
-    classes = classes_of(records)
+    records: list[OrganRecord] = []
+    if isinstance(train_store, WorldStore):
+        records = [r for i in range(train_store.count) for r in train_store.records(i).values()]
+    classes = classes_of(records) if records else classes_of_world()
     wordings = wordings_of(classes)
     tower = TextTower.from_folder(config.text_model or base_text_folder())
     bank = text_bank(tower, classes, wordings, records, config.run / "scans" / "texts.pt")

@@ -28,7 +28,8 @@ _NEGATION = re.compile(
     r"no\s+(?:evidence|signs?|indications?|suspicion|features?|history)\s+(?:of|for)(?:\s+(?:any|an?))?"
     r"|(?:no|without|w/o)\s+(?:any|an?)\b|no(?!\s*\.?\s*\d)(?!\s+doubt)|without|w/o"
     r"|not(?!\s+(?:only|sure|normal))(?:\s+(?:an?|any|the))?|isn['’]?t|aren['’]?t|hasn['’]?t|doesn['’]?t(?:\s+have)?"
-    r"|(?:absence|lack)\s+of(?:\s+(?:any|an?))?|absent|free\s+of|free\s+from|negative\s+for|never|neither|nor|lacks?|lacking"
+    r"|(?:absence|lack)\s+of(?:\s+(?:any|an?))?|(?<!surgically )(?<!gallbladder )absent(?! gall)"
+    r"|free\s+of|free\s+from|negative\s+for|never|neither|nor|lacks?|lacking"
     r")(?![\w])",
     re.IGNORECASE,
 )

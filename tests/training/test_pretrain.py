@@ -22,7 +22,7 @@ from napari_ctvlp.errors import UserError
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, WorldConfig
 from training.data.batch import crop_or_pad, training_batch
 from training.data.seeding import derived_seed, scans_of_step
-from training.data.store import BODY_BANK, WorldStore
+from training.data.store import WorldStore
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.pretrain import pretrain
 
@@ -170,15 +170,6 @@ def test_every_scan_is_seen_once_an_epoch():
     seen = [i for step in range(6) for i in scans_of_step(0, step, 12, 2)]
     assert sorted(seen) == list(range(12))
     assert seen != [i for step in range(6, 12) for i in scans_of_step(0, step, 12, 2)]
-
-
-def test_splits_share_no_body_and_no_seed(tmp_path):
-    seeds = {
-        s: {WorldStore(tmp_path, s, 50, 0, 60).scan_seed(i) for i in range(50)} for s in ("train", "validation", "test")
-    }
-    assert not seeds["train"] & seeds["validation"] and not seeds["train"] & seeds["test"]
-    bodies = {s: {seed % BODY_BANK for seed in v} for s, v in seeds.items()}
-    assert not bodies["train"] & bodies["validation"] and not bodies["validation"] & bodies["test"]
 
 
 def test_a_store_of_another_recipe_is_refused(tmp_path):

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from napari_ctvlp.encoder.preprocess import grown, windowed
 
+from .records import LabelledScan, OrganRecord, ScanSource
 from .seeding import generator, scans_of_step
-from .store import OrganRecord, WorldStore, voxels_by_label
 
 AIR = -1024
 HEIGHTS = (16, 32, 56, 80, 104)
@@ -59,13 +59,25 @@ def crop_or_pad(
     return result
 
 
+def _cut(
+    store: ScanSource, scan: LabelledScan, index: int, start: Sequence[int], size: Sequence[int]
+) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    """HU and labels of a crop, by the store's own reading of a part where it has one."""
+    crop = getattr(store, "crop", None)
+    if crop is not None:
+        hu, labels = crop(index, start, size)
+    else:
+        hu, labels = crop_or_pad(scan.hu, start, size, AIR), crop_or_pad(scan.labels, start, size, 0)
+    return hu, labels
+
+
 def _in_crop(record: OrganRecord, share: float) -> OrganRecord:
     """What is known of an organ of which a crop holds a share: an abnormality may lie in the rest."""
     return replace(record, known=False) if record.abnormalities and share < WHOLE else record
 
 
 def training_batch(
-    store: WorldStore, seed: int, step: int, batch: int, windows: Sequence[tuple[float, float]]
+    store: ScanSource, seed: int, step: int, batch: int, windows: Sequence[tuple[float, float]]
 ) -> Batch:
     """The batch of one step.
 
@@ -79,16 +91,16 @@ def training_batch(
     for index in scans_of_step(seed, step, store.count, batch):
         scan = store.load(index)
         start = [int(rng.integers(min(0, n - s), max(0, n - s) + 1)) for n, s in zip(scan.hu.shape, size, strict=True)]
-        hu = torch.from_numpy(crop_or_pad(scan.hu, start, size, AIR).astype(np.float32))
+        part, cut = _cut(store, scan, index, start, size)
+        hu = torch.from_numpy(part.astype(np.float32))
         noise = torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
         hu = hu * float(rng.uniform(0.97, 1.03)) + float(rng.uniform(-12, 12)) + noise * float(rng.uniform(0, 15))
         if rng.random() < 0.3:
             mean = F.avg_pool3d(hu[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
             hu = torch.lerp(hu, mean, float(rng.uniform(0, 0.6)))
         images.append(hu)
-        cut = crop_or_pad(scan.labels, start, size, 0)
         labels.append(torch.from_numpy(cut))
-        share = np.bincount(cut.ravel(), minlength=256) / np.maximum(voxels_by_label(store, index), 1)
+        share = np.bincount(cut.ravel(), minlength=256) / np.maximum(store.voxels(index), 1)
         organs.append({label: _in_crop(record, share[label]) for label, record in scan.organs.items()})
     image = windowed(torch.stack(images), windows)
     return Batch(image, grown(torch.stack(labels)), organs)

@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,55 +18,40 @@ from tqdm import tqdm
 
 from napari_ctvlp.errors import UserError
 
-from .seeding import derived_seed, generator
+from .records import LabelledScan, OrganRecord
+from .seeding import derived_seed
 
 BODY_BANK = 3000
 """Bodies of the world; each split draws from a third of its own."""
 SPLITS = ("train", "validation", "test")
+WORLD_VERSION = 2
+"""Raised when the same seed would give another scan."""
 
 
-@dataclass(frozen=True)
-class OrganRecord:
-    """What is known of one organ of a stored scan: its v2 name, its abnormalities (none: normal) and its sentences.
-
-    ``known`` is false where the state cannot be told, as in a crop that may have cut the abnormality away.
-    """
-
-    organ: str
-    abnormalities: tuple[str, ...]
-    texts: tuple[str, ...]
-    known: bool = True
-
-
-@cache
-def voxels_by_label(store: WorldStore, index: int) -> NDArray[np.int64]:
-    """(256,) number of voxels of each label of a stored scan."""
-    return np.bincount(np.load(store.folder / f"{index:06d}.labels.npy").ravel(), minlength=256)
-
-
-@dataclass(frozen=True, eq=False)
-class StoredScan:
-    """One scan of the store; ``hu`` (int16) and ``labels`` (uint8) are (I, P, L) memory maps at the store's spacing."""
-
-    hu: NDArray[np.int16]
-    labels: NDArray[np.uint8]
-    organs: dict[int, OrganRecord]
+def scan_seed(seed: int, split: str, index: int, bodies: int) -> int:
+    """Seed of a scan, a pure function of its arguments; modulo ``BODY_BANK`` it is the number of its body."""
+    if bodies > BODY_BANK // len(SPLITS):
+        raise UserError(f"At most {BODY_BANK // len(SPLITS)} bodies a split, not {bodies}.")
+    body = SPLITS.index(split) * (BODY_BANK // len(SPLITS)) + index % bodies
+    return body + BODY_BANK * (derived_seed(seed, split, index) % 2**40)
 
 
 @dataclass(frozen=True)
 class WorldStore:
-    """Synthetic scans ``first .. first + count - 1`` of one world, in a folder.
+    """Synthetic scans 0 .. count - 1 of one world, in a folder.
 
     Attributes
     ----------
     folder : Path
         Where the scans lie.
-    count, seed, bodies : int
-        Scan i is a pure function of (seed, split, i) and one of ``bodies`` anatomies.
     split : str
         "train", "validation" or "test": scans of different splits share neither seed nor anatomy.
+    count, seed, bodies : int
+        Scan i is a pure function of (seed, split, i) and one of ``bodies`` anatomies.
     spacing : float
         Voxel size in mm.
+    abnormal : float
+        Factor on the usual rates of abnormalities.
     """
 
     folder: Path
@@ -74,6 +60,7 @@ class WorldStore:
     seed: int = 0
     bodies: int = 60
     spacing: float = 3.0
+    abnormal: float = 1.0
 
     def prepare(self, workers: int | None = None) -> None:
         """Make what is missing, in parallel, with a progress bar."""
@@ -92,63 +79,107 @@ class WorldStore:
             for done in as_completed([pool.submit(_make, self, chunk) for chunk in chunks]):
                 bar.update(done.result())
 
-    def scan_seed(self, index: int) -> int:
-        """Seed of a scan; modulo ``BODY_BANK`` it is the number of its body."""
-        if self.bodies > BODY_BANK // len(SPLITS):
-            raise ValueError(f"At most {BODY_BANK // len(SPLITS)} bodies.")
-        body = SPLITS.index(self.split) * (BODY_BANK // len(SPLITS)) + index % self.bodies
-        return body + BODY_BANK * (derived_seed(self.seed, self.split, index) % 2**40)
-
     def _claim(self) -> None:
-        recipe = {"split": self.split, "seed": self.seed, "bodies": self.bodies, "spacing": self.spacing}
+        recipe = {
+            "world": WORLD_VERSION,
+            "split": self.split,
+            "seed": self.seed,
+            "bodies": self.bodies,
+            "spacing": self.spacing,
+            "abnormal": self.abnormal,
+        }
         path = self.folder / "recipe.json"
         if path.is_file():
             if json.loads(path.read_text()) != recipe:
-                raise UserError(f"'{self.folder.name}' holds scans of another recipe: choose another --run folder.")
+                raise UserError(f"'{self.folder.name}' holds scans of another recipe: choose another folder.")
         else:
             path.write_text(json.dumps(recipe))
 
     def _record(self, index: int) -> Path:
         return self.folder / f"{index:06d}.json"
 
+    def _read(self, index: int) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self._record(index).read_text(encoding="utf-8"))
+        return value
+
     def records(self, index: int) -> dict[int, OrganRecord]:
         """The organs of a scan by label."""
-        value = json.loads(self._record(index).read_text())
-        return {int(k): OrganRecord(v["organ"], tuple(v["abnormalities"]), tuple(v["texts"])) for k, v in value.items()}
+        organs = self._read(index)["organs"]
+        return {
+            int(k): OrganRecord(v["organ"], tuple(v["abnormalities"]), tuple(v["texts"])) for k, v in organs.items()
+        }
 
-    def load(self, index: int) -> StoredScan:
+    def findings(self, index: int) -> list[dict[str, Any]]:
+        """The painted findings of a scan: fields of ``PaintedFinding``, with ``mask`` as a boolean array."""
+        found: list[dict[str, Any]] = self._read(index)["findings"]
+        with np.load(self.folder / f"{index:06d}.lesions.npz") as masks:
+            for number, finding in enumerate(found):
+                shape = [b - a for a, b in finding["box"]]
+                bits = np.unpackbits(masks[str(number)], count=int(np.prod(shape)))
+                finding["mask"] = bits.reshape(shape).astype(bool)
+        return found
+
+    def report(self, index: int) -> str:
+        """The report of a scan."""
+        return str(self._read(index)["report"])
+
+    def load(self, index: int) -> LabelledScan:
         """One scan, as memory maps."""
         stem = self.folder / f"{index:06d}"
         hu = np.load(stem.with_suffix(".hu.npy"), mmap_mode="r")
         labels = np.load(stem.with_suffix(".labels.npy"), mmap_mode="r")
-        return StoredScan(hu, labels, self.records(index))
+        return LabelledScan(hu, labels, self.records(index))
+
+    def voxels(self, index: int) -> NDArray[np.int64]:
+        """(256,) number of voxels of each label of a stored scan."""
+        return _voxels(self.folder, index)
+
+
+@cache
+def _voxels(folder: Path, index: int) -> NDArray[np.int64]:
+    return np.bincount(np.load(folder / f"{index:06d}.labels.npy").ravel(), minlength=256)
 
 
 def _make(store: WorldStore, indices: Sequence[int]) -> int:
     import torch
 
-    from napari_ctvlp.anatomy.schemes import SCHEMES
+    from training.world.report.report import make_report
     from training.world.sample import make_sample
-    from training.world.sentences import organ_sentences
+    from training.world.scene import as_array
+
+    from .records import organ_records
+    from .seeding import generator
 
     torch.set_num_threads(1)
-    names = SCHEMES["totalsegmentator_v2"]
     for index in indices:
-        seed = store.scan_seed(index)
-        sample = make_sample(seed, spacing=store.spacing, body_bank=BODY_BANK)
-        sentences = organ_sentences(sample, generator(seed, "text"))
-        organs = {
-            int(label): {"organ": names[label], "abnormalities": said.abnormalities, "texts": said.texts}
-            for label in np.unique(sample.labels)
-            if label and (said := sentences.get(names[int(label)])) is not None
-        }
+        seed = scan_seed(store.seed, store.split, index, store.bodies)
+        sample = make_sample(seed, spacing=store.spacing, body=seed % BODY_BANK, abnormal=store.abnormal)
+        report = make_report(sample, generator(seed, "report"))
         stem = store.folder / f"{index:06d}"
-        _write_array(stem.with_suffix(".hu.npy"), sample.hu)
-        _write_array(stem.with_suffix(".labels.npy"), sample.labels)
+        _write_array(stem.with_suffix(".hu.npy"), as_array(sample.hu))
+        _write_array(stem.with_suffix(".labels.npy"), as_array(sample.labels))
+        found = [f.as_dict() for f in sample.findings]
+        masks = {str(n): np.packbits(as_array(f.mask)) for n, f in enumerate(sample.findings)}
+        with stem.with_suffix(".tmp").open("wb") as handle:
+            np.savez_compressed(handle, allow_pickle=False, **masks)
+        stem.with_suffix(".tmp").replace(stem.with_suffix(".lesions.npz"))
+        about = {"seed": seed, "phase": sample.phase, "sex": sample.sex, "age": round(sample.age), "arms": sample.arms}
+        record = {
+            "about": about,
+            "organs": {str(k): _without_known(r) for k, r in organ_records(sample).items()},
+            "findings": found,
+            "report": report.text,
+        }
         temporary = stem.with_suffix(".json.tmp")
-        temporary.write_text(json.dumps(organs))
+        temporary.write_text(json.dumps(record), encoding="utf-8")
         temporary.replace(stem.with_suffix(".json"))  # last: a scan exists once its record does
     return len(indices)
+
+
+def _without_known(record: OrganRecord) -> dict[str, Any]:
+    value = asdict(record)
+    del value["known"]
+    return value
 
 
 def _write_array(path: Path, array: NDArray[np.generic]) -> None:

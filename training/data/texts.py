@@ -13,7 +13,7 @@ from tqdm import tqdm
 from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.text import TextTower
 
-from .store import OrganRecord
+from .records import OrganRecord
 
 NORMAL = "normal"
 HELD_OUT_NAMES = ("a CT image showing the {organ}", "anatomy: {organ}")
@@ -53,20 +53,32 @@ def classes_of(records: Iterable[OrganRecord], *, at_least: int = 8) -> Classes:
     return Classes(names, tuple(states))
 
 
+def classes_of_world() -> Classes:
+    """Every organ and abnormality that the synthetic world knows: for scans that are made when they are asked for."""
+    from training.world.findings.catalogue import BY_ORGAN
+    from training.world.materials import ID
+
+    names = tuple(sorted(ID))
+    states = [(organ, NORMAL) for organ in names]
+    states += sorted((organ, slug) for organ, slugs in BY_ORGAN.items() for slug in slugs)
+    return Classes(names, tuple(states))
+
+
 class TextBank:
-    """Sentence vectors by text, filled once; the sentence encoder is frozen, so they never change.
+    """Sentence vectors by text; the sentence encoder is frozen, so they never change.
 
     Parameters
     ----------
     tower : TextTower
         The sentence encoder.
     texts : iterable of str
-        All texts of the run; repeats cost nothing.
+        Texts of the run that are known beforehand; repeats cost nothing, others are embedded when asked for.
     cache : Path, optional
         File that keeps the vectors for the next run with the same sentence encoder.
     """
 
     def __init__(self, tower: TextTower, texts: Iterable[str], cache: Path | None = None) -> None:
+        self.tower = tower
         self.row: dict[str, int] = {}
         self.vectors = torch.zeros(0, tower.width)
         identity = digest(tower.model.state_dict())
@@ -75,17 +87,22 @@ class TextBank:
             if kept["tower"] == identity:
                 self.row = {text: i for i, text in enumerate(kept["texts"])}
                 self.vectors = kept["vectors"]
-        new = sorted(set(texts) - self.row.keys(), key=lambda t: (len(t), t))  # like lengths together: little padding
-        if not new:
-            return
-        parts = [tower(new[k : k + 256]) for k in tqdm(range(0, len(new), 256), desc="texts", unit="batch")]
-        self.row |= {text: len(self.row) + i for i, text in enumerate(new)}
-        self.vectors = torch.cat([self.vectors, *parts])
-        if cache is not None:
+        if self._embed(texts, progress=True) and cache is not None:
             temporary = cache.with_suffix(".tmp")
             torch.save({"tower": identity, "texts": list(self.row), "vectors": self.vectors}, temporary)
             temporary.replace(cache)
 
+    def _embed(self, texts: Iterable[str], *, progress: bool = False) -> bool:
+        new = sorted(set(texts) - self.row.keys(), key=lambda t: (len(t), t))  # like lengths together: little padding
+        if not new:
+            return False
+        starts = tqdm(range(0, len(new), 256), desc="texts", unit="batch", disable=not progress)
+        parts = [self.tower(new[k : k + 256]) for k in starts]
+        self.row |= {text: len(self.row) + i for i, text in enumerate(new)}
+        self.vectors = torch.cat([self.vectors, *parts])
+        return True
+
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """(n, width) sentence vectors."""
+        self._embed(texts)
         return self.vectors[[self.row[text] for text in texts]]

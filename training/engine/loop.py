@@ -18,7 +18,9 @@ from tqdm import tqdm
 from napari_ctvlp.encoder.native import NativeModel
 from training.config import PretrainConfig
 from training.data.batch import training_batch
-from training.data.store import WorldStore
+from training.data.records import ScanSource
+from training.data.seeding import scans_of_step
+from training.data.stream import WorldStream
 from training.data.texts import Classes, TextBank
 
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -32,7 +34,7 @@ class Run:
     config: PretrainConfig
     model: NativeModel
     average: NativeModel
-    store: WorldStore
+    store: ScanSource
     classes: Classes
     wordings: Wordings
     bank: TextBank
@@ -58,7 +60,7 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
 def start(
     config: PretrainConfig,
     model: NativeModel,
-    store: WorldStore,
+    store: ScanSource,
     classes: Classes,
     wordings: Wordings,
     bank: TextBank,
@@ -109,6 +111,8 @@ def train(run: Run, optimizer: torch.optim.Optimizer, validate: Callable[[Run], 
         run.model.train()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, run.step)
+        if isinstance(run.store, WorldStream) and run.step + 1 < config.optim.steps:
+            run.store.expect(scans_of_step(config.seed, run.step + 1, run.store.count, config.optim.batch))
         batch = training_batch(run.store, config.seed, run.step, config.optim.batch, windows)
         loss, terms = training_loss(
             run.model,

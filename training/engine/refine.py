@@ -21,8 +21,8 @@ from napari_ctvlp.encoder.native import NativeModel
 from napari_ctvlp.encoder.preprocess import network_input
 from napari_ctvlp.encoder.vision import Standardise
 from training.config import PretrainConfig
+from training.data.records import OrganRecord, ScanSource
 from training.data.seeding import generator
-from training.data.store import OrganRecord, WorldStore
 from training.data.texts import Classes, TextBank
 from training.objectives.ctglip import ctglip
 
@@ -38,7 +38,7 @@ class ScanFeatures:
 
 
 @torch.no_grad()
-def scan_features(model: NativeModel, store: WorldStore, limit: int | None = None) -> list[ScanFeatures]:
+def scan_features(model: NativeModel, store: ScanSource, limit: int | None = None) -> list[ScanFeatures]:
     """Pool the scans of a store once, whole, as the plugin does."""
     tower = model.vision.eval()
     device = model.text_projection.weight.device

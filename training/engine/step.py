@@ -10,8 +10,8 @@ from torch import Tensor
 from napari_ctvlp.encoder.native import NativeModel
 from training.config import OptimConfig
 from training.data.batch import Batch
+from training.data.records import OrganRecord
 from training.data.seeding import generator
-from training.data.store import OrganRecord
 from training.data.texts import Classes, TextBank
 from training.objectives.ctglip import OrganRows, Term, Texts, ctglip
 

@@ -13,7 +13,7 @@ from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.encoder.contract import FloatArray
 from napari_ctvlp.encoder.native import NativeModel
 from napari_ctvlp.encoder.preprocess import network_input
-from training.data.store import OrganRecord, WorldStore
+from training.data.records import OrganRecord, ScanSource
 from training.data.texts import Classes, TextBank
 
 from .metrics import Interval, auc_with_interval
@@ -39,7 +39,7 @@ class Embedded:
 
 
 @torch.no_grad()
-def embed_store(model: NativeModel, store: WorldStore, limit: int | None = None, device: str = "cpu") -> Embedded:
+def embed_store(model: NativeModel, store: ScanSource, limit: int | None = None, device: str = "cpu") -> Embedded:
     """Embed whole scans of a store, one at a time, as the plugin does."""
     model.eval()
     tower = model.vision

@@ -1,0 +1,75 @@
+"""Scans made by the synthetic world when a step asks for them: training without files."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.world.sample import make_sample
+from training.world.scene import as_array
+
+from .records import LabelledScan, organ_records
+from .store import BODY_BANK, scan_seed
+
+
+@dataclass(eq=False)
+class WorldStream:
+    """The scans that a ``WorldStore`` of the same recipe would hold, made anew and never written.
+
+    Attributes
+    ----------
+    split, count, seed, bodies, spacing, abnormal
+        As of ``WorldStore``.
+    device : str
+        Where the volumes are made; they are handed out as NumPy arrays.
+    keep : int
+        Scans that stay in memory.
+    """
+
+    split: str
+    count: int
+    seed: int = 0
+    bodies: int = 60
+    spacing: float = 3.0
+    abnormal: float = 1.0
+    device: str = "cpu"
+    keep: int = 64
+    _scans: OrderedDict[int, LabelledScan] = field(default_factory=OrderedDict, repr=False)
+    _ahead: dict[int, Future[LabelledScan]] = field(default_factory=dict, repr=False)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
+
+    def prepare(self) -> None:
+        """Nothing to do: scans are made when they are asked for."""
+
+    def expect(self, indices: Iterable[int]) -> None:
+        """Begin to make scans that will be asked for soon, in the background."""
+        for index in indices:
+            if index not in self._scans and index not in self._ahead:
+                self._ahead[index] = self._pool.submit(self._made, index)
+
+    def load(self, index: int) -> LabelledScan:
+        """One scan."""
+        if index not in self._scans:
+            ahead = self._ahead.pop(index, None)
+            self._scans[index] = ahead.result() if ahead is not None else self._made(index)
+            while len(self._scans) > self.keep:
+                self._scans.popitem(last=False)
+        return self._scans[index]
+
+    def voxels(self, index: int) -> NDArray[np.int64]:
+        """(256,) number of voxels of each label of a scan."""
+        return np.bincount(self.load(index).labels.ravel(), minlength=256)
+
+    def _made(self, index: int) -> LabelledScan:
+        seed = scan_seed(self.seed, self.split, index, self.bodies)
+        with torch.no_grad():
+            sample = make_sample(
+                seed, spacing=self.spacing, body=seed % BODY_BANK, abnormal=self.abnormal, device=self.device
+            )
+        return LabelledScan(as_array(sample.hu), as_array(sample.labels), organ_records(sample))

@@ -1,0 +1,3 @@
+"""Abnormalities: each painted into a scene, with its place kept as ground truth."""
+
+from __future__ import annotations
