@@ -185,7 +185,7 @@ AORTA: tuple[Abnormality, ...] = (
         aortic_dissection,
         how="A flap of 1-3 mm through 60-300 mm of the lumen, the false lumen 10-80 HU off; unenhanced, displaced "
         "calcium on the flap.",
-        source="Own range, set with LePage et al., AJR 2001;177:207 in mind (signs of the false lumen)",
+        source="Own range, set with Sebastià et al., RadioGraphics 1999;19:45 in mind (signs of the false lumen)",
         hu=(30, 130),
         enhanced=(35, 440),
         rate=0.012,

@@ -323,7 +323,7 @@ BOWEL: tuple[Abnormality, ...] = (
         ("colon",),
         diverticulosis,
         how="Six to forty outpouchings of 4-12 mm with gas or stool on the descending and sigmoid colon.",
-        source="own range",
+        source="own range, set with outpouchings of 5-10 mm in mind (radiologykey.com: Colonic Diverticulosis)",
         hu=(-750, 150),
         where="beside",
         rate=0.2,

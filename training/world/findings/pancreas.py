@@ -171,7 +171,7 @@ PANCREAS = (
         ("pancreas",),
         pancreatic_duct_dilatation,
         how="A beaded tube of water, 4-12 mm wide, along the gland.",
-        source="own range, set with a normal duct below 3 mm in mind",
+        source="own range, set with a normal duct of 1-3.5 mm in mind (Radiopaedia: Pancreatic duct diameter)",
         hu=(-6, 30),
         enhanced=(-6, 42),
         rate=0.04,

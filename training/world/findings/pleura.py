@@ -62,7 +62,7 @@ def _level(lung: Tensor, spacing: float, behind: bool) -> Tensor:
 
 
 def pleural_effusion(scene: Scene, label: int, rng: np.random.Generator) -> PaintedFinding | None:
-    """A dependent crescent of water (0-20 HU), 5-65 mm thick, thickest at the base; often collapsed lung beside it."""
+    """A dependent crescent of water (0-30 HU), 5-65 mm thick, thickest at the base; often collapsed lung beside it."""
     found = _side(scene, label)
     if found is None:
         return None
@@ -86,7 +86,7 @@ def pleural_effusion(scene: Scene, label: int, rng: np.random.Generator) -> Pain
         rim = cover_of(wall - edge - float(rng.uniform(3, 8 + 14 * grade)), 0.0, 2 * scene.spacing) * lung
         blend(scene, box, rim * (taper > 0.05), soft_tissue(scene, rng, 20, 50, 55), 5, rng)
         scene.tissue[box][(rim > 0.5) & (taper > 0.05)] = int(Material.LESION)
-    blend(scene, box, fluid, float(rng.uniform(1, 19)), 3, rng)
+    blend(scene, box, fluid, float(rng.uniform(0, 30)), 3, rng)
     scene.tissue[box][mask] = int(Material.FLUID)
     also = _others(scene, box, mask, label)
     if rng.random() < 0.55:  # segmenters leave fluid out of the lung, or take it in
@@ -210,7 +210,7 @@ PLEURA: tuple[Abnormality, ...] = (
         pleural_effusion,
         how="A dependent crescent of water, 5-65 mm, thickest at the base, often with collapsed lung beside it.",
         source="Own range (transudates and exudates overlap), set with Abramowitz et al., AJR 2009;192:618 in mind",
-        hu=(-30, 22),
+        hu=(-30, 34),
         where="around",
         rate=0.09,
     ),

@@ -234,7 +234,7 @@ SOFT_TISSUE: tuple[Abnormality, ...] = (
         ("brain",),
         brain_haemorrhage,
         how="Fresh blood as a blob of 10-60 mm in a dark rim, or as a crescent of 4-18 mm under the skull.",
-        source="Own range, set with clotted blood of 50-90 HU in mind",
+        source="Own range, set with clotted blood of 50-90 HU in mind (Kawashima et al., RadioGraphics 1998;18:393)",
         hu=(48, 88),
         rate=0.06,
     ),

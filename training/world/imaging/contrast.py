@@ -3,18 +3,19 @@
 Every material has a range of mean HU by phase at 120 kVp (``RANGES``), a little wider than what is published (domain
 randomisation: Billot et al., SynthSeg, MedIA 2023). The numbers are this project's own, set with these works in mind:
 
-- liver, spleen, fat, unenhanced: Kodama et al., AJR 2007;188:1307; Boyce et al., AJR 2010;194:623
+- liver, unenhanced: Boyce et al., AJR 2010;194:623; Pickhardt et al., Eur Radiol 2012;22:1075
 - enhancement of vessels and organs by phase, dose and weight: Bae, Radiology 2010;256:32; Prokop and Galanski, Spiral
   and Multislice CT of the Body, 2003
 - pancreas: McNulty et al., Radiology 2001;220:97
-- kidneys: Yuh and Cohan, AJR 1999;173:747
-- adrenals: Boland et al., AJR 1998;171:201
+- kidneys: Goshima et al., Eur J Radiol 2007;63:420
 - trabecular bone and its fall with age, about 2.5 HU a year: Pickhardt et al., Ann Intern Med 2013;158:588; Jang et
   al., Radiology 2019;291:360
 - muscle: Aubrey et al., Acta Physiol 2014;210:489
-- lung: Gevenois et al., AJRCCM 1996;154:187
+- lung, which is emphysematous below -950 HU: Gevenois et al., AJRCCM 1995;152:653
+- thyroid, 75 to 118 HU on average: Joseph et al., Rofo 1986;144:417; Iida et al., Radiology 1983;147:793
+- the early spleen's mottling: Miles et al., Radiology 1995;194:91
 - tube voltage (iodine 1.6 times as bright at 80 as at 120 kVp): Yu et al., RadioGraphics 2011;31:835
-- bowel and its contents, pelvic organs, brain, cartilage, skin, spleen's mottling: own ranges.
+- fat, spleen unenhanced, adrenals, bowel and its contents, pelvic organs, brain, cartilage, skin: own ranges.
 
 Where in its range a material lies follows a Gaussian copula: a patient's iodine dose, timing, water and fat move all
 organs together, and each organ has a part of its own.
