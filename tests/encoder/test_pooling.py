@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_ctvlp.encoder.pooling import BINS, OrganAttention, index_organs, organ_densities, segment_softmax
+from napari_ctvlp.encoder import pooling
+from napari_ctvlp.encoder.pooling import (
+    BINS,
+    OrganAttention,
+    OrganTokens,
+    index_organs,
+    organ_densities,
+    segment_softmax,
+)
 from napari_ctvlp.encoder.vision import VisionConfig, VisionTower
 
 
@@ -16,9 +24,31 @@ def random_labels(size=(9, 8, 10), batch=2, organs=4, seed=0) -> torch.Tensor:
     return labels
 
 
-@pytest.mark.parametrize("size", [(9, 8, 10), (5, 5, 5), (16, 1, 3)])
-def test_pairs_count_voxels_per_token(size):
+def blocky_labels(size) -> torch.Tensor:
+    """Most tokens lie in one organ or in none, as in a body."""
     labels = random_labels(size)
+    for along in (1, 2, 3):
+        labels = labels.repeat_interleave(4, along)
+    return labels[:, 2 : size[0] + 2, : size[1], : size[2]].contiguous()
+
+
+@pytest.fixture(params=["at once", "organ by organ"])
+def way(request, monkeypatch) -> str:
+    """Take one of the two ways of pooling whatever the size of the organs."""
+    monkeypatch.setattr(pooling, "WORTH_A_STEP", 0 if request.param == "organ by organ" else float("inf"))
+    return request.param
+
+
+def tiny_tokens() -> OrganTokens:
+    """Four organs over seven tokens: three tokens, none, a single one shared with the first, two with equal counts."""
+    token, segment = torch.tensor([0, 2, 5, 2, 1, 6]), torch.tensor([0, 0, 0, 2, 3, 3])
+    return OrganTokens(token, segment, torch.tensor([1.0, 8.0, 3.0, 1.0, 2.0, 2.0]).log())
+
+
+@pytest.mark.parametrize("make", [random_labels, blocky_labels])
+@pytest.mark.parametrize("size", [(9, 8, 10), (5, 5, 5), (16, 1, 3)])
+def test_pairs_count_voxels_per_token(size, make):
+    labels = make(size)
     half = tuple(-(-n // 2) for n in size)
     quarter = tuple(-(-n // 2) for n in half)
     index = index_organs(labels, [half, quarter], [2, 4], spacing=3.0)
@@ -37,14 +67,16 @@ def test_pairs_count_voxels_per_token(size):
                 key = (expected.index((b, label)), token)
                 by_hand[key] = by_hand.get(key, 0) + 1
         assert got == by_hand
+        assert bool((tokens.segment.diff() >= 0).all())
 
 
-def test_attention_equals_a_loop_over_organs():
+def test_attention_equals_a_loop_over_organs(way):
     torch.manual_seed(0)
     labels = random_labels((8, 8, 8))
     index = index_organs(labels, [(4, 4, 4)], [2], spacing=3.0)
     features = torch.randn(2, 6, 4, 4, 4)
     attention = OrganAttention(6, heads=3)
+    torch.nn.init.normal_(attention.key.bias)
     pooled = attention(features, index.levels[0], len(index.label))
     rows = features.permute(0, 2, 3, 4, 1).reshape(-1, 6)
     for organ in range(len(index.label)):
@@ -58,6 +90,92 @@ def test_attention_equals_a_loop_over_organs():
     voxels = labels[0].repeat_interleave(1, 0) == index.label[0]
     upsampled = features[0].repeat_interleave(2, 1).repeat_interleave(2, 2).repeat_interleave(2, 3)
     torch.testing.assert_close(mean_of_first, upsampled[:, voxels].mean(1))
+
+
+@pytest.mark.parametrize("pool", [pooling._pool_at_once, pooling._pool_organ_by_organ])
+def test_gradients_are_those_of_finite_differences(pool):
+    torch.manual_seed(0)
+    tokens = tiny_tokens()
+    tokens = OrganTokens(tokens.token, tokens.segment, tokens.log_count.double())
+    rows = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
+    key = torch.nn.Linear(3, 2, dtype=torch.float64)
+    # gradcheck moves its inputs in place, so that the layer sees it
+    assert torch.autograd.gradcheck(lambda rows, *_: pool(rows, key, tokens, 4), (rows, key.weight, key.bias))
+
+
+def test_both_ways_give_the_same_gradients(monkeypatch):
+    torch.manual_seed(0)
+    index = index_organs(blocky_labels((16, 16, 16)), [(8, 8, 8)], [2], spacing=3.0)
+    attention, features = OrganAttention(6, heads=3), torch.randn(2, 6, 8, 8, 8).relu()  # many equal largest: 0
+    found = []
+    for worth in (0, float("inf")):
+        monkeypatch.setattr(pooling, "WORTH_A_STEP", worth)
+        leaf = features.clone().requires_grad_()
+        pooled = attention(leaf, index.levels[0], len(index.label))
+        found.append((pooled, *torch.autograd.grad(pooled.sin().sum(), [leaf, *attention.parameters()])))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_organs_of_no_token_and_of_one(way):
+    torch.manual_seed(0)
+    attention, features = OrganAttention(3, heads=2), torch.randn(1, 3, 7, 1, 1, requires_grad=True)
+    pooled = attention(features, tiny_tokens(), 4).view(4, 3, 3)
+    assert bool((pooled[1] == 0).all())
+    torch.testing.assert_close(pooled[2], features[0, :, 2, 0, 0].expand(3, 3))
+    (gradient,) = torch.autograd.grad(pooled[1:3].sum(), features)
+    torch.testing.assert_close(gradient[0, :, :, 0, 0], torch.tensor([[0.0, 0, 3, 0, 0, 0, 0]]).expand(3, 7))
+
+
+def test_equal_largest_values_share_the_gradient(way):
+    features = torch.tensor([0.0, 4, 1, 0, 0, 1, 4]).view(1, 1, 7, 1, 1).requires_grad_()
+    pooled = OrganAttention(1, heads=2)(features, tiny_tokens(), 4).view(4, 3)
+    assert pooled[:, 2].tolist() == [1, 0, 1, 4]
+    (gradient,) = torch.autograd.grad(pooled[[0, 3], 2].sum(), features)
+    assert gradient.flatten().tolist() == [0, 0.5, 0.5, 0, 0, 0.5, 0.5]
+
+
+def test_backward_is_the_same_from_run_to_run_and_for_any_number_of_threads(monkeypatch):
+    monkeypatch.setattr(pooling, "WORTH_A_STEP", 0)
+    torch.manual_seed(0)
+    index = index_organs(blocky_labels((32, 32, 32)), [(16, 16, 16)], [2], spacing=3.0)
+    attention, features = OrganAttention(64, heads=3), torch.randn(2, 64, 16, 16, 16)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 1, 2):
+            torch.set_num_threads(threads)
+            leaf = features.clone().requires_grad_()
+            pooled = attention(leaf, index.levels[0], len(index.label))
+            found.append((pooled, *torch.autograd.grad(pooled.sin().sum(), [leaf, attention.key.weight])))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
+
+
+def test_no_row_per_pair_is_kept_for_backward(monkeypatch):
+    monkeypatch.setattr(pooling, "WORTH_A_STEP", 0)
+    index = index_organs(random_labels((16, 16, 16)), [(8, 8, 8)], [2], spacing=3.0)
+    features = torch.randn(2, 64, 8, 8, 8).contiguous(memory_format=torch.channels_last_3d).requires_grad_()
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        OrganAttention(64, heads=3)(features, index.levels[0], len(index.label))
+    kept.pop(features.untyped_storage().data_ptr())
+    assert 0 < sum(kept.values()) < len(index.levels[0].token) * 64 * 4 / 4
+
+
+def test_bfloat16_features_are_pooled_in_float32(way):
+    torch.manual_seed(0)
+    index = index_organs(random_labels((8, 8, 8)), [(4, 4, 4)], [2], spacing=3.0)
+    attention, features = OrganAttention(6, heads=3), torch.randn(2, 6, 4, 4, 4).bfloat16()
+    exact = attention(features.float(), index.levels[0], len(index.label))
+    with torch.autocast("cpu", torch.bfloat16):
+        under = attention(features, index.levels[0], len(index.label))
+    assert under.dtype == torch.float32 and torch.equal(under, exact)
 
 
 def test_densities_by_hand():
