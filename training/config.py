@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,15 @@ class ModelConfig:
 class OptimConfig:
     """Optimisation."""
 
-    steps: int = 250
+    steps: Annotated[int, tyro.conf.arg(aliases=["--steps"])] = 250
     horizon: int | None = 400
     """Steps over which the learning rate falls to its end; more than ``steps`` because the averaged weights and the
     last stage make up for what the fall would bring. None means ``steps``."""
     batch: int = 8
-    """Scans per step."""
+    """Scans per step, of all processes together."""
+    micro: int | None = None
+    """Scans that a process encodes at once, for less memory: the loss and its gradient stay those of the whole batch,
+    and a step takes about a third longer. All of its scans by default."""
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     warmup: int = 40
@@ -55,7 +61,11 @@ class OptimConfig:
     within: float = 2.0
     """Weight of the contrast within an organ's own texts."""
     abnormal_weight: float = 4.0
-    """How much an abnormal organ counts in it against a normal one."""
+    """How much an abnormal organ counts in it against a normal one; both for ``ctglip``."""
+    half: bool = True
+    """Compute feature maps in bfloat16."""
+    patience: int = 10
+    """A step whose loss or gradient is not finite is left out; so many in a row end the run."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class RefineConfig:
     """The last stage: the head alone, on pooled features of whole scans."""
 
     steps: int = 400
-    """0 leaves the stage out."""
+    """0 leaves the stage out; methods that look at whole scans only, or train two networks, have none."""
     scans: int = 24
     """Scans per step."""
     learning_rate: float = 1e-3
@@ -78,8 +88,16 @@ class RefineConfig:
 class PretrainConfig:
     """``python -m training.pretrain``: trains a scan encoder and writes it as a folder that the plugin loads."""
 
-    run: Path = Path("runs/starter")
-    """Folder of the run: cache, checkpoints, log and, at the end, the encoder."""
+    run: Annotated[Path, tyro.conf.arg(aliases=["--out"])] = Path("runs/starter")
+    """Folder of the run: cache, checkpoints, log, configuration and, at the end, the encoder."""
+    method: str = "ctglip"
+    """What is learned: clip, ctglip, fvlm, fvlm-coteach, t3d, ours, or another name of ``training/objectives``."""
+    data: str = "world"
+    """"world" for synthetic scans, or a folder that ``python -m training.prepare`` wrote."""
+    preset: str | None = None
+    """Settings to start from: smoke, starter, one-24gb-gpu, eight-gpus."""
+    config: Path | None = None
+    """File of settings to start from: the ``config.json`` of a run reproduces it."""
     world: WorldConfig = field(default_factory=WorldConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -88,7 +106,9 @@ class PretrainConfig:
     """Folder of another sentence model (transformers layout, safetensors); the shipped one by default."""
     seed: int = 0
     resume: bool = False
-    """Go on from the run's last checkpoint."""
+    """Go on from the run's last checkpoint, with the settings of the run; ``--resume DIR`` names the run too."""
+    dry_run: bool = False
+    """Say how large the run is and about how long it takes, from one step, and end."""
     minutes: float | None = None
     """Stop after so many minutes with a checkpoint; go on with --resume."""
     validate_every: int = 100

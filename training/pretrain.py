@@ -1,47 +1,44 @@
-"""``python -m training.pretrain``: train a scan encoder on synthetic scans and write it for the plugin.
+"""``python -m training.pretrain``: train a scan encoder by any of the methods and write it for the plugin.
 
-The synthetic world makes labelled scans with sentences per organ; the CT-GLIP objective aligns every organ with its
-sentences. Losses are shown as "value/chance", where chance is what guessing among a row's candidates would give. At the
-end the averaged weights are calibrated on the validation scans and written to ``RUN/encoder``.
+Scans come from the synthetic world (``--data world``) or from a folder that ``python -m training.prepare`` wrote.
+Losses are shown as "value/chance", where chance is what guessing among a row's candidates would give. At the end the
+averaged weights are calibrated on the validation scans and written to ``RUN/encoder``. Under ``torchrun`` the processes
+share every step.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
 
-from napari_ctvlp.ask.bank import standing_prompts
-from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
+from napari_ctvlp.encoder.native import NativeModel
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
 from training.calibrate import fit_calibration
 from training.config import PretrainConfig
 from training.data.records import OrganRecord
-from training.data.store import WorldStore
 from training.data.stream import WorldStream
-from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank, classes_of, classes_of_world
+from training.data.texts import HELD_OUT_NAMES, Classes, TextBank, classes_of, classes_of_world
 from training.engine import loop
-from training.engine.refine import refine, restandardise, scan_features
-from training.engine.step import Wordings
+from training.engine.dry_run import dry_run
+from training.engine.network import Learner, make_learner
+from training.engine.processes import process_group, rank, run_device, wait
+from training.engine.refine import can_refine, refine, restandardise, scan_features
+from training.engine.sentences import Vocabulary
+from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, wordings_of
 from training.engine.validate import (
     Embedded,
     PairScores,
     auc_by_abnormality,
     embed_store,
     organ_accuracy,
-    prompt_texts,
     score_pairs,
 )
-from training.world.report.sentences import dictionary_sentences, organ_name_texts
+from training.export import Finished, save_finished, write_encoder
+from training.settings import check_method, from_command_line, write_config
 
 FIRST_SCANS = 16
 """Scans that the head's standardisation is fitted on before the first step."""
@@ -49,45 +46,9 @@ QUICK_SCANS = 40
 """Validation scans looked at while training; all of them at the end."""
 
 
-def sources(config: PretrainConfig) -> tuple[WorldStore | WorldStream, WorldStore]:
-    """The training and the validation scans of a run."""
-    world, folder = config.world, config.world.folder or config.run / "scans"
-    other = max(1, world.bodies // 4)
-    kept = functools.partial(WorldStore, seed=world.seed, spacing=config.model.spacing, abnormal=world.abnormal)
-    train: WorldStore | WorldStream
-    if world.stream:
-        device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        train = WorldStream(
-            "train", world.train_scans, world.seed, world.bodies, config.model.spacing, world.abnormal, device
-        )
-    else:
-        train = kept(folder / "train", "train", world.train_scans, bodies=world.bodies)
-    held_out = kept(folder / "validation", "validation", world.validation_scans, bodies=other)
-    return train, held_out
-
-
-def wordings_of(classes: Classes) -> Wordings:
-    """Training wordings of every organ and class."""
-    return Wordings(
-        {organ: organ_name_texts(organ) for organ in classes.organs},
-        [dictionary_sentences(organ, None if state == NORMAL else state) for organ, state in classes.states],
-    )
-
-
-def text_bank(
-    tower: TextTower, classes: Classes, wordings: Wordings, records: Iterable[OrganRecord], cache: Path
-) -> TextBank:
-    """Embed every text that training and validation will ask for."""
-    texts: list[str] = [t for options in wordings.names.values() for t in options]
-    texts += [t for options in wordings.classes for t in options]
-    texts += [t for record in records if record.abnormalities for t in record.texts]
-    texts += prompt_texts(classes, HELD_OUT_NAMES)
-    return TextBank(tower, texts, cache)
-
-
 def report(run: loop.Run, embedded: Embedded, pairs: list[PairScores]) -> dict[str, Any]:
     """Print and return how the averaged weights do on held-out scans, per abnormality whether above chance."""
-    accuracy = organ_accuracy(run.average, embedded, run.classes, run.bank, HELD_OUT_NAMES)
+    accuracy = organ_accuracy(run.average, embedded, run.classes, run.vocabulary.bank, HELD_OUT_NAMES)
     aucs = auc_by_abnormality(pairs)
     mean = sum(i.value for i in aucs.values()) / max(1, len(aucs))
     scans = len(set(embedded.scan.tolist()))
@@ -96,8 +57,10 @@ def report(run: loop.Run, embedded: Embedded, pairs: list[PairScores]) -> dict[s
         f"abnormality AUC {mean:.3f} (chance 0.5), {scans} held-out scans"
     )
     for key, interval in aucs.items():
-        mark = "above chance" if interval.above_chance else "not above chance"
-        print(f"  {key:<26} {interval}  {interval.positives:>3} of {interval.positives + interval.negatives:<5} {mark}")
+        print(
+            f"  {key:<28} {interval}  {interval.positives:>3} of {interval.positives + interval.negatives:<5} "
+            f"{interval.verdict}"
+        )
     sys.stdout.flush()
     return {
         "scans": scans,
@@ -107,86 +70,109 @@ def report(run: loop.Run, embedded: Embedded, pairs: list[PairScores]) -> dict[s
     }
 
 
-def look(run: loop.Run, held_out: WorldStore, scans: int | None = None) -> tuple[Embedded, list[PairScores]]:
+def look(run: loop.Run, held_out: Stored, scans: int | None = None) -> tuple[Embedded, list[PairScores]]:
     """Embed held-out scans with the averaged weights and score them."""
-    device = str(next(run.average.parameters()).device)
-    embedded = embed_store(run.average, held_out, scans, device)
-    return embedded, score_pairs(run.average, embedded, run.classes, run.bank)
+    embedded = embed_store(run.average, held_out, scans, str(run.learner.device))
+    return embedded, score_pairs(run.average, embedded, run.classes, run.vocabulary.bank)
 
 
-def export(run: loop.Run, tower: TextTower, pairs: list[PairScores], result: dict[str, Any]) -> None:
-    """Calibrate the averaged weights and write the encoder."""
-    world = run.config.world
-    provenance = Provenance(
-        name=run.config.name,
-        licence="BSD-3-Clause (vision, projection); Apache-2.0 (text model all-MiniLM-L6-v2)",
-        trained_on=f"{world.train_scans} synthetic scans of {world.bodies} procedural bodies; no real patient",
-        summary="Scan encoder trained on synthetic CT only, by the CT-GLIP objective. Not validated on patients.",
-        organs=run.classes.organs,
-        abnormalities=tuple(f"{o}/{s}" for o, s in run.classes.states if s != NORMAL),
-        training={
-            "command": "python -m training.pretrain",
-            "config": json.loads(json.dumps(asdict(run.config), default=str)),
-            "steps": run.step,
-            "validation": result,
-            "torch": torch.__version__,
-        },
-    )
-    encoder = NativeEncoder(run.average, tower, provenance, fit_calibration(pairs), device="cpu")
-    space, meaning = standing_prompts(encoder)
-    encoder.remember([*space, *meaning])
-    encoder.save_pretrained(run.folder / "encoder")
-    folder = run.folder / "encoder"
-    print(f"Encoder written to {folder}; open it with: napari-ctvlp SCAN --masks MASKS --encoder {folder}")
+def fit_heads(learner: Learner, store: Stored | WorldStream) -> None:
+    """Standardise what the heads are given, by the first scans."""
+    device = learner.device
+    for network in learner.parts:
+        own = network.whole_head
+        first = scan_features(network.model, store, FIRST_SCANS, whole=own is not None)
+        restandardise(network.model.vision.head, torch.cat([f.pooled for f in first]).float().to(device))
+        if own is not None:
+            restandardise(own, torch.cat([f.whole for f in first if f.whole is not None]).to(device))
+
+
+def classes_and_records(config: PretrainConfig, store: Stored | WorldStream) -> tuple[Classes, list[OrganRecord]]:
+    """The classes of a run, and what is known of its organs where that is known beforehand."""
+    if isinstance(store, WorldStream):
+        return classes_of_world(), []
+    records = [r for i in range(store.count) for r in store.records(i).values()]
+    if not records:
+        raise UserError("The training scans hold no organs: their masks are empty or of no known scheme.")
+    return classes_of(records), records
+
+
+def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Stored]:
+    """Everything that a run needs: scans, texts, networks."""
+    store, held_out = sources(config, device)
+    if rank() == 0 and not config.dry_run:
+        store.prepare()
+        held_out.prepare()
+    wait()
+    classes, records = classes_and_records(config, store)
+    wordings = wordings_of(classes)
+    tower = TextTower.from_folder(config.text_model or base_text_folder())
+    torch.manual_seed(config.seed)
+    shape = VisionConfig(**vars(config.model))
+    learner = make_learner(config, lambda: NativeModel(shape, tower.width)).to(device)
+    read = learner.needs.whole and not isinstance(store, WorldStream)
+    reports = [store.report(i) for i in range(store.count)] if read else []
+    cache = config.run / "scans" / "texts.pt"
+    if config.dry_run:
+        bank = TextBank(tower, [])  # a measured step embeds what it needs
+    else:
+        bank = text_bank(tower, classes, wordings, records, reports, cache if rank() == 0 else None)
+    if not config.resume and not config.dry_run and rank() == 0:
+        fit_heads(learner, store)
+    wait()
+    run = loop.start(config, learner, store, Vocabulary(classes, wordings, bank))
+    return run, tower, held_out
+
+
+def finish(run: loop.Run, tower: TextTower, held_out: Stored) -> None:
+    """The last stage, calibration, and the encoder."""
+    config, vocabulary = run.config, run.vocabulary
+    if config.refine.steps and can_refine(config):
+        run.average = refine(run.average, scan_features(run.average, run.store), vocabulary, config)
+    embedded, pairs = look(run, held_out)
+    result = report(run, embedded, pairs)
+    loop.log(config.run, {"step": run.step, "final": result})
+    state = {k: v.cpu() for k, v in run.average.state_dict().items()}
+    done = Finished(state, run.classes, fit_calibration(pairs), run.step, result)
+    save_finished(config.run, done)
+    write_encoder(config, done, tower, config.run / "encoder", held_out)
 
 
 def pretrain(config: PretrainConfig) -> None:
     """Make the scans, train, validate, calibrate, export."""
+    check_method(config.method)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    if not config.resume and (config.run / "last.pt").is_file():
-        raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
-    (config.run / "scans").mkdir(parents=True, exist_ok=True)
-    (config.run / "config.json").write_text(json.dumps(asdict(config), indent=1, default=str) + "\n")
-    train_store, held_out = sources(config)
-    train_store.prepare()
-    held_out.prepare()
-    records: list[OrganRecord] = []
-    if isinstance(train_store, WorldStore):
-        records = [r for i in range(train_store.count) for r in train_store.records(i).values()]
-    classes = classes_of(records) if records else classes_of_world()
-    wordings = wordings_of(classes)
-    tower = TextTower.from_folder(config.text_model or base_text_folder())
-    bank = text_bank(tower, classes, wordings, records, config.run / "scans" / "texts.pt")
-
-    torch.manual_seed(config.seed)
-    device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    shape = VisionConfig(**asdict(config.model))
-    model = NativeModel(shape, tower.width).to(device)
-    if not config.resume:
-        first = scan_features(model, train_store, FIRST_SCANS)
-        restandardise(model, torch.cat([f.pooled for f in first]).float().to(device))
-    run, optimizer = loop.start(config, model, train_store, classes, wordings, bank)
-    parameters = sum(p.numel() for p in model.parameters())
-    print(
-        f"{parameters / 1e6:.2f} M parameters, {len(classes.organs)} organs, {len(classes.states)} classes, "
-        f"{len(bank.row)} texts, {train_store.count} + {held_out.count} scans, {device}, from step {run.step}"
-    )
-    loop.train(run, optimizer, lambda r: report(r, *look(r, held_out, QUICK_SCANS)))
-    if run.done:
-        if config.refine.steps:
-            features = scan_features(run.average, train_store)
-            run.average = refine(run.average, features, classes, wordings, bank, config)
-        embedded, pairs = look(run, held_out)
-        result = report(run, embedded, pairs)
-        loop.log(config.run, {"step": run.step, "final": result})
-        export(run, tower, pairs, result)
+    device = run_device(config.device)
+    with process_group(device):
+        config = at_spacing_of_data(config)
+        if config.dry_run:
+            dry_run(begin(config, device)[0])
+            return
+        if not config.resume and (config.run / "last.pt").is_file():
+            raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
+        if rank() == 0:
+            (config.run / "scans").mkdir(parents=True, exist_ok=True)
+            write_config(config, config.run / "config.json")
+        wait()
+        run, tower, held_out = begin(config, device)
+        if rank() == 0:
+            parameters = sum(p.numel() for p in run.learner.parameters())
+            print(
+                f"Method {config.method}: {parameters / 1e6:.2f} M parameters, {len(run.classes.organs)} organs, "
+                f"{len(run.classes.states)} classes, {len(run.vocabulary.bank.row)} texts, "
+                f"{run.store.count} + {held_out.count} scans, {device}, from step {run.step}"
+            )
+        loop.train(run, lambda r: report(r, *look(r, held_out, QUICK_SCANS)))
+        if run.done and rank() == 0:
+            finish(run, tower, held_out)
+        wait()
 
 
 def main() -> None:
     """Command line."""
     try:
-        pretrain(tyro.cli(PretrainConfig, description=__doc__))
+        pretrain(from_command_line(sys.argv[1:], __doc__))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -17,6 +17,7 @@ import torch
 
 from napari_ctvlp.encoder import load_encoder
 from napari_ctvlp.encoder.artifact import digest
+from napari_ctvlp.encoder.native import NativeEncoder
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, WorldConfig
@@ -24,7 +25,9 @@ from training.data.batch import crop_or_pad, training_batch
 from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import WorldStore
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.export import ExportConfig, export
 from training.pretrain import pretrain
+from training.settings import read_config
 
 TINY = PretrainConfig(
     world=WorldConfig(train_scans=12, validation_scans=6, bodies=3),
@@ -91,6 +94,48 @@ def test_a_stopped_and_resumed_run_reaches_the_same_bits(tmp_path, config_in):
         assert encoder.card.organs and encoder.card.spacing_mm == 6.0
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert "final" in log[-1]
+
+
+@pytest.mark.parametrize("method", ["clip", "ours"])
+def test_a_run_of_another_method_ends_in_an_encoder(tmp_path, config_in, method):
+    config = config_in(tmp_path / "run", method=method, optim=replace(TINY.optim, steps=2), validate_every=1)
+    pretrain(config)
+    encoder = load_encoder(tmp_path / "run" / "encoder", device="cpu")
+    assert encoder.card.organs and read_config(tmp_path / "run" / "config.json") == config
+
+
+def test_a_stopped_run_can_be_exported(tmp_path, config_in, capsys):
+    pretrain(config_in(tmp_path / "run", minutes=0.0))
+    export(ExportConfig(tmp_path / "run", tmp_path / "to"))
+    assert "Parity" in capsys.readouterr().out
+    encoder = load_encoder(tmp_path / "to", device="cpu")
+    state = load_checkpoint(tmp_path / "run")
+    assert encoder.card.revision == digest(state["average"])
+    assert encoder.card.organs == tuple(state["classes"]["organs"])
+    with pytest.raises(UserError, match="no run"):
+        export(ExportConfig(tmp_path / "nothing", tmp_path / "to"))
+
+
+def test_an_export_that_does_not_agree_puts_nothing_in_place(tmp_path, config_in, monkeypatch):
+    pretrain(config_in(tmp_path / "run", minutes=0.0))
+    written = NativeEncoder.save_pretrained
+
+    def damaged(encoder, folder):
+        with torch.no_grad():
+            encoder.model.vision.head[-1].weight.mul_(-1)
+        written(encoder, folder)
+
+    monkeypatch.setattr(NativeEncoder, "save_pretrained", damaged)
+    with pytest.raises(UserError, match="nothing was put in place"):
+        export(ExportConfig(tmp_path / "run", tmp_path / "to"))
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_dry_run_says_what_it_takes_and_leaves_nothing(tmp_path, config_in, capsys):
+    pretrain(config_in(tmp_path / "run", dry_run=True))
+    said = capsys.readouterr().out
+    assert "M parameters" in said and "rows" in said and "6 steps take" in said
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["scans"]
 
 
 @pytest.mark.slow

@@ -28,21 +28,32 @@ WHOLE = 0.97
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's scans.
+    """One step's scans, or a process's part of them; a scan has one view (crop) or several.
 
     Attributes
     ----------
-    image : (B, C, I, P, L) float32
-        Windowed to -1..1.
-    labels : (B, I, P, L) uint8
+    image : (V, C, I, P, L) float32
+        The views, those of one scan together, windowed to -1..1.
+    labels : (V, I, P, L) uint8
         Organ labels, grown by one voxel as at inference.
     organs : list of dict
-        Per scan, what is known of each label.
+        Per view, what is known of each label.
+    scans : list of int
+        Number of each scan in its source.
+    positions : list of int
+        Place of each scan in the step of all processes.
     """
 
     image: Tensor
     labels: Tensor
     organs: list[dict[int, OrganRecord]]
+    scans: list[int]
+    positions: list[int]
+
+    @property
+    def views(self) -> int:
+        """Views of every scan."""
+        return len(self.organs) // max(1, len(self.scans))
 
 
 def crop_or_pad(
@@ -76,31 +87,71 @@ def _in_crop(record: OrganRecord, share: float) -> OrganRecord:
     return replace(record, known=False) if record.abnormalities and share < WHOLE else record
 
 
-def training_batch(
-    store: ScanSource, seed: int, step: int, batch: int, windows: Sequence[tuple[float, float]]
-) -> Batch:
-    """The batch of one step.
+def part_of(batch: int, rank: int, processes: int) -> range:
+    """Places of a step that a process takes; in the order of ranks they are the places of one process alone."""
+    return range(batch * rank // processes, batch * (rank + 1) // processes)
 
-    All scans of a batch share one crop size, drawn anew each step; each has its own place, HU scale and shift, noise
-    and blur. Left and right are never flipped: the texts say which is which.
+
+def training_batch(
+    store: ScanSource,
+    seed: int,
+    step: int,
+    batch: int,
+    windows: Sequence[tuple[float, float]],
+    *,
+    views: int = 1,
+    rank: int = 0,
+    processes: int = 1,
+) -> Batch:
+    """The batch of one step, or one process's part of it.
+
+    All scans of a step share one crop size, drawn anew each step; each view has its own place, HU scale and shift,
+    noise and blur, which depend on its place in the step alone and not on how many processes there are. Left and right
+    are never flipped: the texts say which is which.
+
+    Parameters
+    ----------
+    store : ScanSource
+        The scans.
+    seed, step : int
+        What the batch is a pure function of.
+    batch : int
+        Scans of all processes.
+    windows : sequence of (float, float)
+        HU windows, one a channel.
+    views : int
+        Crops of every scan.
+    rank, processes : int
+        Which part.
     """
     rng = generator(seed, "batch", step)
     height = int(rng.choice(HEIGHTS, p=HEIGHT_CHANCES))
     size = (height, int(rng.integers(88, 113)), int(rng.integers(116, 145)))
     images, labels, organs = [], [], []
-    for index in scans_of_step(seed, step, store.count, batch):
+    picks, places = scans_of_step(seed, step, store.count, batch), part_of(batch, rank, processes)
+    for place in places:
+        index = picks[place]
         scan = store.load(index)
-        start = [int(rng.integers(min(0, n - s), max(0, n - s) + 1)) for n, s in zip(scan.hu.shape, size, strict=True)]
-        part, cut = _cut(store, scan, index, start, size)
-        hu = torch.from_numpy(part.astype(np.float32))
-        noise = torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
-        hu = hu * float(rng.uniform(0.97, 1.03)) + float(rng.uniform(-12, 12)) + noise * float(rng.uniform(0, 15))
-        if rng.random() < 0.3:
-            mean = F.avg_pool3d(hu[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
-            hu = torch.lerp(hu, mean, float(rng.uniform(0, 0.6)))
-        images.append(hu)
-        labels.append(torch.from_numpy(cut))
-        share = np.bincount(cut.ravel(), minlength=256) / np.maximum(store.voxels(index), 1)
-        organs.append({label: _in_crop(record, share[label]) for label, record in scan.organs.items()})
-    image = windowed(torch.stack(images), windows)
-    return Batch(image, grown(torch.stack(labels)), organs)
+        for view in range(views):
+            hu, cut = _view(store, scan, index, size, generator(seed, "view", step, place, view))
+            images.append(hu)
+            labels.append(torch.from_numpy(cut))
+            share = np.bincount(cut.ravel(), minlength=256) / np.maximum(store.voxels(index), 1)
+            organs.append({label: _in_crop(record, share[label]) for label, record in scan.organs.items()})
+    image = torch.stack(images) if images else torch.zeros(0, *size)
+    label = torch.stack(labels) if labels else torch.zeros(0, *size, dtype=torch.uint8)
+    return Batch(windowed(image, windows), grown(label), organs, [picks[p] for p in places], list(places))
+
+
+def _view(
+    store: ScanSource, scan: LabelledScan, index: int, size: Sequence[int], rng: np.random.Generator
+) -> tuple[Tensor, NDArray[np.uint8]]:
+    start = [int(rng.integers(min(0, n - s), max(0, n - s) + 1)) for n, s in zip(scan.hu.shape, size, strict=True)]
+    part, cut = _cut(store, scan, index, start, size)
+    hu = torch.from_numpy(part.astype(np.float32))
+    noise = torch.from_numpy(rng.standard_normal(tuple(size), dtype=np.float32))
+    hu = hu * float(rng.uniform(0.97, 1.03)) + float(rng.uniform(-12, 12)) + noise * float(rng.uniform(0, 15))
+    if rng.random() < 0.3:
+        mean = F.avg_pool3d(hu[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
+        hu = torch.lerp(hu, mean, float(rng.uniform(0, 0.6)))
+    return hu, cut

@@ -59,6 +59,10 @@ class ScanSource(Protocol):
         """(256,) number of voxels of each label of a scan."""
         ...
 
+    def report(self, index: int) -> str:
+        """The report of a scan."""
+        ...
+
 
 def organ_records(sample: WorldSample) -> dict[int, OrganRecord]:
     """The organs of a synthetic scan by label, with sentences drawn from its seed."""

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.world.report.report import make_report
 from training.world.sample import make_sample
 from training.world.scene import as_array
 
 from .records import LabelledScan, organ_records
+from .seeding import generator
 from .store import BODY_BANK, scan_seed
 
 
@@ -40,6 +42,7 @@ class WorldStream:
     abnormal: float = 1.0
     device: str = "cpu"
     keep: int = 64
+    _reports: dict[int, str] = field(default_factory=dict, repr=False)
     _scans: OrderedDict[int, LabelledScan] = field(default_factory=OrderedDict, repr=False)
     _ahead: dict[int, Future[LabelledScan]] = field(default_factory=dict, repr=False)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
@@ -66,10 +69,16 @@ class WorldStream:
         """(256,) number of voxels of each label of a scan."""
         return np.bincount(self.load(index).labels.ravel(), minlength=256)
 
+    def report(self, index: int) -> str:
+        """The report of a scan."""
+        self.load(index)
+        return self._reports[index]
+
     def _made(self, index: int) -> LabelledScan:
         seed = scan_seed(self.seed, self.split, index, self.bodies)
         with torch.no_grad():
             sample = make_sample(
                 seed, spacing=self.spacing, body=seed % BODY_BANK, abnormal=self.abnormal, device=self.device
             )
+        self._reports[index] = make_report(sample, generator(seed, "report")).text
         return LabelledScan(as_array(sample.hu), as_array(sample.labels), organ_records(sample))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,20 @@ from torch import nn
 from tqdm import tqdm
 
 from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
-from training.data.batch import training_batch
+from training.data.batch import Batch, part_of, training_batch
 from training.data.records import ScanSource
 from training.data.seeding import scans_of_step
 from training.data.stream import WorldStream
-from training.data.texts import Classes, TextBank
+from training.data.texts import Classes
+from training.objectives.gather import processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .step import Wordings, training_loss
+from .network import Learner
+from .processes import anyone, rank, share_state, wait
+from .sentences import Vocabulary
+from .step import StepResult, StepSettings, training_step
 
 
 @dataclass
@@ -32,13 +38,15 @@ class Run:
     """A run under way: what is trained, on what, and where it is written."""
 
     config: PretrainConfig
-    model: NativeModel
+    learner: Learner
     average: NativeModel
     store: ScanSource
-    classes: Classes
-    wordings: Wordings
-    bank: TextBank
+    vocabulary: Vocabulary
+    optimizer: torch.optim.Optimizer
     step: int = 0
+    skipped: int = 0
+    """Steps left out because they gave no finite numbers."""
+    skipped_in_a_row: int = 0
 
     @property
     def folder(self) -> Path:
@@ -48,111 +56,213 @@ class Run:
     def done(self) -> bool:
         return self.step >= self.config.optim.steps
 
+    @property
+    def classes(self) -> Classes:
+        return self.vocabulary.classes
+
 
 def learning_rate(config: PretrainConfig, step: int) -> float:
     """Linear warm-up, then half a cosine down to two percent."""
     optim = config.optim
-    rise = min(1.0, (step + 1) / optim.warmup)
+    rise = min(1.0, (step + 1) / max(1, optim.warmup))
     fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / (optim.horizon or optim.steps))))
     return optim.learning_rate * rise * (0.98 * fall + 0.02)
 
 
-def start(
-    config: PretrainConfig,
-    model: NativeModel,
-    store: ScanSource,
-    classes: Classes,
-    wordings: Wordings,
-    bank: TextBank,
-) -> tuple[Run, torch.optim.Optimizer]:
+def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabulary: Vocabulary) -> Run:
     """A fresh run, or with ``config.resume`` the one that its last checkpoint left."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
+    share_state(learner)
+    decayed = [p for p in learner.parameters() if p.ndim > 1]
+    plain = [p for p in learner.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": config.optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
         lr=config.optim.learning_rate,
     )
-    run = Run(config, model, copy.deepcopy(model).requires_grad_(False), store, classes, wordings, bank)
+    average = copy.deepcopy(learner.model).requires_grad_(False)
+    run = Run(config, learner, average, store, vocabulary, optimizer)
     if config.resume:
         state = load_checkpoint(config.run)
-        model.load_state_dict(state["model"])
+        if state.get("method") != config.method:
+            raise UserError(f"The run was of method '{state.get('method')}', not '{config.method}'.")
+        learner.load_state_dict(state["model"])
         run.average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        run.step = int(state["step"])
-    return run, optimizer
+        run.step, run.skipped = int(state["step"]), int(state["skipped"])
+        run.skipped_in_a_row = int(state["skipped_in_a_row"])
+    return run
 
 
-def checkpoint(run: Run, optimizer: torch.optim.Optimizer) -> None:
-    """Write what :func:`start` needs to go on."""
-    save_checkpoint(
-        run.folder / "last.pt",
-        {
-            "model": run.model.state_dict(),
-            "average": run.average.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "step": run.step,
-        },
-    )
+def checkpoint(run: Run) -> None:
+    """Write what :func:`start` needs to go on; all draws are functions of seed and step, so there is no more."""
+    if rank() == 0:
+        save_checkpoint(
+            run.folder / "last.pt",
+            {
+                "method": run.config.method,
+                "model": run.learner.state_dict(),
+                "average": run.average.state_dict(),
+                "optimizer": run.optimizer.state_dict(),
+                "classes": asdict(run.classes),
+                "step": run.step,
+                "skipped": run.skipped,
+                "skipped_in_a_row": run.skipped_in_a_row,
+            },
+        )
+
+
+class Log:
+    """The run's ``log.jsonl``, and TensorBoard where it is installed; the first process writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.board: Any = None
+        if rank() == 0 and importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(folder / "tensorboard"))
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        """Append one line."""
+        log(self.folder, line)
+        if self.board is not None:
+            for name, value in line.items():
+                if isinstance(value, dict) and "loss" in value:
+                    self.board.add_scalars(name, value, line["step"])
+                elif isinstance(value, dict) and "mean_auc" in value:
+                    self.board.add_scalar("validation AUC", value["mean_auc"], line["step"])
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self.board is not None:
+            self.board.close()
 
 
 def log(folder: Path, line: dict[str, Any]) -> None:
     """Append one line to the run's ``log.jsonl``."""
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(line) + "\n")
+    if rank() == 0:
+        with (folder / "log.jsonl").open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
 
 
-def train(run: Run, optimizer: torch.optim.Optimizer, validate: Callable[[Run], dict[str, Any]]) -> None:
-    """Train until the last step, or until ``config.minutes`` are over; the bar shows each loss beside chance."""
+def batch_of(run: Run, step: int) -> Batch:
+    """This process's part of a step."""
     config = run.config
-    began = time.monotonic()
-    bar = tqdm(total=config.optim.steps, initial=run.step, unit="step", dynamic_ncols=True)
-    windows = run.model.vision.config.windows
-    while not run.done:
-        run.model.train()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, run.step)
-        if isinstance(run.store, WorldStream) and run.step + 1 < config.optim.steps:
-            run.store.expect(scans_of_step(config.seed, run.step + 1, run.store.count, config.optim.batch))
-        batch = training_batch(run.store, config.seed, run.step, config.optim.batch, windows)
-        loss, terms = training_loss(
-            run.model,
-            batch,
-            run.classes,
-            run.wordings,
-            run.bank,
-            seed=config.seed,
-            step=run.step,
-            optim=config.optim,
-        )
-        if not torch.isfinite(loss):
-            raise RuntimeError(f"The loss is {loss.item()} at step {run.step}; the last checkpoint is whole.")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        if not torch.isfinite(norm):
-            raise RuntimeError(f"The gradient is not finite at step {run.step}; the last checkpoint is whole.")
-        optimizer.step()
-        run.step += 1
-        decay = min(config.optim.ema, run.step / (run.step + 10))
+    return training_batch(
+        run.store,
+        config.seed,
+        step,
+        config.optim.batch,
+        config_windows(run),
+        views=run.learner.needs.views,
+        rank=rank(),
+        processes=processes(),
+    )
+
+
+def config_windows(run: Run) -> tuple[tuple[float, float], ...]:
+    """HU windows of the network."""
+    return run.learner.model.vision.config.windows
+
+
+def gradient_step(run: Run, batch: Batch) -> StepResult:
+    """Loss of a batch, with its gradient in the parameters."""
+    config = run.config
+    settings = StepSettings(config.seed, run.step, run.step / config.optim.steps, config.optim.micro, config.optim.half)
+    reports = [run.store.report(index) for index in batch.scans] if run.learner.needs.whole else None
+    run.optimizer.zero_grad(set_to_none=True)
+    return training_step(
+        run.learner, batch, run.vocabulary, settings, momentum=run.average.text_projection, reports=reports
+    )
+
+
+def advance(run: Run, batch: Batch) -> StepResult:
+    """One optimiser step, or none where the loss or its gradient is not finite."""
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(run.config, run.step)
+    result = gradient_step(run, batch)
+    finite = bool(torch.isfinite(result.loss))
+    if finite:
+        finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(run.learner.parameters(), 1.0)))
+    if finite:
+        run.optimizer.step()
+        run.skipped_in_a_row = 0
+    else:
+        run.skipped += 1
+        run.skipped_in_a_row += 1
+    run.step += 1
+    if finite:
+        decay = min(run.config.optim.ema, run.step / (run.step + 10))
         with torch.no_grad():
-            for mean, value in zip(run.average.parameters(), run.model.parameters(), strict=True):
+            for mean, value in zip(run.average.parameters(), run.learner.model.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
-        shown = {k: f"{float(t.value.detach()):.2f}/{t.chance:.2f}" for k, t in terms.items()}
-        bar.set_postfix(shown, refresh=False)
+    else:
+        _tell_skipped(run, batch, result)
+    return result
+
+
+def scan_name(store: ScanSource, index: int) -> str:
+    """How a person finds a scan again."""
+    studies = getattr(store, "studies", None)
+    return f"scan {index}" if studies is None else str(studies[index])
+
+
+def _tell_skipped(run: Run, batch: Batch, result: StepResult) -> None:
+    names = ", ".join(scan_name(run.store, i) for i in (result.broken or batch.scans))
+    log(run.folder, {"step": run.step, "skipped": names})
+    if run.skipped_in_a_row >= run.config.optim.patience:
+        raise UserError(
+            f"{run.skipped_in_a_row} steps in a row gave no finite loss or gradient; the last was step {run.step} with "
+            f"{names}. The last checkpoint is whole: look at these, or lower --optim.learning-rate, and --resume."
+        )
+    tqdm.write(f"step {run.step} left out, loss or gradient not finite: {names}")
+
+
+def expect_next(run: Run) -> None:
+    """Let a stream make the next step's scans meanwhile."""
+    config = run.config
+    if isinstance(run.store, WorldStream) and run.step + 1 < config.optim.steps:
+        picks = scans_of_step(config.seed, run.step + 1, run.store.count, config.optim.batch)
+        run.store.expect(picks[place] for place in part_of(config.optim.batch, rank(), processes()))
+
+
+def train(run: Run, validate: Callable[[Run], dict[str, Any]]) -> None:
+    """Train until the last step, or until ``config.minutes`` are over; the bar shows each loss beside chance."""
+    config, writer = run.config, Log(run.folder)
+    began = time.monotonic()
+    bar = tqdm(total=config.optim.steps, initial=run.step, unit="step", dynamic_ncols=True, disable=rank() > 0)
+    waited = 0.0
+    while not run.done:
+        run.learner.train()
+        before = time.monotonic()
+        expect_next(run)
+        batch = batch_of(run, run.step)
+        waited += time.monotonic() - before
+        result = advance(run, batch)
+        bar.set_postfix(
+            {k: f"{float(t.value.detach()):.2f}/{t.chance:.2f}" for k, t in result.terms.items()}, refresh=False
+        )
         bar.update()
         if run.step % 10 == 0:
             losses = {
-                k: {"loss": round(float(t.value.detach()), 4), "chance": round(t.chance, 4)} for k, t in terms.items()
+                k: {"loss": round(float(t.value.detach()), 4), "chance": round(t.chance, 4)}
+                for k, t in result.terms.items()
             }
-            log(run.folder, {"step": run.step, "seconds": round(time.monotonic() - began, 1), **losses})
+            seconds = time.monotonic() - began
+            share = {"seconds": round(seconds, 1), "loading": round(waited / seconds, 3), "rows": result.rows}
+            writer({"step": run.step, **share, **({"left_out": run.skipped} if run.skipped else {}), **losses})
         if run.step % config.validate_every == 0 and not run.done:
             bar.clear()
-            log(run.folder, {"step": run.step, "validation": validate(run)})
+            if rank() == 0:
+                writer({"step": run.step, "validation": validate(run)})
+            wait()
         over = config.minutes is not None and time.monotonic() - began > config.minutes * 60
+        over = anyone(over, run.learner.device) if config.minutes is not None else False
         if run.step % config.checkpoint_every == 0 or run.done or over:
-            checkpoint(run, optimizer)
+            checkpoint(run)
         if over and not run.done:
             bar.close()
-            print(f"Stopped after {config.minutes:g} minutes at step {run.step}; go on with --resume.")
-            return
+            if rank() == 0:
+                print(f"Stopped after {config.minutes:g} minutes at step {run.step}; go on with --resume.")
+            break
     bar.close()
+    writer.close()

@@ -23,22 +23,28 @@ from napari_ctvlp.encoder.vision import Standardise
 from training.config import PretrainConfig
 from training.data.records import OrganRecord, ScanSource
 from training.data.seeding import generator
-from training.data.texts import Classes, TextBank
-from training.objectives.ctglip import ctglip
+from training.objectives.base import Features
 
-from .step import Wordings, organ_rows, training_texts
+from .network import make_objective
+from .sentences import Vocabulary, projected, step_texts
+from .step import organs_of_rows
+from .whole import whole_index
 
 
 @dataclass(frozen=True, eq=False)
 class ScanFeatures:
-    """What the network pooled under the organs of one scan: (organs, features) float16, and what is true of them."""
+    """What the network pooled under the organs of one scan: (organs, features) float16, and what is true of them; and
+    (1, features) under the whole of it, where asked for."""
 
     pooled: Tensor
     records: list[OrganRecord]
+    whole: Tensor | None = None
 
 
 @torch.no_grad()
-def scan_features(model: NativeModel, store: ScanSource, limit: int | None = None) -> list[ScanFeatures]:
+def scan_features(
+    model: NativeModel, store: ScanSource, limit: int | None = None, *, whole: bool = False
+) -> list[ScanFeatures]:
     """Pool the scans of a store once, whole, as the plugin does."""
     tower = model.vision.eval()
     device = model.text_projection.weight.device
@@ -59,17 +65,18 @@ def scan_features(model: NativeModel, store: ScanSource, limit: int | None = Non
         pooled = tower.pooled(maps, index).cpu()
         known = [row for row, label in enumerate(index.label.tolist()) if label in scan.organs]
         records = [scan.organs[int(index.label[row])] for row in known]
-        result.append(ScanFeatures(pooled[known].half(), records))
+        body = tower.pooled(maps, whole_index(image, len(maps), tower.config.spacing)).cpu() if whole else None
+        result.append(ScanFeatures(pooled[known].half(), records, body))
     return result
 
 
 @torch.no_grad()
-def restandardise(model: NativeModel, rows: Tensor) -> Tensor:
-    """Fit the head's standardisation to these features; its first layer follows, so that the head's answers stay.
+def restandardise(head: nn.Sequential, rows: Tensor) -> Tensor:
+    """Fit a head's standardisation to these features; its first layer follows, so that the head's answers stay.
 
     Returns the features' spread.
     """
-    standardise, first = model.vision.head[0], model.vision.head[1]
+    standardise, first = head[0], head[1]
     assert isinstance(standardise, Standardise) and isinstance(first, nn.Linear)
     mean, spread = standardise.mean.clone(), standardise.spread.clone()
     standardise.fit(rows)
@@ -78,45 +85,50 @@ def restandardise(model: NativeModel, rows: Tensor) -> Tensor:
     return standardise.spread
 
 
+def can_refine(config: PretrainConfig) -> bool:
+    """Whether a method has this stage: one network, and organs to look at."""
+    needs = make_objective(config).needs
+    return needs.organs and needs.models == 1
+
+
 def refine(
-    model: NativeModel,
-    features: list[ScanFeatures],
-    classes: Classes,
-    wordings: Wordings,
-    bank: TextBank,
-    config: PretrainConfig,
+    model: NativeModel, features: list[ScanFeatures], vocabulary: Vocabulary, config: PretrainConfig
 ) -> NativeModel:
     """Train a copy's head, text projection and temperature on pooled features; the rest stays as it is.
 
     Features are jittered by a share of their own spread, in place of the crops and noise that whole scans lack.
     """
     model = copy.deepcopy(model)
-    settings = config.refine
+    settings, objective = config.refine, make_objective(config, within=config.refine.within)
     trained = [*model.vision.head.parameters(), *model.text_projection.parameters(), model.log_scale]
     for parameter in trained:
         parameter.requires_grad_(True)
     device = model.text_projection.weight.device
-    spread = restandardise(model, torch.cat([f.pooled for f in features[:200]]).float().to(device))
+    spread = restandardise(model.vision.head, torch.cat([f.pooled for f in features[:200]]).float().to(device))
+    slow = copy.deepcopy(model.text_projection).requires_grad_(False)
     optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    known = set(vocabulary.classes.organs)
     for step in tqdm(range(settings.steps), desc="refine", unit="step"):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         rng = generator(config.seed, "refine", step)
         picked = [features[i] for i in rng.choice(len(features), min(settings.scans, len(features)), replace=False)]
-        records = [record for scan in picked for record in scan.records]
+        rows = [(n, record) for n, scan in enumerate(picked) for record in scan.records]
         pooled = torch.cat([scan.pooled for scan in picked]).float().to(device)
         noise = torch.from_numpy(rng.standard_normal(pooled.shape, dtype=np.float32)).to(device)
         vectors = F.normalize(model.vision.head(pooled + settings.jitter * spread * noise), dim=-1)
-        known = [row for row, record in enumerate(records) if record.organ in classes.organs]
-        records = [records[row] for row in known]
-        loss, _ = ctglip(
-            organ_rows(vectors[known], records, classes),
-            training_texts(model, records, classes, wordings, bank, config.seed, config.optim.steps + step),
-            model.log_scale.clamp(max=4.6).exp(),
-            within=settings.within,
-            abnormal_weight=config.optim.abnormal_weight,
-        )
+        kept = [row for row, (_, record) in enumerate(rows) if record.organ in known]
+        scan, records = [rows[row][0] for row in kept], [rows[row][1] for row in kept]
+        number = config.optim.steps + step
+        texts, text = step_texts(vocabulary, records, scan, config.seed, number, hard=objective.needs.hard)
+        organs = organs_of_rows(vectors[kept], records, scan, text, vocabulary.classes)
+        told = projected(texts, model, slow if objective.needs.momentum else None)
+        scale = model.log_scale.clamp(max=4.6).exp()
+        loss, _ = objective((Features(organs),), (told,), (scale,), 1.0)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        with torch.no_grad():
+            for mean, value in zip(slow.parameters(), model.text_projection.parameters(), strict=True):
+                mean.lerp_(value, 1 - config.optim.ema)
     return model.requires_grad_(False)

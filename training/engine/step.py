@@ -1,135 +1,236 @@
-"""One training step: batch and texts to a loss."""
+"""One training step: a batch to a loss and the gradient of every parameter.
+
+With ``micro`` the networks see a few scans at a time and the loss still compares all of them (Gao et al., "Scaling Deep
+Contrastive Learning Batch Size under Memory Limited Setup", 2021): a first pass without graph gives all vectors, the
+loss gives the gradient of each vector, and a second pass over the same few scans at a time turns these into gradients
+of the weights. Nothing here draws random numbers or normalises over a batch, so both ways give the same gradient.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
 
-from napari_ctvlp.encoder.native import NativeModel
-from training.config import OptimConfig
+from napari_ctvlp.encoder.pooling import OrganIndex
 from training.data.batch import Batch
 from training.data.records import OrganRecord
-from training.data.seeding import generator
-from training.data.texts import Classes, TextBank
-from training.objectives.ctglip import OrganRows, Term, Texts, ctglip
+from training.data.texts import Classes
+from training.objectives.base import Features, Needs, Organs, Term, Views
+from training.objectives.gather import gather_step, processes
+
+from .network import Encoded, Indices, Learner, joined
+from .sentences import Vocabulary, class_matrix, projected, step_texts
 
 SMALLEST = 5
 """Organs with fewer voxels in the crop are left out of the step."""
 
 
-SHALLOW = 32
-"""Slices up to which a crop is two voxels deep at one of four halvings."""
+@dataclass(frozen=True)
+class StepSettings:
+    """What a step is a function of beside weights and batch."""
+
+    seed: int
+    step: int
+    progress: float
+    micro: int | None = None
+    """Scans that the networks see at once; all by default."""
+    half: bool = True
 
 
 @dataclass(frozen=True)
-class Wordings:
-    """Training texts: per organ its name sentences, per class its dictionary sentences."""
+class StepResult:
+    """A step's loss, the parts of it, how many organs took part, and which of the batch's scans gave no numbers."""
 
-    names: dict[str, tuple[str, ...]]
-    classes: list[tuple[str, ...]]
-
-
-def class_matrix(records: list[OrganRecord], classes: Classes) -> Tensor:
-    """(rows, classes) bool: what holds for each organ; a row of an unknown state, or with too rare ones, has none."""
-    known = {state: i for i, state in enumerate(classes.states)}
-    matrix = torch.zeros(len(records), len(classes.states), dtype=torch.bool)
-    for row, record in enumerate(records):
-        for state in (record.abnormalities or ("normal",)) if record.known else ():
-            column = known.get((record.organ, state))
-            if column is not None:
-                matrix[row, column] = True
-    return matrix
+    loss: Tensor
+    terms: dict[str, Term]
+    rows: int
+    broken: tuple[int, ...]
 
 
-def step_texts(
-    records: list[OrganRecord], classes: Classes, wordings: Wordings, bank: TextBank, seed: int, step: int
-) -> tuple[list[str], list[str], Tensor]:
-    """Choose this step's wordings: name sentences, report sentences, and the class of each report sentence.
+@dataclass(frozen=True)
+class OrganRows:
+    """Organs that take part: their rows among the encoded ones, what is known of them, and their views."""
 
-    The report sentences are one dictionary sentence a class, then each abnormal organ's own sentence.
-    """
-    rng = generator(seed, "wording", step)
-    names = [options[int(rng.integers(len(options)))] for options in (wordings.names[o] for o in classes.organs)]
-    reports = [options[int(rng.integers(len(options)))] for options in wordings.classes]
-    number = list(range(len(classes.states)))
-    seen = set(reports)
-    for record in records:
-        # a sentence of an organ with two findings says both; it has no single class and is not used as a candidate
-        if len(record.abnormalities) != 1 or not record.texts or not record.known:
-            continue
-        state = (record.organ, record.abnormalities[0])
-        text = record.texts[int(rng.integers(len(record.texts)))]
-        if state in classes.states and text not in seen:
-            seen.add(text)
-            reports.append(text)
-            number.append(classes.states.index(state))
-    return names, reports, torch.tensor(number)
+    rows: list[int]
+    records: list[OrganRecord]
+    views: list[int]
 
 
-def organ_rows(vectors: Tensor, records: list[OrganRecord], classes: Classes) -> OrganRows:
-    """Organ vectors with what is true of them; every organ must be one of the classes'."""
-    number = {organ: i for i, organ in enumerate(classes.organs)}
-    organ = torch.tensor([number[r.organ] for r in records], device=vectors.device)
-    return OrganRows(vectors, organ, class_matrix(records, classes).to(vectors.device))
+def micro_batches(batch: Batch, micro: int | None) -> list[slice]:
+    """Views that go through the networks together."""
+    size = max(1, micro or len(batch.scans)) * max(1, batch.views)
+    return [slice(start, start + size) for start in range(0, len(batch.organs), size)]
 
 
-def training_texts(
-    model: NativeModel,
-    records: list[OrganRecord],
-    classes: Classes,
-    wordings: Wordings,
-    bank: TextBank,
-    seed: int,
-    step: int,
-) -> Texts:
-    """This step's wordings in the space of the organs."""
-    device = model.text_projection.weight.device
-    names, reports, report_class = step_texts(records, classes, wordings, bank, seed, step)
-    projected = model.project_text(bank([*names, *reports]).to(device))
-    return Texts(
-        projected[: len(names)],
-        projected[len(names) :],
-        report_class.to(device),
-        classes.class_organ.to(device),
-        classes.class_normal.to(device),
-    )
-
-
-def training_loss(
-    model: NativeModel,
-    batch: Batch,
-    classes: Classes,
-    wordings: Wordings,
-    bank: TextBank,
-    *,
-    seed: int,
-    step: int,
-    optim: OptimConfig,
-) -> tuple[Tensor, dict[str, Term]]:
-    """Loss of one batch under the CT-GLIP objective."""
-    device = model.text_projection.weight.device
-    image = batch.image.to(device)
-    index = model.vision.index(batch.labels.to(device), image)
-    # oneDNN's bfloat16 weight gradient of a 3x3x3 convolution is garbage on maps two voxels deep (measured, torch 2.13
-    # on a CPU); crops that would come to that are computed in float32, which is right, and cheap as they are small
-    shallow = device.type == "cpu" and batch.labels.shape[1] <= SHALLOW
-    with torch.autocast(device.type, torch.bfloat16, enabled=not shallow):
-        maps = model.vision.features(image)
-    vectors = model.vision.pool(maps, index)
-
-    counts = torch.bincount(index.levels[0].segment, index.levels[0].log_count.exp(), minlength=len(index.label)).cpu()
-    rows, records = [], []
+def organ_rows(batch: Batch, part: slice, index: OrganIndex, organs: Collection[str], before: int) -> OrganRows:
+    """The organs of some views that are large enough and of the run; ``before`` rows were encoded before them."""
+    found = OrganRows([], [], [])
+    finest = index.levels[0]
+    voxels = torch.bincount(finest.segment, finest.log_count.exp(), minlength=len(index.label)).tolist()
     for row, (sample, label) in enumerate(zip(index.sample.tolist(), index.label.tolist(), strict=True)):
-        record = batch.organs[sample].get(label)
-        if record is not None and record.organ in classes.organs and counts[row] >= SMALLEST:
-            rows.append(row)
-            records.append(record)
-    return ctglip(
-        organ_rows(vectors[rows], records, classes),
-        training_texts(model, records, classes, wordings, bank, seed, step),
-        model.log_scale.clamp(max=4.6).exp(),
-        within=optim.within,
-        abnormal_weight=optim.abnormal_weight,
+        record = batch.organs[part.start + sample].get(label)
+        if record is not None and record.organ in organs and voxels[row] >= SMALLEST:
+            found.rows.append(before + row)
+            found.records.append(record)
+            found.views.append(part.start + sample)
+    return found
+
+
+def organs_of_rows(
+    vectors: Tensor, records: Sequence[OrganRecord], scan: Sequence[int], text: Tensor, classes: Classes
+) -> Organs:
+    """Organ vectors with what is known of each."""
+    number = {organ: i for i, organ in enumerate(classes.organs)}
+    kind = torch.tensor([number[r.organ] for r in records], dtype=torch.int64)
+    where = torch.tensor(list(scan), dtype=torch.int64)
+    kind, where, states, text = (t.to(vectors.device) for t in (kind, where, class_matrix(records, classes), text))
+    return Organs(vectors, kind, where, states, text)
+
+
+def features_of(
+    needs: Needs, encoded: Encoded, organs: OrganRows, text: Tensor, batch: Batch, classes: Classes
+) -> Features:
+    """What one network sees, as the method takes it."""
+    own = views = None
+    device = encoded.organs.device
+    if needs.organs:
+        vectors = encoded.organs.index_select(0, torch.tensor(organs.rows, dtype=torch.int64, device=device))
+        own = organs_of_rows(vectors, organs.records, [v // batch.views for v in organs.views], text, classes)
+    if needs.whole:
+        scan = torch.arange(len(batch.organs), device=device) // max(1, batch.views)
+        views = Views(encoded.whole, scan, encoded.tokens)
+    return Features(own, views)
+
+
+def all_finite(features: tuple[Features, ...]) -> bool:
+    """Whether every vector and token is finite."""
+    seen = [f.organs.vectors for f in features if f.organs is not None]
+    seen += [t for f in features if f.views is not None for t in (f.views.vectors, *f.views.tokens)]
+    return all(bool(torch.isfinite(each).all()) for each in seen)
+
+
+def broken_scans(batch: Batch, features: tuple[Features, ...]) -> tuple[int, ...]:
+    """Scans with something that is not finite; all of them where none can be singled out."""
+    bad = {v // batch.views for v, image in enumerate(batch.image) if not bool(torch.isfinite(image).all())}
+    for feature in features:
+        for each in (feature.organs, feature.views):
+            if each is not None:
+                bad |= set(each.scan[~torch.isfinite(each.vectors).all(1)].tolist())
+    return tuple(batch.scans[n] for n in (sorted(bad) or range(len(batch.scans))))
+
+
+def average_gradients(learner: Learner) -> None:
+    """The mean of every gradient over the processes, in one message.
+
+    By hand and not by DistributedDataParallel, whose hooks expect one forward and one backward pass through it a step;
+    two passes have several, and methods leave parameters without gradient.
+    """
+    if processes() == 1:
+        return
+    parameters = [p for p in learner.parameters() if p.requires_grad]
+    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+    dist.all_reduce(flat)
+    flat /= processes()
+    for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = part.view_as(parameter).clone()
+
+
+def training_step(
+    learner: Learner,
+    batch: Batch,
+    vocabulary: Vocabulary,
+    settings: StepSettings,
+    *,
+    momentum: nn.Linear | None = None,
+    reports: Sequence[str] | None = None,
+) -> StepResult:
+    """Loss of the step of all processes; adds its gradient to the parameters', unless the loss is not finite.
+
+    Parameters
+    ----------
+    learner : Learner
+        Networks and method.
+    batch : Batch
+        This process's scans.
+    vocabulary : Vocabulary
+        Texts of the run.
+    settings : StepSettings
+        Seed, step and how to compute.
+    momentum : nn.Linear, optional
+        Slow text projection, for methods that need it.
+    reports : sequence of str, optional
+        Report of each scan, for methods that need whole reports.
+    """
+    needs, device, parts = learner.needs, learner.device, micro_batches(batch, settings.micro)
+    organs, passes, before = OrganRows([], [], []), [], 0
+
+    def encode(part: slice) -> tuple[Indices, list[Encoded]]:
+        image = batch.image[part].to(device)
+        indices = learner.indices(image, batch.labels[part].to(device))
+        return indices, [network(image, indices, settings.half) for network in learner.networks]
+
+    for part in parts:
+        with torch.set_grad_enabled(len(parts) == 1):
+            indices, encoded = encode(part)
+        passes.append(encoded)
+        if indices.organs is not None:
+            more = organ_rows(batch, part, indices.organs, vocabulary.classes.organs, before)
+            organs = OrganRows(organs.rows + more.rows, organs.records + more.records, organs.views + more.views)
+            before += len(indices.organs.label)
+    none = torch.zeros(0, learner.dim, device=device)
+    nothing = [Encoded(none, none) for _ in learner.networks]
+    whole = [joined(each) for each in zip(*passes, strict=True)] or nothing
+    if len(parts) > 1:
+        whole = [each.leaves() for each in whole]
+
+    places = [batch.positions[v // batch.views] for v in organs.views]
+    texts, text = step_texts(
+        vocabulary, organs.records, places, settings.seed, settings.step, hard=needs.hard, reports=reports
     )
+    features = tuple(features_of(needs, each, organs, text, batch, vocabulary.classes) for each in whole)
+    told = tuple(projected(texts, model, momentum if needs.momentum else None) for model in learner.models)
+    everyone, told = gather_step(features, told, len(batch.scans), tokens=needs.tokens)
+    rows = sum(len(each.vectors) for each in (everyone[0].organs, everyone[0].views) if each is not None)
+    if not all_finite(everyone):
+        # the method must not see it: what it remembers between steps would be spoilt
+        return StepResult(torch.tensor(math.nan), {}, rows, broken_scans(batch, features))
+    loss, terms = learner.objective(everyone, told, learner.scale, settings.progress)
+    if not torch.isfinite(loss):
+        return StepResult(loss.detach(), terms, rows, broken_scans(batch, features))
+    loss.backward()
+    if len(parts) > 1:
+        _second_pass(encode, parts, passes, whole)
+    average_gradients(learner)
+    return StepResult(loss.detach(), terms, rows, ())
+
+
+def _second_pass(
+    encode: Callable[[slice], tuple[Indices, list[Encoded]]],
+    parts: Sequence[slice],
+    passes: Sequence[Sequence[Encoded]],
+    leaves: Sequence[Encoded],
+) -> None:
+    """Encode once more, with a graph, and send back through it what the loss wants of every vector."""
+    done = [[0, 0, 0] for _ in leaves]
+    for part, first in zip(parts, passes, strict=True):
+        _, again = encode(part)
+        tensors, gradients = [], []
+        for encoded, leaf, at, before in zip(again, leaves, done, first, strict=True):
+            sizes = (len(before.organs), len(before.whole), len(before.tokens))
+            o, w, t = (slice(start, start + size) for start, size in zip(at, sizes, strict=True))
+            at[:] = [start + size for start, size in zip(at, sizes, strict=True)]
+            wanted = [_gradient(leaf.organs)[o], _gradient(leaf.whole)[w], *map(_gradient, leaf.tokens[t])]
+            for tensor, gradient in zip(encoded.tensors, wanted, strict=True):
+                if tensor.requires_grad:
+                    tensors.append(tensor)
+                    gradients.append(gradient)
+        torch.autograd.backward(tensors, gradients)
+
+
+def _gradient(leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad

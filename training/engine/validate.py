@@ -60,7 +60,8 @@ def embed_store(model: NativeModel, store: ScanSource, limit: int | None = None,
                 vectors.append(row)
                 scans.append(number)
                 records.append(scan.organs[label])
-    return Embedded(np.stack(vectors), np.array(scans), records)
+    stacked = np.stack(vectors) if vectors else np.zeros((0, tower.config.dim), np.float32)
+    return Embedded(stacked, np.array(scans, np.int64), records)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +104,12 @@ def score_pairs(model: NativeModel, embedded: Embedded, classes: Classes, bank: 
         for organ in entry.organs:
             if (organ, entry.key) not in classes.states or organ not in by_organ:
                 continue
+            rows = np.array([r for r in by_organ[organ] if embedded.records[r].known], dtype=np.int64)
+            if not len(rows):
+                continue
             positive, negative = entry.prompts(organ)
             with torch.no_grad():
                 texts = model.project_text(bank([*positive, *negative]).to(device)).cpu().numpy()
-            rows = np.array(by_organ[organ])
             similarity = embedded.vectors[rows] @ texts.T
             score = scale * (similarity[:, : len(positive)].mean(1) - similarity[:, len(positive) :].mean(1))
             present = np.array([entry.key in embedded.records[r].abnormalities for r in rows])

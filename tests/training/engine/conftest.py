@@ -1,0 +1,28 @@
+"""One thread: the networks are tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from training.data import batch
+
+from .phantoms import low_crops
+
+
+@pytest.fixture(autouse=True)
+def low(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crops of few slices."""
+    monkeypatch.setattr(batch, "HEIGHTS", batch.HEIGHTS)
+    low_crops()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Run on one thread and give the others back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,77 @@
+"""Two processes with gloo do what one does, and go on to the same bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from training.engine import loop
+
+from .phantoms import config_of, low_crops, start, state_of
+
+METHODS = ("ctglip", "t3d", "ours")
+STEPS = 2
+
+
+def train(method: str, micro: int | None) -> tuple[list[float], torch.Tensor]:
+    """Losses and weights after two steps of three scans."""
+    # a gradient that is zero but for rounding would be blown up to a full step by Adam
+    run = start(config_of(method, micro=micro, learning_rate=1e-4))
+    for group in run.optimizer.param_groups:
+        group["eps"] = 1e-4
+    run.learner.train()
+    losses = [float(loop.advance(run, loop.batch_of(run, run.step)).loss) for _ in range(STEPS)]
+    return losses, state_of(run)
+
+
+def join(rank: int, folder: str, name: str) -> None:
+    torch.set_num_threads(1)
+    low_crops()
+    dist.init_process_group("gloo", store=dist.FileStore(f"{folder}/{name}", 2), rank=rank, world_size=2)
+
+
+def worker(rank: int, folder: str) -> None:
+    join(rank, folder, "store")
+    torch.save({method: train(method, 1 if method == "ours" else None) for method in METHODS}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def resuming(rank: int, folder: str) -> None:
+    """One run in one go, and one in a piece a step; the second in fresh objects each time."""
+    join(rank, folder, "resume")
+    whole = start(config_of("ours-bank", Path(folder) / "whole"))
+    loop.train(whole, lambda _: {})
+    config = replace(config_of("ours-bank", Path(folder) / "parts"), minutes=0.0)
+    run = start(config)
+    loop.train(run, lambda _: {})
+    while not run.done:
+        dist.barrier()
+        run = start(replace(config, resume=True))
+        loop.train(run, lambda _: {})
+    torch.save((state_of(whole), state_of(run)), f"{folder}/resumed{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_do_what_one_does(tmp_path):
+    torch.multiprocessing.spawn(worker, args=(str(tmp_path),), nprocs=2)
+    both = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    for method in METHODS:
+        losses, weights = train(method, None)
+        for found in both:
+            assert found[method][0] == pytest.approx(losses, abs=1e-5)
+            torch.testing.assert_close(found[method][1], weights, atol=1e-5, rtol=1e-5)
+        assert torch.equal(both[0][method][1], both[1][method][1])
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_to_the_same_bits(tmp_path):
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    torch.multiprocessing.spawn(resuming, args=(str(tmp_path),), nprocs=2)
+    (whole, parts), (other, _) = (torch.load(tmp_path / f"resumed{rank}.pt") for rank in range(2))
+    assert torch.equal(whole, parts) and torch.equal(whole, other)

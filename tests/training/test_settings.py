@@ -1,0 +1,63 @@
+"""The command line: what it starts from, what overrides it, what a run writes to be made again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from napari_ctvlp.errors import UserError
+from training.config import PretrainConfig, WorldConfig
+from training.settings import PRESETS, from_command_line, read_config, write_config
+
+
+def test_nothing_said_is_the_starter():
+    assert from_command_line([]) == PretrainConfig() == PRESETS["starter"]
+    assert from_command_line(["--resume"]).resume
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_overridden_by_what_is_said(preset):
+    config = from_command_line(["--preset", preset, "--method", "ours", "--steps", "7", "--out", "x", "--data", "d"])
+    assert (config.method, config.optim.steps, config.run, config.data) == ("ours", 7, Path("x"), "d")
+    assert config.model == PRESETS[preset].model and config.preset == preset
+    assert config == from_command_line(
+        ["--preset", preset, "--method", "ours", "--optim.steps", "7", "--run", "x", "--data", "d"]
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_a_run_writes_reproduces_it(tmp_path, preset):
+    config = replace(PRESETS[preset], world=WorldConfig(folder=Path("a")), text_model=Path("t"), method="fvlm")
+    write_config(replace(config, resume=True, minutes=3.0, dry_run=True), tmp_path / "config.json")
+    assert read_config(tmp_path / "config.json") == config
+    again = from_command_line(["--config", str(tmp_path / "config.json"), "--run", "new"])
+    assert replace(again, config=None) == replace(config, run=Path("new"))
+
+
+def test_a_resumed_run_keeps_its_settings(tmp_path):
+    write_config(replace(PRESETS["smoke"], run=Path("elsewhere"), method="t3d"), tmp_path / "config.json")
+    config = from_command_line(["--resume", str(tmp_path), "--minutes", "2"])
+    assert config == replace(PRESETS["smoke"], run=tmp_path, method="t3d", resume=True, minutes=2.0)
+    assert from_command_line(["--run", str(tmp_path), "--resume", "--minutes", "2"]) == config
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--method", "nonsense"], "choose clip"),
+        (["--preset", "nonsense"], "choose smoke"),
+        (["--config", "missing.json"], "no configuration"),
+    ],
+)
+def test_what_there_is_not_is_told(words, said):
+    with pytest.raises(UserError, match=said):
+        from_command_line(words)
+
+
+def test_a_setting_of_another_version_is_told(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"optim": {"speed": 3}}))
+    with pytest.raises(UserError, match="speed"):
+        read_config(tmp_path / "config.json")

@@ -1,0 +1,67 @@
+"""What a run will take, from one step that is measured."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+
+import torch
+
+from .loop import Run, batch_of, gradient_step
+from .processes import rank
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes in use so far: of the GPU, or of this process on a CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, once the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.monotonic()
+
+
+def dry_run(run: Run) -> dict[str, float]:
+    """Measure one step after one to warm up; print and return parameters, bytes and rows of a step, and hours."""
+    config, device = run.config, run.learner.device
+    run.learner.train()
+    times = []
+    for step in (0, 1):
+        began = clock(device)
+        run.step = step
+        batch = batch_of(run, step)
+        loaded = clock(device)
+        result = gradient_step(run, batch)
+        times = [loaded - began, clock(device) - loaded]
+    parameters = sum(p.numel() for p in run.learner.parameters())
+    found = {
+        "parameters": parameters,
+        "rows": result.rows,
+        "input_bytes": batch.image.nbytes + batch.labels.nbytes,
+        "peak_bytes": peak_memory(device),
+        "load_seconds": times[0],
+        "step_seconds": times[1],
+        "hours": sum(times) * config.optim.steps / 3600,
+    }
+    if rank() == 0:
+        trained = "x".join(str(n) for n in batch.image.shape)
+        print(
+            f"Method {config.method} on {device}: {parameters / 1e6:.2f} M parameters, "
+            f"{len(run.classes.organs)} organs, {len(run.classes.states)} classes.\n"
+            f"A step: {config.optim.batch} scans, input {trained} ({found['input_bytes'] / 1e6:.0f} MB a process), "
+            f"{result.rows} rows, loss {float(result.loss):.3f}; peak memory {found['peak_bytes'] / 1e9:.2f} GB.\n"
+            f"Time: {times[1]:.2f} s a step and {times[0]:.2f} s to load its scans; {config.optim.steps} steps take "
+            f"about {found['hours']:.1f} h, without making scans, validation and the last stage. Nothing was trained."
+        )
+    if not math.isfinite(float(result.loss)):
+        print("The loss is not finite.")
+    return found

@@ -1,0 +1,173 @@
+"""What is trained: one or two networks, the heads that only training needs, and the method, as one module."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.pooling import OrganIndex
+from training.config import PretrainConfig
+from training.objectives.base import Needs, Objective
+from training.objectives.ctglip import CtGlip
+from training.objectives.registry import METHODS
+
+from .whole import whole_index
+
+SHALLOW = 32
+"""Slices up to which a crop is two voxels deep at one of four halvings."""
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Where the organs and the bodies of some views lie on the feature maps, the same for every network; None for what
+    the method does not ask for."""
+
+    organs: OrganIndex | None
+    whole: OrganIndex | None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What one network gives for some views: (organs, d) and (views, d) unit vectors, and (t, d) tokens a view."""
+
+    organs: Tensor
+    whole: Tensor
+    tokens: tuple[Tensor, ...] = ()
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it, in a fixed order."""
+        return (self.organs, self.whole, *self.tokens)
+
+    def leaves(self) -> Encoded:
+        """The same values at the beginning of a graph of their own."""
+        organs, whole, *tokens = (t.detach().requires_grad_() for t in self.tensors)
+        return Encoded(organs, whole, tuple(tokens))
+
+
+def joined(parts: Sequence[Encoded]) -> Encoded:
+    """Several passes as one."""
+    organs, whole = torch.cat([p.organs for p in parts]), torch.cat([p.whole for p in parts])
+    return Encoded(organs, whole, tuple(t for p in parts for t in p.tokens))
+
+
+class Network(nn.Module):
+    """The exported model, and what only training needs beside it.
+
+    Whole views are pooled by the attention that pools organs. A method that aligns whole views alone projects them by
+    the head of the organs, so that what it learns reaches the organs of the exported model too; beside organs they have
+    a head of their own.
+    """
+
+    def __init__(self, model: NativeModel, needs: Needs) -> None:
+        super().__init__()
+        self.model = model
+        self.needs = needs
+        own = needs.whole and needs.organs
+        self.whole_head: nn.Sequential | None = copy.deepcopy(model.vision.head) if own else None
+        config = model.vision.config
+        self.token_head = nn.Linear(config.widths[-1], config.dim) if needs.tokens else None
+
+    def indices(self, image: Tensor, labels: Tensor) -> Indices:
+        """Places of organs and bodies."""
+        tower = self.model.vision
+        return Indices(
+            tower.index(labels, image) if self.needs.organs else None,
+            whole_index(image, len(tower.config.widths), tower.config.spacing) if self.needs.whole else None,
+        )
+
+    def forward(self, image: Tensor, indices: Indices, half: bool) -> Encoded:
+        """(V, C, I, P, L) views to vectors; ``half`` computes feature maps in bfloat16."""
+        tower = self.model.vision
+        # oneDNN's bfloat16 weight gradient of a 3x3x3 convolution is garbage on maps two voxels deep (measured, torch
+        # 2.13 on a CPU); crops that would come to that are computed in float32, which is right, and cheap for so few
+        shallow = image.device.type == "cpu" and image.shape[2] <= SHALLOW
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=half and not shallow):
+            maps = tower.features(image)
+        with torch.autocast(image.device.type, enabled=False):
+            organs = whole = image.new_zeros(0, tower.config.dim)
+            tokens: tuple[Tensor, ...] = ()
+            if indices.organs is not None:
+                organs = tower.pool(maps, indices.organs)
+            if indices.whole is not None:
+                head = tower.head if self.whole_head is None else self.whole_head
+                whole = F.normalize(head(tower.pooled(maps, indices.whole)), dim=-1)
+                tokens = self._tokens(maps[-1], indices.whole)
+        return Encoded(organs, whole, tokens)
+
+    def _tokens(self, coarsest: Tensor, index: OrganIndex) -> tuple[Tensor, ...]:
+        if self.token_head is None:
+            return ()
+        rows = coarsest.permute(0, 2, 3, 4, 1).reshape(-1, coarsest.shape[1]).float()
+        inside = index.levels[-1]
+        sizes = torch.bincount(inside.segment, minlength=len(coarsest)).tolist()
+        return self.token_head(rows.index_select(0, inside.token)).split(sizes)
+
+
+class Learner(nn.Module):
+    """Networks and method: everything that the optimiser steps and a checkpoint holds."""
+
+    def __init__(self, networks: list[Network], objective: Objective) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.objective = objective
+
+    @property
+    def parts(self) -> list[Network]:
+        """The networks."""
+        return [network for network in self.networks if isinstance(network, Network)]
+
+    @property
+    def models(self) -> list[NativeModel]:
+        """The networks' exported parts."""
+        return [network.model for network in self.parts]
+
+    @property
+    def model(self) -> NativeModel:
+        """The one that is averaged and exported."""
+        return self.models[0]
+
+    @property
+    def needs(self) -> Needs:
+        """What the method asks for."""
+        return self.objective.needs
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.model.log_scale.device
+
+    @property
+    def dim(self) -> int:
+        """Width of the space that images and texts share."""
+        return self.model.vision.config.dim
+
+    def indices(self, image: Tensor, labels: Tensor) -> Indices:
+        """Places of organs and bodies, the same for all networks."""
+        return self.parts[0].indices(image, labels)
+
+    @property
+    def scale(self) -> tuple[Tensor, ...]:
+        """Inverse temperature of each network."""
+        return tuple(model.log_scale.clamp(max=4.6).exp() for model in self.models)
+
+
+def make_objective(config: PretrainConfig, *, within: float | None = None) -> Objective:
+    """The method of a run; ``within`` replaces the weight of the contrast within an organ where there is one."""
+    if config.method == "ctglip":
+        within = config.optim.within if within is None else within
+        return CtGlip(within=within, abnormal_weight=config.optim.abnormal_weight)
+    return METHODS[config.method](config.model.dim)
+
+
+def make_learner(config: PretrainConfig, make_model: Callable[[], NativeModel]) -> Learner:
+    """A fresh learner; a second network starts from other weights than the first."""
+    objective = make_objective(config)
+    networks = [Network(make_model(), objective.needs) for _ in range(objective.needs.models)]
+    return Learner(networks, objective)

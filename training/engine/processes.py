@@ -1,0 +1,67 @@
+"""Several processes under ``torchrun``: one a GPU with NCCL, or any number on a CPU with gloo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+LONGEST = timedelta(hours=6)
+"""How long processes wait for the first, which alone makes scans, validates and writes."""
+
+
+def rank() -> int:
+    """Number of this process."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def run_device(wanted: str | None) -> str:
+    """The device of this process: what is asked for, else a GPU of its own where there is one."""
+    if wanted is not None and wanted != "cuda":
+        return wanted
+    if wanted is None and not torch.cuda.is_available():
+        return "cpu"
+    return f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else "cuda"
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[None]:
+    """Join the processes that ``torchrun`` started; nothing where there is one only, or where they are joined."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+        yield
+        return
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=LONGEST)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+
+
+def anyone(flag: bool, device: torch.device) -> bool:
+    """Whether it is true in any process."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return flag
+    value = torch.tensor(float(flag), device=device)
+    dist.all_reduce(value, dist.ReduceOp.MAX)
+    return bool(value)
+
+
+@torch.no_grad()
+def share_state(module: nn.Module) -> None:
+    """Give all processes the parameters and buffers of the first."""
+    if dist.is_available() and dist.is_initialized():
+        for tensor in (*module.parameters(), *module.buffers()):
+            dist.broadcast(tensor, 0)

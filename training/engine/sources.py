@@ -1,0 +1,79 @@
+"""The scans of a run, and what its texts are made from."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from napari_ctvlp.anatomy import load_dictionary
+from napari_ctvlp.encoder.text import TextTower
+from training.config import PretrainConfig
+from training.data.prepared import PreparedStore
+from training.data.records import OrganRecord
+from training.data.store import WorldStore
+from training.data.stream import WorldStream
+from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
+from training.world.report.sentences import dictionary_sentences, organ_name_texts
+from training.world.report.wordings import PLAIN
+
+from .sentences import Wordings, said_of, sentences_of
+from .validate import prompt_texts
+
+Stored = WorldStore | PreparedStore
+
+
+def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, Stored]:
+    """The training and the validation scans of a run."""
+    if config.data != "world":
+        return PreparedStore(Path(config.data), "train"), PreparedStore(Path(config.data), "validation")
+    world, folder = config.world, config.world.folder or config.run / "scans"
+    other = max(1, world.bodies // 4)
+    kept = functools.partial(WorldStore, seed=world.seed, spacing=config.model.spacing, abnormal=world.abnormal)
+    train: WorldStore | WorldStream
+    if world.stream or config.dry_run:
+        train = WorldStream(
+            "train", world.train_scans, world.seed, world.bodies, config.model.spacing, world.abnormal, device
+        )
+    else:
+        train = kept(folder / "train", "train", world.train_scans, bodies=world.bodies)
+    held_out = kept(folder / "validation", "validation", world.validation_scans, bodies=other)
+    return train, held_out
+
+
+def at_spacing_of_data(config: PretrainConfig) -> PretrainConfig:
+    """The model takes the voxel size that a prepared store has."""
+    if config.data == "world":
+        return config
+    return replace(config, model=replace(config.model, spacing=PreparedStore(Path(config.data)).spacing))
+
+
+def wordings_of(classes: Classes) -> Wordings:
+    """Training wordings of every organ and class."""
+    prompts = {entry.key: entry for entry in load_dictionary()}
+
+    def of(organ: str, state: str) -> tuple[str, ...]:
+        if state == NORMAL:
+            return dictionary_sentences(organ, None)
+        return dictionary_sentences(organ, state) if state in PLAIN else tuple(prompts[state].prompts(organ)[0])
+
+    return Wordings({o: organ_name_texts(o) for o in classes.organs}, [of(*state) for state in classes.states])
+
+
+def text_bank(
+    tower: TextTower,
+    classes: Classes,
+    wordings: Wordings,
+    records: Iterable[OrganRecord],
+    reports: Iterable[str],
+    cache: Path | None,
+) -> TextBank:
+    """Embed every text that training and validation will ask for."""
+    texts: list[str] = [t for options in wordings.names.values() for t in options]
+    texts += [t for options in wordings.classes for t in options]
+    for record in records:
+        texts += record.texts if len(record.abnormalities) == 1 else [said_of(record, 0.0) or "-"]
+    texts += [sentence for report in reports for sentence in sentences_of(report)]
+    texts += prompt_texts(classes, HELD_OUT_NAMES)
+    return TextBank(tower, texts, cache)

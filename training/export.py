@@ -1,0 +1,205 @@
+"""``python -m training.export RUN --to DIR``: a run's averaged weights as the encoder that the plugin loads.
+
+A finished run gives what its last stage and its calibration made; one that is under way, or was stopped, gives the
+averaged weights of its last checkpoint, calibrated on its validation scans. Before anything is put in place, one scan
+is encoded with the run's weights and with the written encoder; they have to agree.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+
+from napari_ctvlp.ask.bank import standing_prompts
+from napari_ctvlp.encoder.contract import Calibration
+from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
+from napari_ctvlp.encoder.preprocess import network_input
+from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.encoder.vision import VisionConfig
+from napari_ctvlp.errors import UserError
+from training.calibrate import fit_calibration
+from training.config import PretrainConfig
+from training.data.records import ScanSource
+from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
+from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.engine.sources import sources
+from training.engine.validate import embed_store, prompt_texts, score_pairs
+from training.settings import read_config
+
+AGREE = 1e-4
+"""Largest difference between the components of two unit vectors of one organ, from the same float16 weights."""
+ROUNDED = 2e-2
+"""The same between the run's weights and those rounded to float16."""
+METHODS_SAID = {"ctglip": "CT-GLIP", "fvlm": "fVLM", "t3d": "T3D", "clip": "CLIP", "siglip": "SigLIP"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is exported: weights, classes, calibration and what validation found."""
+
+    average: Mapping[str, Tensor]
+    classes: Classes
+    calibration: Calibration
+    step: int
+    result: dict[str, Any]
+
+
+def save_finished(folder: Path, done: Finished) -> None:
+    """Write what a run came to."""
+    save_checkpoint(
+        folder / "final.pt",
+        {
+            "average": dict(done.average),
+            "classes": asdict(done.classes),
+            "calibration": asdict(done.calibration),
+            "step": done.step,
+            "result": json.dumps(done.result),
+        },
+    )
+
+
+def _classes(value: Mapping[str, Any]) -> Classes:
+    return Classes(tuple(value["organs"]), tuple((str(o), str(s)) for o, s in value["states"]))
+
+
+def read_finished(config: PretrainConfig, tower: TextTower) -> Finished:
+    """What a run came to: its end, or its last checkpoint."""
+    if (config.run / "final.pt").is_file():
+        state = torch.load(config.run / "final.pt", map_location="cpu", weights_only=True)
+        calibration = Calibration(tuple(state["calibration"]["default"]), dict(state["calibration"]["by_key"]))
+        return Finished(
+            state["average"], _classes(state["classes"]), calibration, int(state["step"]), json.loads(state["result"])
+        )
+    state = load_checkpoint(config.run)
+    classes = _classes(state["classes"])
+    model = model_of(config, state["average"], tower.width)
+    _, held_out = sources(config, "cpu")
+    held_out.prepare()
+    bank = TextBank(tower, prompt_texts(classes, HELD_OUT_NAMES))
+    pairs = score_pairs(model, embed_store(model, held_out), classes, bank)
+    return Finished(state["average"], classes, fit_calibration(pairs), int(state["step"]), {})
+
+
+def model_of(config: PretrainConfig, state: Mapping[str, Tensor], text_width: int) -> NativeModel:
+    """The exported part with a run's weights."""
+    model = NativeModel(VisionConfig(**asdict(config.model)), text_width)
+    model.load_state_dict(dict(state))
+    return model.eval().requires_grad_(False)
+
+
+def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
+    """What the card says."""
+    world = config.world
+    said = METHODS_SAID.get(config.method, config.method)
+    synthetic = f"{world.train_scans} synthetic scans of {world.bodies} procedural bodies; no real patient"
+    where = "synthetic CT only" if config.data == "world" else "prepared scans and reports"
+    return Provenance(
+        name=config.name,
+        licence="BSD-3-Clause (vision, projection); Apache-2.0 (text model all-MiniLM-L6-v2)",
+        trained_on=synthetic if config.data == "world" else f"studies of the prepared store '{Path(config.data).name}'",
+        summary=f"Scan encoder trained on {where}, by the {said} objective. Not validated on patients.",
+        organs=done.classes.organs,
+        abnormalities=tuple(f"{o}/{s}" for o, s in done.classes.states if s != NORMAL),
+        training={
+            "command": "python -m training.pretrain",
+            "config": json.loads(json.dumps(asdict(config), default=str)),
+            "steps": done.step,
+            "validation": done.result,
+            "torch": torch.__version__,
+        },
+    )
+
+
+@torch.no_grad()
+def organ_vectors(model: NativeModel, store: ScanSource, index: int = 0) -> np.ndarray:
+    """(organs, d) vectors of one scan, in float32."""
+    scan, tower = store.load(index), model.vision
+    given = network_input(
+        np.asarray(scan.hu),
+        np.asarray(scan.labels),
+        (store.spacing,) * 3,
+        target=tower.config.spacing,
+        windows=tower.config.windows,
+    )
+    return np.asarray(tower(given.image, given.labels)[0].float().numpy())
+
+
+def check_parity(model: NativeModel, folder: Path, store: ScanSource) -> float:
+    """Encode one scan with a run's weights and with an encoder's folder; the largest difference.
+
+    Raises
+    ------
+    UserError
+        When they do not agree.
+    """
+    loaded = NativeEncoder.from_pretrained(folder, device="cpu").model
+    rounded = NativeModel(model.vision.config, model.text_projection.in_features)
+    rounded.load_state_dict({k: v.half().float() for k, v in model.state_dict().items()})
+    found, same, exact = (organ_vectors(m.eval(), store) for m in (loaded, rounded, model))
+    limits = ((same, AGREE), (exact, ROUNDED))
+    for other, limit in limits:
+        if found.shape != other.shape or not float(np.abs(found - other).max(initial=0.0)) <= limit:
+            raise UserError("The written encoder does not give what the run's weights give: nothing was put in place.")
+    return float(np.abs(found - exact).max(initial=0.0))
+
+
+def write_encoder(config: PretrainConfig, done: Finished, tower: TextTower, folder: Path, store: ScanSource) -> None:
+    """Write the encoder of a run, once it was seen to give what the run's weights give."""
+    model = model_of(config, {k: v.cpu() for k, v in done.average.items()}, tower.width)
+    encoder = NativeEncoder(model, tower, provenance_of(config, done), done.calibration, device="cpu")
+    space, meaning = standing_prompts(encoder)
+    encoder.remember([*space, *meaning])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:
+        encoder.save_pretrained(Path(temporary) / "encoder")
+        # from the run's own weights once more, and not from the object that was written
+        plain = model_of(config, {k: v.cpu() for k, v in done.average.items()}, tower.width)
+        difference = check_parity(plain, Path(temporary) / "encoder", store)
+        encoder.save_pretrained(folder)
+    print(f"Parity: the written encoder differs by at most {difference:.1e} in any component of an organ's vector.")
+    print(f"Encoder written to {folder}; open it with: napari-ctvlp SCAN --masks MASKS --encoder {folder}")
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write a run's encoder for the plugin."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+    to: Path
+    """Folder to write."""
+
+
+def export(config: ExportConfig) -> None:
+    """Read the run, write the encoder."""
+    if not (config.run / "config.json").is_file():
+        raise UserError(f"'{config.run}' is no run: there is no config.json in it.")
+    settings = read_config(config.run / "config.json")
+    settings = PretrainConfig(**{**vars(settings), "run": config.run})
+    tower = TextTower.from_folder(settings.text_model or base_text_folder())
+    _, held_out = sources(settings, "cpu")
+    held_out.prepare()
+    write_encoder(settings, read_finished(settings, tower), tower, config.to, held_out)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    try:
+        export(tyro.cli(ExportConfig, args=arguments, description=__doc__))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

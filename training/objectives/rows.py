@@ -1,0 +1,76 @@
+"""What the methods ask of organs, views and texts before they compare them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .base import Features, Organs, Texts, Views
+
+
+def organs_of(features: Features) -> Organs:
+    """The organs; an error where the loop left them out."""
+    if features.organs is None:
+        raise ValueError("this objective needs organs, and the step has none")
+    return features.organs
+
+
+def views_of(features: Features) -> Views:
+    """The views; an error where the loop left them out."""
+    if features.views is None:
+        raise ValueError("this objective needs views, and the step has none")
+    return features.views
+
+
+def reports_of(texts: Texts) -> tuple[Tensor, Tensor]:
+    """Whole reports and their numbers; an error where the loop left them out."""
+    if texts.whole is None or texts.whole_id is None:
+        raise ValueError("this objective needs whole reports, and the step has none")
+    return texts.whole, texts.whole_id
+
+
+def known(organs: Organs) -> Tensor:
+    """(n,) rows whose state is known."""
+    return organs.states.any(1)
+
+
+def abnormal(organs: Organs, texts: Texts) -> Tensor:
+    """(n,) rows with at least one abnormality."""
+    return (organs.states & ~texts.class_normal[None]).any(1)
+
+
+def padded_groups(group: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Rows by group, as one padded table.
+
+    Parameters
+    ----------
+    group : (n,) int64
+        Group of each row, below ``count``.
+    count : int
+        Number of groups.
+
+    Returns
+    -------
+    index : (count, m) int64
+        Rows of each group in their order, zeros behind; m is the size of the largest group.
+    valid : (count, m) bool
+        Which entries are rows.
+    """
+    sizes = torch.bincount(group, minlength=count)
+    width = int(sizes.max()) if len(group) else 0
+    order = group.argsort(stable=True)
+    grouped = group[order]
+    place = torch.arange(len(group), device=group.device) - (sizes.cumsum(0) - sizes)[grouped]
+    index = group.new_zeros(count, width)
+    index[grouped, place] = order
+    valid = torch.arange(width, device=group.device)[None] < sizes[:, None]
+    return index, valid
+
+
+def text_states(organs: Organs, texts: Texts) -> Tensor:
+    """(k, classes) bool: what each organ text says, taken from the organs that it is about."""
+    said = torch.zeros(len(texts.organs), organs.states.shape[1], dtype=torch.bool, device=organs.states.device)
+    rows = (organs.text >= 0) & known(organs)
+    found = organs.states[rows].int()
+    where = organs.text[rows, None].expand_as(found)
+    return said.int().scatter_reduce(0, where, found, "amax").bool()

@@ -1,0 +1,136 @@
+"""From the command line, a preset or a file to a configuration, and back into ``config.json``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import tyro
+
+from napari_ctvlp.errors import UserError
+
+from .config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, WorldConfig
+from .objectives.registry import METHODS
+
+LARGE = ModelConfig(widths=(32, 96, 192, 320), blocks=(1, 2, 3, 3), heads=5, hidden=1024, dim=384)
+PRESETS = {
+    "smoke": PretrainConfig(
+        run=Path("runs/smoke"),
+        name="smoke",
+        world=WorldConfig(train_scans=24, validation_scans=8, bodies=4),
+        model=ModelConfig(widths=(8, 24, 48), blocks=(1, 1, 1), heads=3, hidden=96, dim=64, spacing=6.0),
+        optim=OptimConfig(steps=30, horizon=None, batch=4, warmup=5, ema=0.9),
+        refine=RefineConfig(steps=30, scans=12),
+        validate_every=1000,
+        checkpoint_every=10,
+    ),
+    "starter": PretrainConfig(),
+    "one-24gb-gpu": PretrainConfig(
+        run=Path("runs/one-24gb-gpu"),
+        name="one-24gb-gpu",
+        world=WorldConfig(train_scans=20_000, validation_scans=300, bodies=1000, stream=True),
+        model=LARGE,
+        optim=OptimConfig(steps=10_000, horizon=None, batch=48, micro=12, learning_rate=1e-3, warmup=500, ema=0.999),
+        refine=RefineConfig(steps=0),
+        validate_every=1000,
+        checkpoint_every=250,
+    ),
+    "eight-gpus": PretrainConfig(
+        run=Path("runs/eight-gpus"),
+        name="eight-gpus",
+        world=WorldConfig(train_scans=100_000, validation_scans=500, bodies=1000, stream=True),
+        model=replace(LARGE, widths=(48, 128, 256, 512), blocks=(2, 3, 4, 4), dim=512),
+        optim=OptimConfig(steps=20_000, horizon=None, batch=384, micro=16, learning_rate=1e-3, warmup=1000, ema=0.9995),
+        refine=RefineConfig(steps=0),
+        validate_every=1000,
+        checkpoint_every=250,
+    ),
+}
+"""The two for GPUs are sized by arithmetic and not yet measured on such machines."""
+
+T = TypeVar("T")
+
+
+def from_json(kind: type[T], value: dict[str, Any]) -> T:
+    """A configuration from its JSON object; what is missing keeps its default."""
+    hints = get_type_hints(kind)
+    unknown = value.keys() - {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown:
+        raise UserError(
+            f"The configuration has settings that this version does not know: {', '.join(sorted(unknown))}."
+        )
+    found: dict[str, Any] = {}
+    for name, entry in value.items():
+        hint = hints[name]
+        if dataclasses.is_dataclass(hint):
+            entry = from_json(hint, entry)  # type: ignore[arg-type]
+        elif isinstance(entry, list):
+            entry = tuple(entry)
+        elif isinstance(entry, str) and hint in (Path, Path | None):
+            entry = Path(entry)
+        found[name] = entry
+    return kind(**found)
+
+
+def read_config(path: Path) -> PretrainConfig:
+    """The configuration that a run wrote, without what belonged to one call of it."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        config = from_json(PretrainConfig, value)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"'{path}' is no configuration of a run ({error}).") from error
+    return as_written(config)
+
+
+def as_written(config: PretrainConfig) -> PretrainConfig:
+    """Without what belongs to one call and not to the run."""
+    return replace(config, resume=False, minutes=None, dry_run=False, config=None)
+
+
+def write_config(config: PretrainConfig, path: Path) -> None:
+    """Write what :func:`read_config` reads."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(asdict(as_written(config)), indent=1, default=str) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def check_method(method: str) -> None:
+    """Refuse a method that there is not."""
+    if method not in METHODS:
+        raise UserError(f"There is no method '{method}': choose {', '.join(METHODS)}.")
+
+
+def base_config(preset: str | None, config: Path | None, resumed: Path | None) -> PretrainConfig:
+    """What the command line starts from: the run to go on with, a file, a preset, or the defaults."""
+    if preset is not None and preset not in PRESETS:
+        raise UserError(f"There is no preset '{preset}': choose {', '.join(PRESETS)}.")
+    if config is not None:
+        return replace(read_config(config), config=config)
+    if resumed is not None and (resumed / "config.json").is_file():
+        return replace(read_config(resumed / "config.json"), run=resumed)
+    return replace(PRESETS[preset], preset=preset) if preset else PretrainConfig()
+
+
+def from_command_line(arguments: Sequence[str], description: str | None = None) -> PretrainConfig:
+    """Read the command line; what it says overrides what it starts from."""
+    words = list(arguments)
+    for place, word in enumerate(words[:-1]):
+        if word == "--resume" and not words[place + 1].startswith("-") and words[place + 1] not in ("True", "False"):
+            words[place : place + 2] = ["--resume", "--run", words[place + 1]]
+            break
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset")
+    first.add_argument("--config", type=Path)
+    first.add_argument("--run", "--out", type=Path)
+    first.add_argument("--resume", action="store_true")
+    known, _ = first.parse_known_args(words)
+    resumed = (known.run or base_config(known.preset, known.config, None).run) if known.resume else None
+    base = base_config(known.preset, known.config, resumed)
+    config = tyro.cli(PretrainConfig, args=words, default=base, description=description)
+    check_method(config.method)
+    return config
