@@ -1,0 +1,237 @@
+"""From an encoder and held-out scans to all figures of an evaluation."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+import torch
+from numpy.typing import NDArray
+
+import napari_ctvlp
+from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
+from napari_ctvlp.encoder.native import NativeEncoder
+from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.errors import UserError
+from training.data.prepared import PreparedStore
+from training.data.store import WORLD_VERSION, WorldStore
+from training.engine.metrics import Resampling
+from training.engine.validate import embed_store
+
+from . import protocols
+from .calibration import METHODS, Calibrator, fitted
+from .cases import HeldOut, Question, data_hash, held_out, questions
+from .checks import checks
+from .figures import all_figures, calibrations
+from .recognition import recognition
+from .reliability import reliability_plot
+from .table import as_markdown, spread
+from .thresholds import choose
+
+Store = WorldStore | PreparedStore
+WORLD = "world"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is computed, and from what seed.
+
+    Attributes
+    ----------
+    protocol : str
+        "world": every organ and abnormality that the encoder was trained on; or a protocol by name.
+    calibration : str, optional
+        One of `METHODS`; by default the encoder's own, for protocols of whole scans Platt's on validation.
+    rounds, seed : int
+        Of the bootstrap.
+    check_scans : int
+        Scans in which the sides of all organs are asked for.
+    """
+
+    protocol: str = WORLD
+    calibration: str | None = None
+    rounds: int = 500
+    seed: int = 0
+    check_scans: int = 20
+
+    def check(self, prepared: bool) -> None:
+        """Refuse what cannot be done before any scan is made or read; ``prepared``: for a prepared store."""
+        if self.calibration not in (None, *METHODS):
+            raise UserError(f"There is no calibration '{self.calibration}': choose {', '.join(METHODS)}.")
+        if self.protocol != WORLD:
+            protocols.load(self.protocol)
+            if not prepared:
+                raise UserError(
+                    f"The protocol '{self.protocol}' needs a prepared store whose studies have labels: --data PREPARED."
+                )
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """The figures, and the cases of the reliability plot."""
+
+    result: dict[str, Any]
+    curves: dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write ``evaluation.json``, ``evaluation.md`` and ``reliability.png``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        errors = {k: spread(v, 3) for k, v in self.result["calibrations"].items()}
+        for name, text in (
+            ("evaluation.json", json.dumps(self.result, indent=1, allow_nan=False) + "\n"),
+            ("evaluation.md", as_markdown(self.result) + "\n"),
+        ):
+            temporary = folder / f"{name}.tmp"
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(folder / name)
+        if self.curves:
+            reliability_plot(folder / "reliability.png", self.curves, errors)
+
+
+def load(folder: Path) -> NativeEncoder:
+    """An encoder's folder, or what a run came to so far."""
+    for place in (folder, folder / "encoder"):
+        if (place / "model.safetensors").is_file():
+            return NativeEncoder.from_pretrained(place)
+    if not (folder / "config.json").is_file():
+        raise UserError(f"'{folder}' is neither the folder of an encoder nor of a run.")
+    from dataclasses import replace
+
+    from training.export import model_of, provenance_of, read_finished
+    from training.settings import read_config
+
+    config = replace(read_config(folder / "config.json"), run=folder)
+    tower = TextTower.from_folder(config.text_model or base_text_folder())
+    done = read_finished(config, tower)
+    model = model_of(config, {k: v.cpu() for k, v in done.average.items()}, tower.width)
+    return NativeEncoder(model, tower, provenance_of(config, done), done.calibration)
+
+
+def embed(encoder: NativeEncoder, store: Store) -> HeldOut:
+    """The organs of a store."""
+    return held_out(embed_store(encoder.model, store, device=str(encoder.device)), store)
+
+
+def _asked(
+    settings: Settings, encoder: NativeEncoder, data: HeldOut, store: Store
+) -> tuple[dict[str, Question], dict[str, int]]:
+    """The questions of a protocol, and per label the scans without any organ that it looks at."""
+    if settings.protocol == WORLD:
+        return questions(encoder, data), {}
+    assert isinstance(store, PreparedStore)  # Settings.check saw to it
+    labels = [store.labels(i) for i in range(store.count)]
+    asked = protocols.ask(protocols.load(settings.protocol), encoder, data, labels)
+    return asked.questions, asked.without_organ
+
+
+def evaluate(encoder: NativeEncoder, test: Store, validation: Store | None, settings: Settings) -> Evaluation:
+    """Everything about an encoder on test scans; thresholds and fits see ``validation`` alone."""
+    settings.check(isinstance(test, PreparedStore))
+    data = embed(encoder, test)
+    found, without = _asked(settings, encoder, data, test)
+    if not found:
+        raise UserError("Nothing to evaluate: no test scan holds an organ and a label that can be asked for.")
+    before: dict[str, Question] = {}
+    if validation is not None and validation.count:
+        before, _ = _asked(settings, encoder, embed(encoder, validation), validation)
+    own = encoder.calibration if settings.protocol == WORLD else None
+    maps = fitted(before, own)
+    name, calibrate, notes = _chosen(settings, maps)
+    resample = Resampling(data.patients, settings.rounds, settings.seed)
+    thresholds = choose(before, calibrate)
+    notes += [] if before else ["No validation scans: no thresholds, and so no F1, sensitivity or specificity."]
+    figures = all_figures(found, calibrate, thresholds, resample)
+    errors = [r["calibration_error"]["value"] for r in figures["rows"]]
+    notes += [f"{label}: {n} scans hold none of its organs and are left out." for label, n in without.items() if n]
+    common = [r["name"] for r in figures["rows"] if not r.get("threshold", {"own": True})["own"]]
+    if common:
+        notes.append(
+            f"Too few validation scans for a threshold of their own: {', '.join(common)}; the common one serves."
+        )
+    silent = _silent(settings, found)
+    notes += [f"No test scan has a label for: {', '.join(silent)}."] if silent else []
+    result = {
+        "encoder": {"name": encoder.card.name, "revision": encoder.card.revision},
+        "protocol": settings.protocol,
+        "what": "synthetic test scans" if isinstance(test, WorldStore) else "test scans",
+        "scans": test.count,
+        "patients": data.patients,
+        "validation_scans": validation.count if validation is not None else 0,
+        "organs": len(data.records),
+        **recognition(encoder, data),
+        "macro_auc": figures["macro_auc"],
+        "macro_auc_enough": figures["macro_auc_enough"],
+        "macro_calibration_error": round(float(np.mean(errors)), 4),
+        "calibration": name,
+        "calibrations": calibrations(found, maps, resample) if maps else {},
+        "abnormalities": figures["rows"],
+        "by_anatomy": figures["by_anatomy"],
+        "checks": checks(encoder, data, settings.check_scans) if settings.check_scans else {},
+        "notes": notes,
+        "made_by": _made_by(encoder, test, validation, settings),
+    }
+    return Evaluation(result, _curves(found, maps))
+
+
+def _chosen(settings: Settings, maps: Mapping[str, Calibrator]) -> tuple[str, Calibrator, list[str]]:
+    """The calibration that thresholds and rows go by; without any, the plain logistic of the scores."""
+    wanted = settings.calibration or ("encoder" if "encoder" in maps else "platt")
+    if wanted in maps:
+        return wanted, maps[wanted], []
+    if settings.calibration is not None:
+        raise UserError(f"The calibration '{wanted}' cannot be had here: it needs validation scans.")
+    plain: Calibrator = lambda keys, scores: 1 / (1 + np.exp(-np.clip(scores, -30, 30)))  # noqa: E731
+    return "none", plain, ["No calibration: probabilities are the plain logistic of the scores."]
+
+
+def _silent(settings: Settings, found: Mapping[str, Question]) -> list[str]:
+    if settings.protocol == WORLD:
+        return []
+    return [label.name for label in protocols.load(settings.protocol).labels if label.name not in found]
+
+
+def _curves(
+    found: Mapping[str, Question], maps: Mapping[str, Calibrator]
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    keys, scores, present = (
+        np.concatenate([getattr(q, f) for q in found.values()]) for f in ("keys", "scores", "present")
+    )
+    return {name: (calibrate(keys, scores), present) for name, calibrate in maps.items()}
+
+
+def _made_by(encoder: NativeEncoder, test: Store, validation: Store | None, settings: Settings) -> dict[str, Any]:
+    """What it takes to make the same figures again."""
+    return {
+        "settings": vars(settings),
+        "preprocessing": encoder.card.preprocessing,
+        "prompts": PROMPTS_VERSION,
+        "test": {"hash": data_hash(test), **_store(test)},
+        "validation": None if validation is None else {"hash": data_hash(validation), **_store(validation)},
+        "device": str(encoder.device),
+        "versions": {
+            "napari_ctvlp": napari_ctvlp.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "torch": torch.__version__,
+            "scikit-learn": sklearn.__version__,
+        },
+    }
+
+
+def _store(store: Store) -> dict[str, Any]:
+    if isinstance(store, PreparedStore):
+        return {"data": store.folder.name, "split": store.split}
+    return {
+        "data": f"world {WORLD_VERSION}",
+        "split": store.split,
+        "scans": store.count,
+        "bodies": store.bodies,
+        "seed": store.seed,
+        "spacing": store.spacing,
+    }
