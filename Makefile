@@ -41,6 +41,10 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_open
 	$(BIN)/python -m tests.benchmarks.bench_encode
 	$(BIN)/python -m tests.benchmarks.bench_world
+	$(BIN)/python -m tests.benchmarks.bench_pooling
+	$(BIN)/python -m tests.benchmarks.bench_contrast
+	$(BIN)/python -m tests.benchmarks.bench_store
+	$(BIN)/python -m tests.benchmarks.bench_step
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query
 
 $(VENV)/bin/python:
