@@ -24,6 +24,26 @@ _UNEVEN = re.compile(
     re.I,
 )
 
+_STEMS = (
+    *(
+        "hepat",
+        "splen",
+        "nephro",
+        "hydroneph",
+        "chole",
+        "cardiom",
+        "pneumo",
+        "pleur",
+        "pericard",
+        "pancreat",
+        "prostat",
+    ),
+    *("diverticulos", "diverticulit", "cirrho", "emphysem", "atelecta", "bronchiect", "append", "esophag", "coron"),
+)
+"""Beginnings of words that hold their organ in Greek or Latin: "hepatomegaly" needs no liver beside it."""
+
+_MEASURES = {"enlarged", "large", "small", "increased", "decreased", "low", "density", "attenuation", "dilated"}
+
 _WIDE = {"metal_implant", "hiatal_hernia", "appendicitis"}
 """Entries whose names hold an organ that is not all they touch: a hip prosthesis stands in the femur as well."""
 
@@ -83,15 +103,22 @@ def _members(names: Sequence[str]) -> tuple[str, ...]:
 
 @cache
 def _finding_words() -> Phrases[tuple[tuple[str, ...], bool]]:
-    """Names before signs, the entry that a phrase is the very name of before others, mere abnormality last."""
+    """Names before signs, the entry that a phrase is the very name of before others, mere abnormality last.
+
+    A sign of the reports (``signs`` in terms.yaml) is one of each of its entries, beside those of the dictionary.
+    """
     words = findings(load_dictionary())
     own = [(text, key) for key, texts in _terms()["findings"].items() for text in texts]
     exact = {phrase(t): a.key for a in load_dictionary() for t in (a.name, a.key.replace("_", " "))}
     table: dict[str, tuple[tuple[str, ...], bool]] = {phrase(text): ((key,), True) for text, key in own}
     for text, keys in words.names.table.items():
         table.setdefault(text, ((exact[text],) if text in exact else keys, True))
-    for text, keys in words.signs.table.items():
-        table.setdefault(text, (keys, False))
+    signs: dict[str, list[str]] = {text: list(keys) for text, keys in words.signs.table.items()}
+    for group in _terms()["signs"]:
+        for text in group["words"]:
+            signs.setdefault(phrase(text), []).extend(group["of"])
+    for text, meant in signs.items():
+        table.setdefault(text, (tuple(dict.fromkeys(meant)), False))
     for text in _terms()["abnormal"]:
         table.setdefault(phrase(text), ((), False))
     return Phrases(table.items())
@@ -104,10 +131,13 @@ def link(sentence: str) -> Links:
     levels = list(find_levels(text))
     words = tokens(text)
     free = [None if any(a.start < t.stop and t.start < a.stop for a in levels) else t.word for t in words]
-    found = [
-        Found(words[h.first].start, words[h.stop - 1].stop, tuple(w for w in free[h.first : h.stop] if w), *h.value)
-        for h in _finding_words().find(free)
-    ]
+    found = _with_patterns(
+        text,
+        [
+            Found(words[h.first].start, words[h.stop - 1].stop, tuple(w for w in free[h.first : h.stop] if w), *h.value)
+            for h in _finding_words().find(free)
+        ],
+    )
     raw = [Mention(v.start, v.stop, v.organs) for v in levels if v.organs]
     for hit in _place_words().find(free):
         start, stop = words[hit.first].start, words[hit.stop - 1].stop
@@ -119,6 +149,40 @@ def link(sentence: str) -> Links:
     return Links(mentions, tuple(found), sides)
 
 
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], tuple[str, ...], bool], ...]:
+    """Phrases with a gap: "~" stands for up to five words, none of them a denial."""
+    gap = r"(?:(?!(?:not?|nor|without|never)\b)[\w/-]+,?\s+){0,5}"
+    out = []
+    for row in _terms()["patterns"]:
+        for text in row["words"]:
+            source = text.replace(" ~ ", rf"\s+{gap}").replace(" ", r"\s+")
+            keys = _finding_words().table[row["sign"]][0] if "sign" in row else tuple(row["of"])
+            out.append((re.compile(rf"\b(?:{source})\b", re.I), keys, "sign" not in row))
+    return tuple(out)
+
+
+def _with_patterns(text: str, found: Sequence[Found]) -> list[Found]:
+    """Add what patterns find to what phrases found, unless a name is there already; mere signs give way."""
+    out = list(found)
+    for pattern, keys, named in _patterns():
+        for match in pattern.finditer(text):
+            start, stop = match.span()
+            within = [f for f in out if f.start < stop and start < f.stop]
+            if any(f.named or (not named and set(f.words) - _MEASURES) for f in within):
+                continue
+            if not named and _grown_thing(text, start, out):
+                continue
+            out = [f for f in out if f not in within]
+            out.append(Found(start, stop, tokens_of(match.group()), keys, named))
+    return sorted(out, key=lambda f: f.start)
+
+
+def _grown_thing(text: str, start: int, found: Sequence[Found]) -> bool:
+    """Whether what has grown or shrunk is a finding named before ("the cyst has increased in size"), not an organ."""
+    return any(f.stop <= start and not re.search(r"[.;]|\band\b", text[f.stop : start]) for f in found)
+
+
 def _narrows(organs: tuple[str, ...], name: Found) -> bool:
     """Whether an organ within a finding's name leaves out some of its organs: "small bowel obstruction"."""
     reach = {o for k in name.keys for o in entries()[k].organs}
@@ -127,7 +191,7 @@ def _narrows(organs: tuple[str, ...], name: Found) -> bool:
 
 def names_organ(found: Found) -> bool:
     """Whether a finding's own words say where it is, as "renal cyst" does and "calcified granuloma" does not."""
-    return bool(_place_words().find(found.words))
+    return bool(_place_words().find(found.words)) or any(w.startswith(_STEMS) for w in found.words)
 
 
 @cache

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_ctvlp.anatomy.schemes import V2_NAMES
-from training.reports.cues import clause_of, clauses, looks_back, polarity, says_normal
+from training.reports.cues import clause_of, clauses, is_past, looks_back, polarity, reason_at, says_normal
 from training.reports.labels import UNKNOWN, OrganLabel, Polarity, Statement, labels_of
 from training.reports.link import Found, Links, Mention, entries, link, names_organ, on_side, tokens_of
 from training.reports.split import Line, sentences
 
 _SIZES = {"small", "large", "big"}
+_REMAINS = {"gallbladder_absent", "metal_implant", "pacemaker_lead", "aortic_stent_graft"}
+"""What a history of still shows."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,16 @@ def parse_report(text: str, organs: Collection[str] | None = None) -> ParsedRepo
 def _statements(line: Line, last: tuple[str, ...]) -> Iterator[Statement]:
     """The statements of one sentence; ``last``: the organs of the sentence before."""
     text = line.text
-    links = link(text)
+    links = _without_reason(link(text), reason_at(text))
     heading = tuple(o for m in link(line.heading).mentions for o in m.organs) if line.heading else ()
     spans, prior = clauses(text), looks_back(text)
     ill: set[str] = set()
     for index, found in enumerate(links.found):
-        if _mere_size(found, text, links):
+        clause = clause_of(spans, found.start)
+        past = is_past(text, clause, found.start) and not _REMAINS & set(found.keys)
+        if past or _mere_size(found, text, links):
             continue
-        where = polarity(text, clause_of(spans, found.start), found.start, found.stop)
+        where = polarity(text, clause, found.start, found.stop)
         for key, organs in _located(found, index, links, heading, last, spans):
             ill |= set(organs) if where in ("present", "uncertain") else set()
             yield from _each(organs, where, key, text, prior)
@@ -78,6 +82,13 @@ def _statements(line: Line, last: tuple[str, ...]) -> Iterator[Statement]:
         named = [o for m in links.mentions if start <= m.start < stop for o in m.organs]
         named = named or (list(heading) if line.own or not links.mentions else [])
         yield from _each([o for o in named if o not in ill], "normal", None, text, prior)
+
+
+def _without_reason(links: Links, at: int) -> Links:
+    """Leave out organs that only a reason names: "no obstruction, as there is contrast within the colon"."""
+    if any(f.start >= at for f in links.found):
+        return links
+    return replace(links, mentions=tuple(m for m in links.mentions if m.start < at))
 
 
 def _each(organs: Iterable[str], how: Polarity, key: str | None, text: str, prior: bool) -> Iterator[Statement]:
@@ -116,8 +127,12 @@ def _located(
     if here:
         keys = [k for k in found.keys if set(entries()[k].organs) & set(here)]
         keys.sort(key=lambda k: -len(set(found.words) & set(k.split("_"))))
-        for key in keys[:1]:
-            yield key, tuple(o for o in here if o in entries()[key].organs)
+        left = list(here)
+        for key in keys:  # "plaques in the aorta and the coronary arteries" are two entries, one for each
+            own = tuple(o for o in left if o in entries()[key].organs)
+            left = [o for o in left if o not in own]
+            if own:
+                yield key, own
     elif found.named:
         side = _side_near(found, index, links)
         yield found.keys[0], on_side(entries()[found.keys[0]].organs, side)

@@ -22,6 +22,7 @@ _LOST = (
     (re.compile(r"(?<=:)(\s*),"), r"\1 "),
     (re.compile(r",(?=\s*\d{1,2}\.\s*[A-Z])"), "\n"),
     (re.compile(r"(?<=[.!?]),(?=\s*[A-Z])"), "\n"),
+    (re.compile(r"\s*[•●▪]\s*"), "\n• "),
 )
 
 
@@ -55,10 +56,13 @@ def sentences(report: str) -> Iterator[Line]:
     text = report
     for pattern, put in _LOST:
         text = pattern.sub(put, text)
-    spoken, heading = True, ""
+    spoken, heading, begun, lines = True, "", False, 0
     for part, fresh in _parts(text):
         if fresh:
             heading = ""
+        if begun and fresh and lines and not spoken and not _HEADER.match(part):
+            spoken = True  # a history told in the midst of the findings ends with its line
+        lines += 1
         own = False
         match = _HEADER.match(part)
         while match:
@@ -66,15 +70,15 @@ def sentences(report: str) -> Iterator[Line]:
             part = part[match.end() :]
             own = False
             if _SPOKEN.search(name):
-                spoken, heading = True, ""
+                spoken, heading, begun = True, "", True
             elif _SILENT.search(name):
-                spoken, heading = False, ""
+                spoken, heading, lines = False, "", 1
             else:
                 heading, own = name, True
                 if name.isupper():
                     spoken = True
             match = _HEADER.match(part)
-        part = re.sub(r"^\s*(?:\d+[.)]|[-*•])\s*", "", part).strip()
+        part = re.sub(r"^\s*(?:\d+[.)]|[-*•\"])\s*", "", part).strip()
         if spoken and re.search(r"[A-Za-z]{2}", part):
             yield Line(part, heading, own)
 
