@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from training.world.brushes import among, dilated, distance
-from training.world.findings.geometry import LOBE_LABELS, any_label, bowed, side_lobes, tube
+from training.world.findings.geometry import LOBE_LABELS, any_label, bowed, distance_to_path, side_lobes
 from training.world.findings.lung import LUNG
 from training.world.findings.pleura import PLEURA
 from training.world.imaging.contrast import Phase
@@ -213,7 +213,7 @@ def test_what_has_no_lung_to_lie_in_is_not_painted() -> None:
 def test_a_tube_is_as_far_as_its_nearest_point() -> None:
     scene = shot("lung_nodule", 0).healthy
     path = bowed((20.0, 20.0, 20.0), (30.0, 26.0, 22.0), np.random.default_rng(0), points=9)
-    box, far = tube(scene, path, 12.0)
+    box, far = distance_to_path(scene, path, 12.0)
     fine = np.concatenate([a + (b - a) * np.linspace(0, 1, 60)[:, None] for a, b in pairwise(path)])
     for place in ((20, 20, 20), (25, 22, 21), (29, 24, 22)):
         inner = tuple(p - s.start for p, s in zip(place, box, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from training.world.brushes import distance
 from training.world.findings.kinds import LOBES
+from training.world.findings.solid import tube
 from training.world.materials import ID, NAMES
 from training.world.scene import Box, Scene
 
@@ -90,29 +90,11 @@ def bowed(
     return a + (b - a) * t + rng.normal(0, bow, 3) * np.linalg.norm(b - a) * np.sin(np.pi * t)
 
 
-def tube(scene: Scene, path: NDArray[np.float64], reach_mm: float) -> tuple[Box, Tensor]:
+def distance_to_path(scene: Scene, path: NDArray[np.float64], reach_mm: float) -> tuple[Box, Tensor]:
     """Box about a path (n, 3) of scene indices, and the distance in mm of its voxels to the path (``reach_mm`` at
     most)."""
-    margin = reach_mm / scene.spacing + 1
-    a = np.clip(np.floor(path.min(0) - margin), 0, scene.shape).astype(int)
-    b = np.maximum(a, np.clip(np.ceil(path.max(0) + margin + 1), 0, scene.shape).astype(int))
-    box = (slice(int(a[0]), int(b[0])), slice(int(a[1]), int(b[1])), slice(int(a[2]), int(b[2])))
-    far = torch.full(tuple(int(n) for n in b - a), reach_mm, device=scene.device)
-    for p, q in pairwise(path):
-        low = np.clip(np.floor(np.minimum(p, q) - margin).astype(int), a, b)
-        high = np.clip(np.ceil(np.maximum(p, q) + margin + 1).astype(int), a, b)
-        if (high <= low).any():
-            continue
-        part = tuple(slice(int(x - o), int(y - o)) for x, y, o in zip(low, high, a, strict=True))
-        axes = [
-            ramp(int(x), int(y), scene.device, k) - float(p[k]) for k, (x, y) in enumerate(zip(low, high, strict=True))
-        ]
-        v = q - p
-        along = sum(axes[k] * float(v[k]) for k in range(3)) / float(max(v @ v, 1e-6))
-        t = torch.as_tensor(along).clamp(0, 1)
-        squared = sum((axes[k] - t * float(v[k])) ** 2 for k in range(3))
-        far[part] = torch.minimum(far[part], torch.as_tensor(squared).sqrt() * scene.spacing)
-    return box, far
+    box, depth = tube(scene, path, reach_mm)
+    return box, (reach_mm - depth).clamp(max=reach_mm)
 
 
 def cover_of(far: Tensor, radius_mm: float, spacing: float) -> Tensor:

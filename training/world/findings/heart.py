@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.world.brushes import among, blend, dilated, joined, smooth_field, volume_ml
-from training.world.findings.geometry import LOBE_LABELS, cover_of, grids, near, tube
+from training.world.findings.geometry import LOBE_LABELS, cover_of, distance_to_path, grids, near
 from training.world.findings.kinds import Abnormality
 from training.world.materials import ID, Material
 from training.world.scene import Box, PaintedFinding, Scene, finding_of
@@ -142,7 +142,7 @@ def coronary_calcification(scene: Scene, label: int, rng: np.random.Generator) -
         stop = start + 1
         while stop < 39 and np.linalg.norm(path[stop] - path[start]) < long:
             stop += 1
-        where, far = tube(scene, path[start : stop + 1], 6.0)
+        where, far = distance_to_path(scene, path[start : stop + 1], 6.0)
         cover = cover_of(far, float(rng.uniform(0.8, 1.7)), scene.spacing) * (scene.labels[where] == label)
         if cover.numel() == 0 or float(cover.max()) < 0.3:
             continue
@@ -186,7 +186,7 @@ def pacemaker_lead(scene: Scene, label: int, rng: np.random.Generator) -> Painte
     parts: list[tuple[Box, Tensor]] = []
     for knots in leads:
         path = _rounded(knots + rng.normal(0, 0.8 / scene.spacing, knots.shape))
-        where, far = tube(scene, path, 5.0)
+        where, far = distance_to_path(scene, path, 5.0)
         cover = cover_of(far, float(rng.uniform(1.0, 1.4)), scene.spacing)
         core = cover > 0.55
         _thread(core, where, path)

@@ -9,19 +9,9 @@ from torch import Tensor
 from training.world.brushes import among, distance, joined, pick, places, sites_of, smooth_field, volume_ml
 from training.world.findings.kinds import Abnormality
 from training.world.findings.liver_lesions import LIVER_LESIONS
-from training.world.findings.solid import Float, coverage, fill_with, swell, tube
+from training.world.findings.solid import YIELDING, Float, coverage, fill_with, swell, tube
 from training.world.materials import ID, Material
 from training.world.scene import Box, PaintedFinding, Scene, finding_of
-
-_SOFT = (
-    Material.FAT,
-    Material.STOMACH_WALL,
-    Material.STOMACH_LUMEN,
-    Material.COLON_WALL,
-    Material.STOOL,
-    Material.BOWEL_WALL,
-    Material.BOWEL_LUMEN,
-)
 
 
 def liver_steatosis(scene: Scene, label: int, rng: np.random.Generator) -> PaintedFinding | None:
@@ -104,7 +94,7 @@ def hepatomegaly(scene: Scene, label: int, rng: np.random.Generator) -> PaintedF
         rng,
         factor=(1.25, 1.8),
         reach=36,
-        free=_SOFT,
+        free=YIELDING,
         material=Material.LIVER,
     )
 

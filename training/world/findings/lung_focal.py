@@ -24,11 +24,11 @@ from training.world.findings.geometry import (
     any_label,
     bowed,
     cover_of,
+    distance_to_path,
     extent_mm,
     grids,
     hilum,
     near,
-    tube,
 )
 from training.world.materials import Material
 from training.world.scene import Box, PaintedFinding, Scene, finding_of
@@ -49,7 +49,7 @@ def shaped(
     r = diameter / 2
     if outline == "round":
         return ball(scene, centre, r * rng.uniform(0.85, 1.15, 3), rng, 0.06)
-    box, _ = tube(scene, np.stack([centre, centre]), 1.7 * r)
+    box, _ = distance_to_path(scene, np.stack([centre, centre]), 1.7 * r)
     i, p, x = (g - float(c) for g, c in zip(grids(scene, box), centre, strict=True))
     far = (i * i + p * p + x * x).sqrt() * scene.spacing
     turns = rng.normal(size=(5 if outline == "lobulated" else 14, 3))
@@ -183,7 +183,7 @@ def lung_consolidation(scene: Scene, label: int, rng: np.random.Generator) -> Pa
     if rng.random() < 0.75:
         ends = places(mask, box)
         for _ in range(int(rng.integers(2, 8))):
-            pipe, far = tube(scene, bowed(root, pick(ends, rng), rng), 4.0)
+            pipe, far = distance_to_path(scene, bowed(root, pick(ends, rng), rng), 4.0)
             air = cover_of(far, float(rng.uniform(0.9, 2.0)), scene.spacing) * (scene.labels[pipe] == label)
             blend(scene, pipe, air, -930, 10, rng)
     scene.tissue[box][mask] = int(Material.LESION)
@@ -208,7 +208,7 @@ def bronchiectasis(scene: Scene, label: int, rng: np.random.Generator) -> Painte
         path = bowed(root + (end - root) * rng.uniform(0.1, 0.4), end, rng, 0.16)
         lumen = float(rng.uniform(1.8, 2.6 + 3.2 * grade))
         wall = float(rng.uniform(1.0, 2.4))
-        box, far = tube(scene, path, lumen + wall + 2 * scene.spacing)
+        box, far = distance_to_path(scene, path, lumen + wall + 2 * scene.spacing)
         own = scene.labels[box] == label
         bulge = 1 + 0.15 * smooth_field(rng, tuple(far.shape), 8.0 / scene.spacing, scene.device).clamp(-1.5, 1.5)
         outer = cover_of(far, lumen + wall, scene.spacing) * own
@@ -216,7 +216,7 @@ def bronchiectasis(scene: Scene, label: int, rng: np.random.Generator) -> Painte
         if not bool(mask.any()):
             continue
         beside = path + rng.normal(0, 1, 3) * 0.2 + (lumen + wall + 1.5) / scene.spacing * _across(path, rng)
-        pair, gap = tube(scene, beside, 4.0)
+        pair, gap = distance_to_path(scene, beside, 4.0)
         vessel = cover_of(gap, lumen * 0.55, scene.spacing) * (scene.labels[pair] == label)
         blend(scene, pair, vessel, float(scene.contrast.mean[Material.LUNG_VESSEL]), 3, rng)
         blend(scene, box, outer, value, 5, rng)

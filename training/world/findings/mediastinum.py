@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from training.world.brushes import among, ball, blend, distance, joined, lesions, pick, places, smooth_field, volume_ml
-from training.world.findings.geometry import LOBE_LABELS, cover_of, tube
+from training.world.findings.geometry import LOBE_LABELS, cover_of, distance_to_path
 from training.world.findings.kinds import Abnormality
 from training.world.findings.lung_focal import soft_tissue
 from training.world.materials import BONE, ID, Material
@@ -53,7 +53,7 @@ def hiatal_hernia(scene: Scene, label: int, rng: np.random.Generator) -> Painted
     centre = line[-1 - up] + np.array([0, -0.12, rng.uniform(-0.05, 0.3)]) * wide / scene.spacing
     radii = wide / 2 * np.array([rng.uniform(0.85, 1.15), rng.uniform(0.65, 0.85), rng.uniform(0.85, 1.1)])
     sac = ball(scene, centre, radii, rng, 0.1)
-    neck_box, far = tube(scene, line[-1 - up :: max(1, up // 6)], 16.0)
+    neck_box, far = distance_to_path(scene, line[-1 - up :: max(1, up // 6)], 16.0)
     neck = (neck_box, cover_of(far, float(rng.uniform(7, 12)), scene.spacing))
     box, whole = joined([(b, c > 0.5) for b, c in (sac, neck)])
     tissue, labels = scene.tissue[box], scene.labels[box]
@@ -100,7 +100,7 @@ def oesophageal_wall_thickening(scene: Scene, label: int, rng: np.random.Generat
         return None
     tissue[new & (tissue != int(Material.GAS))] = int(Material.LESION if rng.random() < 0.5 else Material.OESOPHAGUS)
     if rng.random() < 0.5:
-        slit, gap = tube(scene, path, 4.0)
+        slit, gap = distance_to_path(scene, path, 4.0)
         inner = gap < max(1.6, 0.6 * scene.spacing)
         content = Material.GAS if rng.random() < 0.6 else Material.FLUID
         scene.tissue[slit][inner & (scene.labels[slit] == label)] = int(content)

@@ -30,6 +30,17 @@ RETROPERITONEUM = (
 VISIBLE = 110.0
 """HU above its surroundings that even the smallest fleck of calcium reaches: fainter ones nobody reports."""
 
+YIELDING = (
+    Material.FAT,
+    Material.STOMACH_WALL,
+    Material.STOMACH_LUMEN,
+    Material.COLON_WALL,
+    Material.STOOL,
+    Material.BOWEL_WALL,
+    Material.BOWEL_LUMEN,
+)
+"""What gives way to a growing organ of the upper abdomen."""
+
 
 def level_of(scene: Scene, label: int, material: Material) -> float:
     """Mean HU of an organ's parenchyma as it is now; that of the scan's contrast where none is left."""

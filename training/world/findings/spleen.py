@@ -8,20 +8,11 @@ from torch import Tensor
 
 from training.world.brushes import lesions, shell, sites_of, smooth_field, volume_ml
 from training.world.findings.kinds import Abnormality
-from training.world.findings.solid import calcify, coverage, fill_with, level_of, swell
+from training.world.findings.solid import YIELDING, calcify, coverage, fill_with, level_of, swell
 from training.world.materials import Material
 from training.world.scene import PaintedFinding, Scene, finding_of
 
 _SPLEEN = (Material.SPLEEN,)
-_SOFT = (
-    Material.FAT,
-    Material.STOMACH_WALL,
-    Material.STOMACH_LUMEN,
-    Material.COLON_WALL,
-    Material.STOOL,
-    Material.BOWEL_WALL,
-    Material.BOWEL_LUMEN,
-)
 
 
 def splenomegaly(scene: Scene, label: int, rng: np.random.Generator) -> PaintedFinding | None:
@@ -33,7 +24,7 @@ def splenomegaly(scene: Scene, label: int, rng: np.random.Generator) -> PaintedF
         rng,
         factor=(1.5, 4.0),
         reach=30,
-        free=_SOFT,
+        free=YIELDING,
         material=Material.SPLEEN,
     )
 
