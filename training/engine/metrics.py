@@ -50,7 +50,7 @@ class Interval:
         """What an AUC says: "above chance", "not above chance" or "too few to say"."""
         if not self.enough:
             return "too few to say"
-        return "above chance" if self.low > 0.5 else "not above chance"
+        return "above chance" if self.above_chance else "not above chance"
 
     def __str__(self) -> str:
         return f"{self.value:.2f} ({self.low:.2f}-{self.high:.2f})" if self.enough else f"{self.value:.2f} (too few)"

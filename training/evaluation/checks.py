@@ -82,9 +82,7 @@ def organ_sides(scans: Sequence[ScanEmbedding]) -> dict[str, Any]:
                 ranking = rank_organs(embedding, display_name(asked), use_names=False)
                 seen = {m.organ: m.visual for m in ranking.organs}
                 found.setdefault(pair[0].replace("_left", ""), []).append(seen[asked] > seen[other])
-    return _share([b for v in found.values() for b in v]) | {
-        "by_organ": {k: _share(v) for k, v in sorted(found.items())}
-    }
+    return _by_organ(found)
 
 
 def finding_sides(
@@ -105,9 +103,7 @@ def finding_sides(
                 has, free = (_probability(embedding, entry, organ) for organ in (ill[0], other))
                 if has is not None and free is not None:
                     found.setdefault(left.replace("_left", ""), []).append(has > free)
-    return _share([b for v in found.values() for b in v]) | {
-        "by_organ": {k: _share(v) for k, v in sorted(found.items())}
-    }
+    return _by_organ(found)
 
 
 def _probability(embedding: ScanEmbedding, entry: Abnormality, organ: str) -> float | None:

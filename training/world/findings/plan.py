@@ -29,8 +29,6 @@ QUIET: Mapping[str, float] = MappingProxyType(
 )
 """Factor on ``rate`` by anatomy, for organs that have so many kinds that they would seldom be healthy."""
 
-MEN_ONLY_ORGANS = ("prostate",)
-
 ONCE = frozenset(
     {
         "osteoporosis",
