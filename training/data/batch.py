@@ -17,10 +17,13 @@ from .records import LabelledScan, OrganRecord, ScanSource
 from .seeding import generator, scans_of_step
 
 AIR = -1024
-HEIGHTS = (16, 32, 56, 80, 104)
-"""Slices of a crop; short ones because real scans are often cut to a few centimetres."""
+HEIGHTS = (48, 96, 168, 240, 312)
+"""Heights of a crop in mm; short ones because real scans are often cut to a few centimetres."""
 HEIGHT_CHANCES = (0.07, 0.13, 0.3, 0.3, 0.2)
-
+DEPTHS, WIDTHS = (264, 336), (348, 432)
+"""Least and largest extent of a crop from front to back and from side to side, in mm."""
+FEWEST_VOXELS = 16
+"""Voxels of a crop along any axis, so that coarse voxels leave something to halve."""
 
 WHOLE = 0.97
 """Share of an organ's voxels from which a crop is taken to hold what is abnormal in it."""
@@ -87,6 +90,14 @@ def _in_crop(record: OrganRecord, share: float) -> OrganRecord:
     return replace(record, known=False) if record.abnormalities and share < WHOLE else record
 
 
+def crop_size(rng: np.random.Generator, spacing: float) -> tuple[int, int, int]:
+    """Voxels of the crops of a step: the same millimetres whatever the voxel size, but enough for a network."""
+    height = rng.choice(HEIGHTS, p=HEIGHT_CHANCES)
+    least, most = (np.round(np.array(pair) / spacing) for pair in zip(DEPTHS, WIDTHS, strict=True))
+    depth, width = (rng.integers(low, high + 1) for low, high in zip(least, most, strict=True))
+    return tuple(max(FEWEST_VOXELS, round(n)) for n in (height / spacing, depth, width))  # type: ignore[return-value]
+
+
 def part_of(batch: int, rank: int, processes: int) -> range:
     """Places of a step that a process takes; in the order of ranks they are the places of one process alone."""
     return range(batch * rank // processes, batch * (rank + 1) // processes)
@@ -124,9 +135,7 @@ def training_batch(
     rank, processes : int
         Which part.
     """
-    rng = generator(seed, "batch", step)
-    height = int(rng.choice(HEIGHTS, p=HEIGHT_CHANCES))
-    size = (height, int(rng.integers(88, 113)), int(rng.integers(116, 145)))
+    size = crop_size(generator(seed, "batch", step), store.spacing)
     images, labels, organs = [], [], []
     picks, places = scans_of_step(seed, step, store.count, batch), part_of(batch, rank, processes)
     for place in places:

@@ -43,7 +43,7 @@ CONFIG = PretrainConfig(
 
 def low_crops() -> None:
     """Crops of few slices, for speed."""
-    batch.HEIGHTS = (16, 16, 18, 20, 24)
+    batch.HEIGHTS = (96, 96, 108, 120, 144)
 
 
 class Phantoms:
@@ -109,7 +109,7 @@ def start(config: PretrainConfig, store: Phantoms | None = None) -> loop.Run:
         [(f"{organ} {state}", f"{state} of the {organ}") for organ, state in known.states],
     )
     torch.manual_seed(config.seed)
-    learner = make_learner(config, lambda: NativeModel(VisionConfig(**vars(config.model)), WIDTH))
+    learner = make_learner(config, lambda: NativeModel(VisionConfig(**vars(config.model)), WIDTH), len(known.states))
     vocabulary = Vocabulary(known, wordings, Sentences())  # type: ignore[arg-type]
     return loop.start(config, learner, store or Phantoms(), vocabulary)
 
