@@ -119,3 +119,8 @@ class PretrainConfig:
     """CPU threads; all cores by default."""
     name: str = "starter"
     """Name on the encoder's card."""
+
+    @property
+    def text_cache(self) -> Path:
+        """File of sentence vectors, beside the scans."""
+        return (self.world.folder or self.run / "scans") / "texts.pt"

@@ -112,11 +112,11 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     learner = make_learner(config, lambda: NativeModel(shape, tower.width)).to(device)
     read = learner.needs.whole and not isinstance(store, WorldStream)
     reports = [store.report(i) for i in range(store.count)] if read else []
-    cache = config.run / "scans" / "texts.pt"
+    cache = config.text_cache if rank() == 0 else None
     if config.dry_run:
         bank = TextBank(tower, [])  # a measured step embeds what it needs
     else:
-        bank = text_bank(tower, classes, wordings, records, reports, cache if rank() == 0 else None)
+        bank = text_bank(tower, classes, wordings, records, reports, cache, hard=learner.needs.hard)
     if not config.resume and not config.dry_run and rank() == 0:
         fit_heads(learner, store)
     wait()

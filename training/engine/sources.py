@@ -18,7 +18,7 @@ from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
 from training.world.report.sentences import dictionary_sentences, organ_name_texts
 from training.world.report.wordings import PLAIN
 
-from .sentences import Wordings, said_of, sentences_of
+from .sentences import Wordings, false_of, said_of, sentences_of
 from .validate import prompt_texts
 
 Stored = WorldStore | PreparedStore
@@ -68,12 +68,16 @@ def text_bank(
     records: Iterable[OrganRecord],
     reports: Iterable[str],
     cache: Path | None,
+    *,
+    hard: bool = False,
 ) -> TextBank:
-    """Embed every text that training and validation will ask for."""
+    """Embed every text that training and validation will ask for; ``hard``: sentences made false on purpose as well."""
     texts: list[str] = [t for options in wordings.names.values() for t in options]
     texts += [t for options in wordings.classes for t in options]
     for record in records:
-        texts += record.texts if len(record.abnormalities) == 1 else [said_of(record, 0.0) or "-"]
+        said = record.texts if len(record.abnormalities) <= 1 else (said_of(record, 0.0) or "-",)
+        texts += said
+        texts += [false for text in said for false in false_of(text, record)] if hard else []
     texts += [sentence for report in reports for sentence in sentences_of(report)]
     texts += prompt_texts(classes, HELD_OUT_NAMES)
     return TextBank(tower, texts, cache)
