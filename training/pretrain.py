@@ -109,7 +109,7 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     tower = TextTower.from_folder(config.text_model or base_text_folder())
     torch.manual_seed(config.seed)
     shape = VisionConfig(**vars(config.model))
-    learner = make_learner(config, lambda: NativeModel(shape, tower.width)).to(device)
+    learner = make_learner(config, lambda: NativeModel(shape, tower.width), len(classes.states)).to(device)
     read = learner.needs.whole and not isinstance(store, WorldStream)
     reports = [store.report(i) for i in range(store.count)] if read else []
     cache = config.text_cache if rank() == 0 else None
@@ -127,6 +127,9 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
 def finish(run: loop.Run, tower: TextTower, held_out: Stored) -> None:
     """The last stage, calibration, and the encoder."""
     config, vocabulary = run.config, run.vocabulary
+    if not run.heads.asks_in_words:
+        print(f"Method {config.method} cannot be asked in words: no encoder is written; training.compare scores it.")
+        return
     if config.refine.steps and can_refine(config):
         run.average = refine(run.average, scan_features(run.average, run.store), vocabulary, config)
     embedded, pairs = look(run, held_out)

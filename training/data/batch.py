@@ -95,7 +95,7 @@ def crop_size(rng: np.random.Generator, spacing: float) -> tuple[int, int, int]:
     height = rng.choice(HEIGHTS, p=HEIGHT_CHANCES)
     least, most = (np.round(np.array(pair) / spacing) for pair in zip(DEPTHS, WIDTHS, strict=True))
     depth, width = (rng.integers(low, high + 1) for low, high in zip(least, most, strict=True))
-    return tuple(max(FEWEST_VOXELS, round(n)) for n in (height / spacing, depth, width))  # type: ignore[return-value]
+    return tuple(max(FEWEST_VOXELS, round(n)) for n in (height / spacing, depth, width))
 
 
 def part_of(batch: int, rank: int, processes: int) -> range:

@@ -24,6 +24,7 @@ from training.data.records import ScanSource
 from training.data.seeding import scans_of_step
 from training.data.stream import WorldStream
 from training.data.texts import Classes
+from training.objectives.base import Objective
 from training.objectives.gather import processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -43,6 +44,8 @@ class Run:
     store: ScanSource
     vocabulary: Vocabulary
     optimizer: torch.optim.Optimizer
+    heads: Objective
+    """The method with averaged parameters, where it has any of its own."""
     step: int = 0
     skipped: int = 0
     """Steps left out because they gave no finite numbers."""
@@ -79,13 +82,15 @@ def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabular
         lr=config.optim.learning_rate,
     )
     average = copy.deepcopy(learner.model).requires_grad_(False)
-    run = Run(config, learner, average, store, vocabulary, optimizer)
+    heads = copy.deepcopy(learner.objective).requires_grad_(False)
+    run = Run(config, learner, average, store, vocabulary, optimizer, heads)
     if config.resume:
         state = load_checkpoint(config.run)
         if state.get("method") != config.method:
             raise UserError(f"The run was of method '{state.get('method')}', not '{config.method}'.")
         learner.load_state_dict(state["model"])
         run.average.load_state_dict(state["average"])
+        run.heads.load_state_dict(state["heads"])
         optimizer.load_state_dict(state["optimizer"])
         run.step, run.skipped = int(state["step"]), int(state["skipped"])
         run.skipped_in_a_row = int(state["skipped_in_a_row"])
@@ -101,6 +106,7 @@ def checkpoint(run: Run) -> None:
                 "method": run.config.method,
                 "model": run.learner.state_dict(),
                 "average": run.average.state_dict(),
+                "heads": run.heads.state_dict(),
                 "optimizer": run.optimizer.state_dict(),
                 "classes": asdict(run.classes),
                 "step": run.step,
@@ -192,8 +198,10 @@ def advance(run: Run, batch: Batch) -> StepResult:
     run.step += 1
     if finite:
         decay = min(run.config.optim.ema, run.step / (run.step + 10))
+        averaged = (*run.average.parameters(), *run.heads.parameters())
+        current = (*run.learner.model.parameters(), *run.learner.objective.parameters())
         with torch.no_grad():
-            for mean, value in zip(run.average.parameters(), run.learner.model.parameters(), strict=True):
+            for mean, value in zip(averaged, current, strict=True):
                 mean.lerp_(value, 1 - decay)
     else:
         _tell_skipped(run, batch, result)

@@ -116,7 +116,7 @@ class Learner(nn.Module):
     def __init__(self, networks: list[Network], objective: Objective) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        self.objective = objective
+        self.objective: Objective = objective
 
     @property
     def parts(self) -> list[Network]:
@@ -158,16 +158,17 @@ class Learner(nn.Module):
         return tuple(model.log_scale.clamp(max=4.6).exp() for model in self.models)
 
 
-def make_objective(config: PretrainConfig, *, within: float | None = None) -> Objective:
-    """The method of a run; ``within`` replaces the weight of the contrast within an organ where there is one."""
+def make_objective(config: PretrainConfig, classes: int = 0, *, within: float | None = None) -> Objective:
+    """The method of a run that knows so many classes; ``within`` replaces the weight of the contrast within an organ
+    where there is one."""
     if config.method == "ctglip":
         within = config.optim.within if within is None else within
         return CtGlip(within=within, abnormal_weight=config.optim.abnormal_weight)
-    return METHODS[config.method](config.model.dim)
+    return METHODS[config.method](config.model.dim, classes)
 
 
-def make_learner(config: PretrainConfig, make_model: Callable[[], NativeModel]) -> Learner:
-    """A fresh learner; a second network starts from other weights than the first."""
-    objective = make_objective(config)
+def make_learner(config: PretrainConfig, make_model: Callable[[], NativeModel], classes: int = 0) -> Learner:
+    """A fresh learner for so many classes; a second network starts from other weights than the first."""
+    objective = make_objective(config, classes)
     networks = [Network(make_model(), objective.needs) for _ in range(objective.needs.models)]
     return Learner(networks, objective)

@@ -86,9 +86,9 @@ def restandardise(head: nn.Sequential, rows: Tensor) -> Tensor:
 
 
 def can_refine(config: PretrainConfig) -> bool:
-    """Whether a method has this stage: one network, and organs to look at."""
-    needs = make_objective(config).needs
-    return needs.organs and needs.models == 1
+    """Whether a method has this stage: one network, organs to look at, and nothing of its own to train."""
+    objective = make_objective(config)
+    return objective.needs.organs and objective.needs.models == 1 and objective.asks_in_words
 
 
 def refine(

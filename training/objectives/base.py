@@ -160,6 +160,8 @@ class Objective(nn.Module):
 
     name: str
     needs: Needs
+    asks_in_words = True
+    """Whether what it trains can be asked by text; without, there is no encoder to write."""
 
     def forward(
         self, features: tuple[Features, ...], texts: tuple[Texts, ...], scale: tuple[Tensor, ...], progress: float

@@ -22,10 +22,7 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .bank import OrganBank
@@ -34,7 +31,7 @@ from .blocks import Blocks, blocks_of, one_way
 from .clip import whole_term
 from .ctglip import OrganRows, abnormality_term, candidates, known_rows, organ_term, within_term
 from .fvlm import anatomy_logits
-from .rows import organs_of, padded_groups
+from .rows import balanced_logistic, organs_of, padded_groups
 
 
 def finding_term(rows: OrganRows, texts: Texts, scale: Tensor) -> Term:
@@ -43,14 +40,9 @@ def finding_term(rows: OrganRows, texts: Texts, scale: Tensor) -> Term:
     own = texts.class_organ[texts.dictionary_class][None] == rows.organ[:, None]
     normal = own & texts.class_normal[texts.dictionary_class][None]
     at_normal = (similarity * normal).sum(1, keepdim=True) / normal.sum(1, keepdim=True).clamp_min(1)
-    margin = scale * (similarity - at_normal).float()
+    margin = scale * (similarity - at_normal)
     asked = own & ~normal & normal.any(1, keepdim=True)
-    holds = rows.states[:, texts.dictionary_class]
-    halves = [F.softplus(-margin[asked & holds]), F.softplus(margin[asked & ~holds])]
-    present = [half.mean() for half in halves if len(half)]
-    if not present:
-        return Term(margin.sum() * 0, 0.0)
-    return Term(torch.stack(present).mean(), math.log(2))
+    return balanced_logistic(margin, rows.states[:, texts.dictionary_class], asked)
 
 
 def agreement(ours: Tensor, theirs: Tensor) -> Tensor:

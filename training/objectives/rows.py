@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .base import Features, Organs, Texts, Views
+from .base import Features, Organs, Term, Texts, Views
 
 
 def organs_of(features: Features) -> Organs:
@@ -37,6 +40,24 @@ def known(organs: Organs) -> Tensor:
 def abnormal(organs: Organs, texts: Texts) -> Tensor:
     """(n,) rows with at least one abnormality."""
     return (organs.states & ~texts.class_normal[None]).any(1)
+
+
+def balanced_logistic(logits: Tensor, holds: Tensor, asked: Tensor) -> Term:
+    """Logistic loss of single statements, true and false ones weighing half each.
+
+    Parameters
+    ----------
+    logits : (n, m) float
+        Of each statement about each row.
+    holds, asked : (n, m) bool
+        Which statements are true, and which count at all.
+    """
+    logits = logits.float()
+    halves = [F.softplus(-logits[asked & holds]), F.softplus(logits[asked & ~holds])]
+    present = [half.mean() for half in halves if len(half)]
+    if not present:
+        return Term(logits.sum() * 0, 0.0)
+    return Term(torch.stack(present).mean(), math.log(2))
 
 
 def padded_groups(group: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ class Step(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.method = METHODS[name](8)
+        self.method = METHODS[name](8, 7)
         models = self.method.needs.models
         self.images = nn.ModuleList(nn.Linear(8, 8) for _ in range(models))
         self.sentences = nn.ModuleList(nn.Linear(8, 8) for _ in range(models))

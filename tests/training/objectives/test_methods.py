@@ -21,7 +21,8 @@ ORGAN_METHODS = [name for name in METHODS if name not in ("clip", "siglip", "t3d
 
 def run(name, organs=None, views=None, texts=None, progress=1.0, second=None):
     """A method's loss and terms on the case, with a second network's features where it wants two."""
-    method = METHODS[name](8)
+    torch.manual_seed(0)
+    method = METHODS[name](8, 7)
     features = Features(cases.organs() if organs is None else organs, cases.views() if views is None else views)
     texts = cases.texts() if texts is None else texts
     if method.needs.models == 2:
@@ -77,7 +78,7 @@ def test_equal_reports_are_mutual_positives():
     views = Views(texts.whole.clone(), torch.arange(5))
     vectors = torch.eye(5, 8)[[0, 1, 1, 3, 4]]
     texts, views = replace(texts, whole=vectors), replace(views, vectors=vectors.clone().requires_grad_())
-    method = METHODS["clip"](8)
+    method = METHODS["clip"](8, 7)
     loss, _ = method((Features(views=views),), (texts,), (torch.tensor(60.0),), 1.0)
     (gradient,) = torch.autograd.grad(loss, views.vectors)
     assert loss.item() == pytest.approx(2 / 5 * np.log(2), abs=1e-4) and gradient.abs().max() < 1e-4
@@ -409,7 +410,7 @@ def test_left_and_right_are_told_apart_by_ours():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_says_what_it_needs_and_gets_by_with_that(name):
-    method = METHODS[name](8)
+    method = METHODS[name](8, 7)
     needs = method.needs
     texts = cases.texts()
     texts = Texts(
@@ -435,3 +436,20 @@ def test_every_method_says_what_it_needs_and_gets_by_with_that(name):
     assert all(0 < term.chance < 20 for term in terms.values())
     assert all(p.grad is not None for p in method.parameters())
     assert F.relu(loss) > 0
+
+
+def test_supervised_is_a_balanced_logistic_loss_over_the_organs_own_abnormalities():
+    method = METHODS["supervised"](8, 7)
+    with torch.no_grad():
+        method.bias.copy_(torch.linspace(-1, 1, 7))
+    organs = cases.organs()
+    vectors, weight = organs.vectors.double().numpy(), method.weight.detach().double().numpy()
+    right, wrong = [], []
+    for row, (kind, _, states, _) in enumerate(ROWS):
+        for number, (organ, normal) in enumerate(zip(cases.CLASS_ORGAN, cases.CLASS_NORMAL, strict=True)):
+            if organ == kind and not normal and states:
+                logit = SCALE * vectors[row] @ weight[number] + float(method.bias[number])
+                (right if number in states else wrong).append(np.log1p(np.exp(-logit if number in states else logit)))
+    loss, terms = method((Features(organs),), (cases.texts(),), (torch.tensor(SCALE),), 0.0)
+    assert loss.item() == pytest.approx((np.mean(right) + np.mean(wrong)) / 2, abs=1e-5)
+    assert terms["heads"].chance == pytest.approx(np.log(2))
