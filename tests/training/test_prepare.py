@@ -244,6 +244,22 @@ def test_parquet_without_its_library_is_one_sentence(tmp_path, monkeypatch):
         read_manifest(tmp_path / "m.parquet")
 
 
+def test_parquet_says_what_a_csv_says(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    text = 'study_id,image,masks,report,split,label:x\n007,i,m,"two\nlines",,1\nb,i,m,,,\nc,i,,text,,0\n'
+    (tmp_path / "m.csv").write_text(text)
+    frame = pandas.read_csv(tmp_path / "m.csv", dtype={"study_id": str})
+    frame.to_parquet(tmp_path / "m.parquet")
+    read, plain = read_manifest(tmp_path / "m.parquet"), read_manifest(tmp_path / "m.csv")
+    assert [replace(s, line=0) for s in read.studies] == [replace(s, line=0) for s in plain.studies]
+    assert [(s.study, s.labels) for s in read.studies] == [("007", {"x": 1}), ("b", {})]
+    assert [p.study for p in read.problems] == [p.study for p in plain.problems] == ["c"]
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(UserError, match=r"bad\.parquet: is no Parquet file"):
+        read_manifest(tmp_path / "bad.parquet")
+
+
 def test_splits_are_of_patients_and_do_not_move(tmp_path):
     patients = [f"p{k}" for k in range(2000)]
     found = {p: split_of(p, (0.8, 0.1, 0.1)) for p in patients}
