@@ -31,6 +31,7 @@ from .known_texts import KnownTexts
 from .preprocess import VERSION, network_input
 from .text import MAX_TOKENS, TextTower
 from .vision import VisionConfig, VisionTower
+from .vit import VitConfig
 
 SMALLEST_ML = 0.15
 """Organs smaller than this on the network's grid are "too small": five voxels of 3 mm."""
@@ -152,12 +153,8 @@ class NativeEncoder:
         x = given.image.to(self.device)
         index = tower.index(given.labels.to(self.device), x)
         tick(0.45)
-        maps = []
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            for depth, stage in enumerate(tower.stages):
-                x = stage(x)
-                maps.append(x)
-                tick(0.6 + 0.1 * depth)
+            maps = tower.features(x, lambda part: tick(0.5 + 0.4 * part))
             vectors = tower.pool(maps, index).cpu().numpy()
         rows = {int(label): row for row, label in enumerate(index.label)}
         voxel_ml = tower.config.spacing**3 / 1000
@@ -245,6 +242,8 @@ class NativeEncoder:
             for key in ("widths", "blocks"):
                 vision[key] = tuple(int(v) for v in vision[key])
             vision["windows"] = tuple((float(a), float(b)) for a, b in vision["windows"])
+            if "vit" in vision:
+                vision["vit"] = VitConfig(**{**vision["vit"], "pooled": tuple(vision["vit"]["pooled"])})
             provenance = Provenance(**config["provenance"])
             provenance = replace(
                 provenance, organs=tuple(provenance.organs), abnormalities=tuple(provenance.abnormalities)

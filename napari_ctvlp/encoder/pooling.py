@@ -308,3 +308,15 @@ class OrganAttention(nn.Module):
         pool = _pool_organ_by_organ if worth else _pool_at_once
         with torch.autocast(rows.device.type, enabled=False):
             return pool(rows, self.key, tokens, organs).flatten(1)
+
+
+class OrganMean(nn.Module):
+    """The mean under each organ, weighted by its voxels in every token, and nothing else: CT-GLIP's pooling."""
+
+    def forward(self, features: Tensor, tokens: OrganTokens, organs: int) -> Tensor:
+        """(B, C, i, p, l) features to (organs, C), computed in float32."""
+        rows = features.permute(0, 2, 3, 4, 1).reshape(-1, features.shape[1]).float()
+        weights = segment_softmax(tokens.log_count[:, None], tokens.segment, organs)[:, 0]
+        starts = torch.searchsorted(tokens.segment, torch.arange(organs, device=rows.device))
+        with torch.autocast(rows.device.type, enabled=False):
+            return F.embedding_bag(tokens.token, rows, starts, mode="sum", per_sample_weights=weights)

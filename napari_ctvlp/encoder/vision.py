@@ -1,21 +1,30 @@
-"""The native vision tower: a plain residual 3D CNN over the whole scan, pooled per organ at several depths."""
+"""The native vision tower: a residual 3D CNN or a ViT over the whole scan, pooled per organ at several depths."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from .pooling import BINS, OrganAttention, OrganIndex, index_organs, organ_densities
+from napari_ctvlp.errors import UserError
+
+from .cnn import ChannelNorm, ResidualBlock, Stage
+from .pooling import BINS, OrganAttention, OrganIndex, OrganMean, OrganTokens, index_organs, organ_densities
+from .vit import Block, VitConfig, VitStage, vit_stages
 
 
 @dataclass(frozen=True)
 class VisionConfig:
     """Shape of the vision tower.
 
-    ``widths`` and ``blocks`` have one entry per depth; depth k has stride 2**(k+1) voxels of ``spacing`` mm.
+    ``widths`` and ``blocks`` are those of the CNN and have one entry per depth; depth k has stride 2**(k+1) voxels of
+    ``spacing`` mm. ``vit`` takes their place where ``backbone`` is "vit". ``heads`` are the queries of the pooling, the
+    plain mean included; ``pooling`` "mean" leaves the mean alone, as in CT-GLIP.
     """
 
     widths: tuple[int, ...] = (16, 48, 96, 160)
@@ -25,44 +34,31 @@ class VisionConfig:
     dim: int = 256
     spacing: float = 3.0
     windows: tuple[tuple[float, float], ...] = ((-160.0, 240.0), (-1000.0, -200.0), (100.0, 1500.0))
+    backbone: Literal["cnn", "vit"] = "cnn"
+    pooling: Literal["attention", "mean"] = "attention"
+    vit: VitConfig = field(default_factory=VitConfig)
 
+    def __post_init__(self) -> None:
+        for name, known in (("backbone", ("cnn", "vit")), ("pooling", ("attention", "mean"))):
+            if getattr(self, name) not in known:
+                raise UserError(f"There is no {name} '{getattr(self, name)}': choose {' or '.join(known)}.")
 
-class ChannelNorm(nn.Module):
-    """Layer normalisation over channels at every voxel: independent of crop, padding and batch."""
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each feature map, finest first."""
+        return self.widths if self.backbone == "cnn" else (self.vit.width,) * len(self.vit.taps)
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Voxels along each side of a token of each feature map: powers of two, never falling."""
+        if self.backbone == "cnn":
+            return tuple(2 ** (depth + 1) for depth in range(len(self.widths)))
+        return (self.vit.patch,) * len(self.vit.taps)
 
-    def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        # channels-last in memory, so both permutations are views
-        return F.layer_norm(x.permute(0, 2, 3, 4, 1), weight.shape, weight, bias).permute(0, 4, 1, 2, 3)
-
-
-class ResidualBlock(nn.Module):
-    """x + conv(relu(norm(conv(x)))); the last convolution starts at zero, so that a new block is the identity."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
-        self.norm = ChannelNorm(channels)
-        self.second = nn.Conv3d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        assert self.second.bias is not None
-        nn.init.zeros_(self.second.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(F.relu(self.norm(self.first(x)))))
-
-
-class Stage(nn.Sequential):
-    """Halve the grid, then refine."""
-
-    def __init__(self, channels_in: int, channels: int, blocks: int) -> None:
-        down = nn.Conv3d(channels_in, channels, 3, stride=2, padding=1, bias=False)
-        super().__init__(down, ChannelNorm(channels), nn.ReLU(), *(ResidualBlock(channels) for _ in range(blocks)))
+    @property
+    def halvings(self) -> int:
+        """Halvings of the scan's grid down to the coarsest map."""
+        return self.strides[-1].bit_length() - 1
 
 
 class Standardise(nn.Module):
@@ -90,46 +86,93 @@ class Standardise(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Scan and labels in, one unit vector per organ out; one pass whatever the number of organs."""
+    """Scan and labels in, one unit vector per organ out; one pass whatever the number of organs.
+
+    Attributes
+    ----------
+    checkpointing : bool
+        Keep few activations for the backward pass and compute the others again (``torch.utils.checkpoint``); the
+        gradients are the same.
+    """
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.config = config
-        widths = (len(config.windows), *config.widths)
-        self.stages = nn.ModuleList(
-            Stage(a, b, n) for a, b, n in zip(widths[:-1], widths[1:], config.blocks, strict=True)
+        self.checkpointing = False
+        stages: list[nn.Module]
+        if config.backbone == "vit":
+            stages = [*vit_stages(len(config.windows), config.vit)]
+        else:
+            widths = (len(config.windows), *config.widths)
+            stages = [Stage(a, b, n) for a, b, n in zip(widths[:-1], widths[1:], config.blocks, strict=True)]
+        self.stages = nn.ModuleList(stages)
+        # what a ViT's blocks add up grows with depth; what is pooled is normalised, what goes on is not
+        vit = config.backbone == "vit"
+        self.norms = nn.ModuleList(ChannelNorm(w) if vit else nn.Identity() for w in config.channels)
+        attention = config.pooling == "attention"
+        self.pools = nn.ModuleList(
+            OrganAttention(w, config.heads) if attention else OrganMean() for w in config.channels
         )
-        self.pools = nn.ModuleList(OrganAttention(w, config.heads) for w in config.widths)
-        pooled = sum(config.widths) * (config.heads + 1) + 5 + 2 * BINS * len(config.windows)
+        pooled = sum(config.channels) * (config.heads + 1 if attention else 1) + 5 + 2 * BINS * len(config.windows)
         self.head = nn.Sequential(
             Standardise(pooled), nn.Linear(pooled, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.dim)
         )
         self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
-    def features(self, image: Tensor) -> list[Tensor]:
-        """(B, C, I, P, L) windowed image to feature maps, finest first."""
+    def compile_blocks(self) -> None:
+        """Compile every block for any size (``torch.compile``) when it is next run; weights keep their names, copies of
+        the tower are plain.
+
+        The convolutions that halve the grid stay as they are: for sizes that vary torch 2.13 fails to compile them on a
+        CPU (measured).
+        """
+        # one entry for every width of a CNN, and some for sizes that compilers treat apart
+        torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
+        for module in self.modules():
+            if isinstance(module, ResidualBlock | Block):
+                module.compile(dynamic=True)
+
+    def _run(self, part: Callable[..., Tensor], *given: Tensor | OrganTokens | int) -> Tensor:
+        """Compute, keeping only what is given for the backward pass where that is wished."""
+        if self.checkpointing and torch.is_grad_enabled():
+            # nothing here draws random numbers
+            return checkpoint(part, *given, use_reentrant=False, preserve_rng_state=False)
+        return part(*given)
+
+    def features(self, image: Tensor, tick: Callable[[float], None] | None = None) -> list[Tensor]:
+        """(B, C, I, P, L) windowed image to feature maps, finest first; ``tick`` is told the share that is done."""
         x = image.contiguous(memory_format=torch.channels_last_3d)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
+        parts = [stage.parts for stage in self.stages if isinstance(stage, Stage | VitStage)]
+        maps: list[Tensor] = []
+        done, total = 0, sum(map(len, parts))
+        for some, norm in zip(parts, self.norms, strict=True):
+            for part in some:
+                x = self._run(part, x)
+                done += 1
+                if tick is not None:
+                    tick(done / total)
+            maps.append(norm(x))
         return maps
 
     def index(self, labels: Tensor, image: Tensor) -> OrganIndex:
         """Organs and tokens of (B, I, P, L) labels at this tower's depths; their densities join the geometry."""
         grids, strides = [], []
         size = tuple(labels.shape[1:])
-        for depth in range(len(self.config.widths)):
+        for depth in range(self.config.halvings):
             size = tuple((n + 1) // 2 for n in size)
             grids.append((size[0], size[1], size[2]))
             strides.append(2 ** (depth + 1))
-        index = index_organs(labels, grids, strides, self.config.spacing)
+        index = self.at_depths(index_organs(labels, grids, strides, self.config.spacing))
         return replace(index, geometry=torch.cat([index.geometry, organ_densities(image, labels, index)], 1))
+
+    def at_depths(self, index: OrganIndex) -> OrganIndex:
+        """From the tokens of every halving those of each feature map; maps of one stride share them."""
+        return replace(index, levels=tuple(index.levels[stride.bit_length() - 2] for stride in self.config.strides))
 
     def pooled(self, maps: list[Tensor], index: OrganIndex) -> Tensor:
         """Feature maps to what is pooled under each organ at every depth, and its geometry and densities."""
         organs = len(index.label)
-        parts = [pool(m, t, organs) for pool, m, t in zip(self.pools, maps, index.levels, strict=True)]
+        parts = [self._run(pool, m, t, organs) for pool, m, t in zip(self.pools, maps, index.levels, strict=True)]
         return torch.cat([*parts, index.geometry], 1)
 
     def pool(self, maps: list[Tensor], index: OrganIndex) -> Tensor:

@@ -9,6 +9,7 @@ from napari_ctvlp.encoder import pooling
 from napari_ctvlp.encoder.pooling import (
     BINS,
     OrganAttention,
+    OrganMean,
     OrganTokens,
     index_organs,
     organ_densities,
@@ -176,6 +177,33 @@ def test_bfloat16_features_are_pooled_in_float32(way):
     with torch.autocast("cpu", torch.bfloat16):
         under = attention(features, index.levels[0], len(index.label))
     assert under.dtype == torch.float32 and torch.equal(under, exact)
+
+
+def test_the_mean_alone_is_that_of_the_voxels_under_the_mask():
+    torch.manual_seed(0)
+    labels = random_labels((8, 8, 8))
+    index = index_organs(labels, [(4, 4, 4)], [2], spacing=3.0)
+    features = torch.randn(2, 6, 4, 4, 4, requires_grad=True)
+    pooled = OrganMean()(features, index.levels[0], len(index.label))
+    large = features.detach()
+    for along in (2, 3, 4):
+        large = large.repeat_interleave(2, along)
+    for row, sample, label in zip(pooled, index.sample.tolist(), index.label.tolist(), strict=True):
+        torch.testing.assert_close(row, large[sample][:, labels[sample] == label].mean(1))
+    pooled.sin().sum().backward()
+    attended = OrganAttention(6, heads=3)
+    leaf = features.detach().clone().requires_grad_()
+    attended(leaf, index.levels[0], len(index.label))[:, :6].sin().sum().backward()
+    torch.testing.assert_close(features.grad, leaf.grad)
+
+
+def test_the_mean_of_organs_of_no_token_and_of_one():
+    features = torch.randn(1, 3, 7, 1, 1)
+    pooled = OrganMean()(features, tiny_tokens(), 4)
+    assert bool((pooled[1] == 0).all()) and pooled.shape == (4, 3)
+    torch.testing.assert_close(pooled[2], features[0, :, 2, 0, 0])
+    none = torch.zeros(0, dtype=torch.int64)
+    assert OrganMean()(features, OrganTokens(none, none, none.float()), 0).shape == (0, 3)
 
 
 def test_densities_by_hand():
