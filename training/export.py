@@ -24,12 +24,13 @@ from napari_ctvlp.ask.bank import standing_prompts
 from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
 from napari_ctvlp.encoder.preprocess import network_input
-from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
 from training.calibrate import fit_calibration
 from training.config import PretrainConfig
 from training.data.records import ScanSource
+from training.data.text_models import load_text_tower
 from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.engine.sources import sources
@@ -97,6 +98,13 @@ def model_of(config: PretrainConfig, state: Mapping[str, Tensor], text_width: in
     return model.eval().requires_grad_(False)
 
 
+def text_licence(config: PretrainConfig) -> str:
+    """Of the text model, as far as it is known."""
+    if config.text.model is None:
+        return "Apache-2.0 (text model all-MiniLM-L6-v2)"
+    return f"text model {Path(config.text.model).name}: that of its makers"
+
+
 def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
     """What the card says."""
     world = config.world
@@ -105,7 +113,7 @@ def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
     where = "synthetic CT only" if config.data == "world" else "prepared scans and reports"
     return Provenance(
         name=config.name,
-        licence="BSD-3-Clause (vision, projection); Apache-2.0 (text model all-MiniLM-L6-v2)",
+        licence=f"BSD-3-Clause (vision, projection); {text_licence(config)}",
         trained_on=synthetic if config.data == "world" else f"studies of the prepared store '{Path(config.data).name}'",
         summary=f"Scan encoder trained on {where}, by the {said} objective. Not validated on patients.",
         organs=done.classes.organs,
@@ -186,7 +194,7 @@ def export(config: ExportConfig) -> None:
         raise UserError(f"'{config.run}' is no run: there is no config.json in it.")
     settings = read_config(config.run / "config.json")
     settings = PretrainConfig(**{**vars(settings), "run": config.run})
-    tower = TextTower.from_folder(settings.text_model or base_text_folder())
+    tower = load_text_tower(settings.text)
     _, held_out = sources(settings, "cpu")
     held_out.prepare()
     write_encoder(settings, read_finished(settings, tower), tower, config.to, held_out)

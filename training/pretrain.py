@@ -9,18 +9,20 @@ share every step.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from napari_ctvlp.encoder.native import NativeModel
-from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
 from training.calibrate import fit_calibration
 from training.config import PretrainConfig
 from training.data.records import OrganRecord
 from training.data.stream import WorldStream
+from training.data.text_models import load_text_tower, pinned
 from training.data.texts import HELD_OUT_NAMES, Classes, TextBank, classes_of, classes_of_world
 from training.engine import loop
 from training.engine.dry_run import dry_run
@@ -106,7 +108,7 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     wait()
     classes, records = classes_and_records(config, store)
     wordings = wordings_of(classes)
-    tower = TextTower.from_folder(config.text_model or base_text_folder())
+    tower = load_text_tower(config.text)
     torch.manual_seed(config.seed)
     shape = VisionConfig(**vars(config.model))
     learner = make_learner(config, lambda: NativeModel(shape, tower.width)).to(device)
@@ -145,7 +147,7 @@ def pretrain(config: PretrainConfig) -> None:
         torch.set_num_threads(config.threads)
     device = run_device(config.device)
     with process_group(device):
-        config = at_spacing_of_data(config)
+        config = replace(at_spacing_of_data(config), text=pinned(config.text))
         if config.dry_run:
             dry_run(begin(config, device)[0])
             return

@@ -18,9 +18,8 @@ import torch
 from napari_ctvlp.encoder import load_encoder
 from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.native import NativeEncoder
-from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
-from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, WorldConfig
+from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.batch import crop_or_pad, training_batch
 from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import WorldStore
@@ -28,6 +27,8 @@ from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.export import ExportConfig, export
 from training.pretrain import pretrain
 from training.settings import read_config
+
+from .tiny_text import write_tiny
 
 TINY = PretrainConfig(
     world=WorldConfig(train_scans=12, validation_scans=6, bodies=3),
@@ -43,21 +44,14 @@ TINY = PretrainConfig(
 @pytest.fixture(scope="module")
 def text_model(tmp_path_factory) -> Path:
     """A sentence model of one small layer with random weights, in the layout of a real one."""
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("text")
-    torch.manual_seed(0)
-    shape = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-    tokenizer = AutoTokenizer.from_pretrained(base_text_folder(), local_files_only=True)
-    TextTower(BertModel(shape), tokenizer).save(folder)
-    return folder
+    return write_tiny(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory, text_model) -> Path:
     """The small scans of TINY, made once."""
     folder = tmp_path_factory.mktemp("scans")
-    pretrain(replace(TINY, run=folder, text_model=text_model, optim=replace(TINY.optim, steps=1)))
+    pretrain(replace(TINY, run=folder, text=TextConfig(str(text_model)), optim=replace(TINY.optim, steps=1)))
     return folder / "scans"
 
 
@@ -69,7 +63,7 @@ def config_in(scans, text_model):
         folder.mkdir(exist_ok=True)
         if not (folder / "scans").exists():
             (folder / "scans").symlink_to(scans)
-        return replace(TINY, run=folder, text_model=text_model, **changes)
+        return replace(TINY, run=folder, **{"text": TextConfig(str(text_model)), **changes})
 
     return make
 
