@@ -49,6 +49,13 @@ class TextConfig:
     @revision; safetensors only. The shipped all-MiniLM-L6-v2 by default."""
     download: Annotated[bool, tyro.conf.arg(aliases=["--text-download"])] = False
     """Fetch a hub id that the local cache lacks from huggingface.co."""
+    train: Annotated[Literal["frozen", "all"] | int, tyro.conf.arg(aliases=["--text-train"])] = "frozen"
+    """"frozen" embeds every text once a run; "all", or how many of its last layers, trains it with the rest."""
+    learning_rate: float = 0.05
+    """Factor on the learning rate, for a trained text tower: it comes with knowledge that the vision tower lacks."""
+    micro: int | None = None
+    """Texts of a step that a trained tower keeps at once, for less memory and a third more of its time; the gradient
+    stays the same. All by default."""
     pooling: Literal["mean", "cls"] | None = None
     """Tokens to one vector: their mean, or the first. What the model's folder says by default, else mean."""
     max_tokens: int | None = None

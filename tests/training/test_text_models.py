@@ -51,8 +51,8 @@ def test_a_hub_id_is_found_in_the_cache_and_named_with_its_revision(cache):
     tower = load_text_tower(TextConfig("somebody/small"))
     assert tower.pooling == "cls"
     assert torch.equal(tower(["liver"]), TextTower.from_folder(folder)(["liver"]))
-    config = pinned(TextConfig("somebody/small", max_tokens=9))
-    assert config == TextConfig(f"somebody/small@{COMMIT}", max_tokens=9) and pinned(config) == config
+    config = pinned(TextConfig("somebody/small", train="all"))
+    assert config == TextConfig(f"somebody/small@{COMMIT}", train="all") and pinned(config) == config
     assert find_text_model(config.model) == folder
     with pytest.raises(UserError, match="--text-download"):
         find_text_model("somebody/small@v2")
@@ -82,9 +82,10 @@ def test_a_folder_and_the_shipped_model(tmp_path):
 
 
 def test_settings_of_the_command_line_and_of_older_runs(tmp_path):
-    words = ["--text-model", "a/b", "--text-download", "--text.pooling", "cls"]
+    words = ["--text-model", "a/b", "--text-train", "2", "--text-download", "--text.pooling", "cls"]
     config = from_command_line(words)
-    assert config.text == TextConfig("a/b", download=True, pooling="cls")
+    assert config.text == TextConfig("a/b", download=True, train=2, pooling="cls")
+    assert from_command_line(["--text-train", "all"]).text.train == "all"
     write_config(config, tmp_path / "config.json")
     assert read_config(tmp_path / "config.json").text == replace(config.text, download=False)
     for old, new in ((None, None), ("some/folder", "some/folder")):
