@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -38,6 +38,28 @@ class ModelConfig:
     hidden: int = 512
     dim: int = 256
     spacing: float = 3.0
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """The text tower."""
+
+    model: Annotated[str | None, tyro.conf.arg(aliases=["--text-model"])] = None
+    """A folder in transformers layout, or a hub id such as microsoft/BiomedVLP-CXR-BERT-specialized, with an optional
+    @revision; safetensors only. The shipped all-MiniLM-L6-v2 by default."""
+    download: Annotated[bool, tyro.conf.arg(aliases=["--text-download"])] = False
+    """Fetch a hub id that the local cache lacks from huggingface.co."""
+    train: Annotated[Literal["frozen", "all"] | int, tyro.conf.arg(aliases=["--text-train"])] = "frozen"
+    """"frozen" embeds every text once a run; "all", or how many of its last layers, trains it with the rest."""
+    learning_rate: float = 0.05
+    """Factor on the learning rate, for a trained text tower: it comes with knowledge that the vision tower lacks."""
+    micro: int | None = None
+    """Texts of a step that a trained tower keeps at once, for less memory and a third more of its time; the gradient
+    stays the same. All by default."""
+    pooling: Literal["mean", "cls"] | None = None
+    """Tokens to one vector: their mean, or the first. What the model's folder says by default, else mean."""
+    max_tokens: int | None = None
+    """Longer texts are cut there; where the model's folder says by default, else at 128."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +122,9 @@ class PretrainConfig:
     """File of settings to start from: the ``config.json`` of a run reproduces it."""
     world: WorldConfig = field(default_factory=WorldConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
-    text_model: Path | None = None
-    """Folder of another sentence model (transformers layout, safetensors); the shipped one by default."""
     seed: int = 0
     resume: bool = False
     """Go on from the run's last checkpoint, with the settings of the run; ``--resume DIR`` names the run too."""

@@ -7,6 +7,7 @@ is encoded with the run's weights and with the written encoder; they have to agr
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,12 +25,13 @@ from napari_ctvlp.ask.bank import standing_prompts
 from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
 from napari_ctvlp.encoder.preprocess import network_input
-from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
 from training.calibrate import fit_calibration
 from training.config import PretrainConfig
 from training.data.records import ScanSource
+from training.data.text_models import load_text_tower
 from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.engine.sources import sources
@@ -40,6 +42,7 @@ AGREE = 1e-4
 """Largest difference between the components of two unit vectors of one organ, from the same float16 weights."""
 ROUNDED = 2e-2
 """The same between the run's weights and those rounded to float16."""
+PARITY_TEXTS = 32
 METHODS_SAID = {"ctglip": "CT-GLIP", "fvlm": "fVLM", "t3d": "T3D", "clip": "CLIP", "siglip": "SigLIP"}
 
 
@@ -52,6 +55,8 @@ class Finished:
     calibration: Calibration
     step: int
     result: dict[str, Any]
+    text: Mapping[str, Tensor] | None = None
+    """Weights of the text tower, where it was trained."""
 
 
 def save_finished(folder: Path, done: Finished) -> None:
@@ -64,6 +69,7 @@ def save_finished(folder: Path, done: Finished) -> None:
             "calibration": asdict(done.calibration),
             "step": done.step,
             "result": json.dumps(done.result),
+            **({} if done.text is None else {"text": dict(done.text)}),
         },
     )
 
@@ -73,21 +79,37 @@ def _classes(value: Mapping[str, Any]) -> Classes:
 
 
 def read_finished(config: PretrainConfig, tower: TextTower) -> Finished:
-    """What a run came to: its end, or its last checkpoint."""
+    """What a run came to: its end, or its last checkpoint; a text tower that it trained is put into ``tower``."""
     if (config.run / "final.pt").is_file():
         state = torch.load(config.run / "final.pt", map_location="cpu", weights_only=True)
         calibration = Calibration(tuple(state["calibration"]["default"]), dict(state["calibration"]["by_key"]))
-        return Finished(
-            state["average"], _classes(state["classes"]), calibration, int(state["step"]), json.loads(state["result"])
-        )
+        classes, step, result = _classes(state["classes"]), int(state["step"]), json.loads(state["result"])
+        text = _take_over(tower, state.get("text"))
+        return Finished(state["average"], classes, calibration, step, result, text)
     state = load_checkpoint(config.run)
+    text = _take_over(tower, state.get("average_text"))
     classes = _classes(state["classes"])
     model = model_of(config, state["average"], tower.width)
     _, held_out = sources(config, "cpu")
     held_out.prepare()
     bank = TextBank(tower, prompt_texts(classes, HELD_OUT_NAMES))
     pairs = score_pairs(model, embed_store(model, held_out), classes, bank)
-    return Finished(state["average"], classes, fit_calibration(pairs), int(state["step"]), {})
+    return Finished(state["average"], classes, fit_calibration(pairs), int(state["step"]), {}, text)
+
+
+def _take_over(tower: TextTower, state: Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
+    if state is not None:
+        tower.load_state_dict(dict(state))
+    return state
+
+
+def rounded(tower: TextTower) -> TextTower:
+    """The tower as it will be read back, from float16."""
+    tower = copy.deepcopy(tower).cpu()
+    for tensor in tower.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(tensor.half())
+    return tower
 
 
 def model_of(config: PretrainConfig, state: Mapping[str, Tensor], text_width: int) -> NativeModel:
@@ -95,6 +117,13 @@ def model_of(config: PretrainConfig, state: Mapping[str, Tensor], text_width: in
     model = NativeModel(VisionConfig(**asdict(config.model)), text_width)
     model.load_state_dict(dict(state))
     return model.eval().requires_grad_(False)
+
+
+def text_licence(config: PretrainConfig) -> str:
+    """Of the text model, as far as it is known."""
+    if config.text.model is None:
+        return "Apache-2.0 (text model all-MiniLM-L6-v2)"
+    return f"text model {Path(config.text.model).name}: that of its makers"
 
 
 def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
@@ -105,7 +134,7 @@ def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
     where = "synthetic CT only" if config.data == "world" else "prepared scans and reports"
     return Provenance(
         name=config.name,
-        licence="BSD-3-Clause (vision, projection); Apache-2.0 (text model all-MiniLM-L6-v2)",
+        licence=f"BSD-3-Clause (vision, projection); {text_licence(config)}",
         trained_on=synthetic if config.data == "world" else f"studies of the prepared store '{Path(config.data).name}'",
         summary=f"Scan encoder trained on {where}, by the {said} objective. Not validated on patients.",
         organs=done.classes.organs,
@@ -134,29 +163,45 @@ def organ_vectors(model: NativeModel, store: ScanSource, index: int = 0) -> np.n
     return np.asarray(tower(given.image, given.labels)[0].float().numpy())
 
 
-def check_parity(model: NativeModel, folder: Path, store: ScanSource) -> float:
-    """Encode one scan with a run's weights and with an encoder's folder; the largest difference.
+@torch.no_grad()
+def text_vectors(model: NativeModel, tower: TextTower, texts: Sequence[str]) -> np.ndarray:
+    """(n, d) vectors of texts, by the tower itself and not from what an encoder carries along."""
+    return np.asarray(model.project_text(tower(texts)).numpy())
+
+
+def check_parity(
+    model: NativeModel, folder: Path, store: ScanSource, tower: TextTower, texts: Sequence[str]
+) -> tuple[float, float]:
+    """Encode one scan and texts with a run's weights and with an encoder's folder; the largest differences.
 
     Raises
     ------
     UserError
         When they do not agree.
     """
-    loaded = NativeEncoder.from_pretrained(folder, device="cpu").model
-    rounded = NativeModel(model.vision.config, model.text_projection.in_features)
-    rounded.load_state_dict({k: v.half().float() for k, v in model.state_dict().items()})
-    found, same, exact = (organ_vectors(m.eval(), store) for m in (loaded, rounded, model))
-    limits = ((same, AGREE), (exact, ROUNDED))
-    for other, limit in limits:
-        if found.shape != other.shape or not float(np.abs(found - other).max(initial=0.0)) <= limit:
-            raise UserError("The written encoder does not give what the run's weights give: nothing was put in place.")
-    return float(np.abs(found - exact).max(initial=0.0))
+    written = NativeEncoder.from_pretrained(folder, device="cpu")
+    half = NativeModel(model.vision.config, model.text_projection.in_features)
+    half.load_state_dict({k: v.half().float() for k, v in model.state_dict().items()})
+    three = ((written.model, written.text), (half.eval(), rounded(tower)), (model.eval(), tower))
+    differences = []
+    for found, same, exact in (
+        [organ_vectors(m, store) for m, _ in three],
+        [text_vectors(m, t, texts) for m, t in three],
+    ):
+        for other, limit in ((same, AGREE), (exact, ROUNDED)):
+            if found.shape != other.shape or not float(np.abs(found - other).max(initial=0.0)) <= limit:
+                raise UserError(
+                    "The written encoder does not give what the run's weights give: nothing was put in place."
+                )
+        differences.append(float(np.abs(found - exact).max(initial=0.0)))
+    return differences[0], differences[1]
 
 
 def write_encoder(config: PretrainConfig, done: Finished, tower: TextTower, folder: Path, store: ScanSource) -> None:
     """Write the encoder of a run, once it was seen to give what the run's weights give."""
     model = model_of(config, {k: v.cpu() for k, v in done.average.items()}, tower.width)
-    encoder = NativeEncoder(model, tower, provenance_of(config, done), done.calibration, device="cpu")
+    tower = tower.cpu()
+    encoder = NativeEncoder(model, rounded(tower), provenance_of(config, done), done.calibration, device="cpu")
     space, meaning = standing_prompts(encoder)
     encoder.remember([*space, *meaning])
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -164,9 +209,13 @@ def write_encoder(config: PretrainConfig, done: Finished, tower: TextTower, fold
         encoder.save_pretrained(Path(temporary) / "encoder")
         # from the run's own weights once more, and not from the object that was written
         plain = model_of(config, {k: v.cpu() for k, v in done.average.items()}, tower.width)
-        difference = check_parity(plain, Path(temporary) / "encoder", store)
+        texts = prompt_texts(done.classes, HELD_OUT_NAMES)[:PARITY_TEXTS]
+        organs, told = check_parity(plain, Path(temporary) / "encoder", store, tower, texts)
         encoder.save_pretrained(folder)
-    print(f"Parity: the written encoder differs by at most {difference:.1e} in any component of an organ's vector.")
+    print(
+        f"Parity: the written encoder differs by at most {organs:.1e} in any component of an organ's vector, and "
+        f"{told:.1e} of a text's."
+    )
     print(f"Encoder written to {folder}; open it with: napari-ctvlp SCAN --masks MASKS --encoder {folder}")
 
 
@@ -186,7 +235,7 @@ def export(config: ExportConfig) -> None:
         raise UserError(f"'{config.run}' is no run: there is no config.json in it.")
     settings = read_config(config.run / "config.json")
     settings = PretrainConfig(**{**vars(settings), "run": config.run})
-    tower = TextTower.from_folder(settings.text_model or base_text_folder())
+    tower = load_text_tower(settings.text)
     _, held_out = sources(settings, "cpu")
     held_out.prepare()
     write_encoder(settings, read_finished(settings, tower), tower, config.to, held_out)

@@ -9,19 +9,21 @@ share every step.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from napari_ctvlp.encoder.native import NativeModel
-from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
 from training.calibrate import fit_calibration
 from training.config import PretrainConfig
 from training.data.records import OrganRecord
 from training.data.stream import WorldStream
-from training.data.texts import HELD_OUT_NAMES, Classes, TextBank, classes_of, classes_of_world
+from training.data.text_models import load_text_tower, pinned
+from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes_of, classes_of_world
 from training.engine import loop
 from training.engine.dry_run import dry_run
 from training.engine.network import Learner, make_learner
@@ -29,12 +31,14 @@ from training.engine.processes import process_group, rank, run_device, wait
 from training.engine.refine import can_refine, refine, restandardise, scan_features
 from training.engine.sentences import Vocabulary
 from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, wordings_of
+from training.engine.text import StepBank, trained_tower
 from training.engine.validate import (
     Embedded,
     PairScores,
     auc_by_abnormality,
     embed_store,
     organ_accuracy,
+    prompt_texts,
     score_pairs,
 )
 from training.export import Finished, save_finished, write_encoder
@@ -46,9 +50,17 @@ QUICK_SCANS = 40
 """Validation scans looked at while training; all of them at the end."""
 
 
-def report(run: loop.Run, embedded: Embedded, pairs: list[PairScores]) -> dict[str, Any]:
+def asked(run: loop.Run) -> Vocabulary:
+    """The run's texts by the text tower that is exported: where it is trained, the averaged one as it is now."""
+    if run.average_text is None:
+        return run.vocabulary
+    bank = TextBank(run.average_text, prompt_texts(run.classes, HELD_OUT_NAMES))
+    return replace(run.vocabulary, bank=bank)
+
+
+def report(run: loop.Run, bank: Bank, embedded: Embedded, pairs: list[PairScores]) -> dict[str, Any]:
     """Print and return how the averaged weights do on held-out scans, per abnormality whether above chance."""
-    accuracy = organ_accuracy(run.average, embedded, run.classes, run.vocabulary.bank, HELD_OUT_NAMES)
+    accuracy = organ_accuracy(run.average, embedded, run.classes, bank, HELD_OUT_NAMES)
     aucs = auc_by_abnormality(pairs)
     mean = sum(i.value for i in aucs.values()) / max(1, len(aucs))
     scans = len(set(embedded.scan.tolist()))
@@ -70,10 +82,25 @@ def report(run: loop.Run, embedded: Embedded, pairs: list[PairScores]) -> dict[s
     }
 
 
-def look(run: loop.Run, held_out: Stored, scans: int | None = None) -> tuple[Embedded, list[PairScores]]:
+def look(run: loop.Run, bank: Bank, held_out: Stored, scans: int | None = None) -> tuple[Embedded, list[PairScores]]:
     """Embed held-out scans with the averaged weights and score them."""
     embedded = embed_store(run.average, held_out, scans, str(run.learner.device))
-    return embedded, score_pairs(run.average, embedded, run.classes, run.vocabulary.bank)
+    return embedded, score_pairs(run.average, embedded, run.classes, bank)
+
+
+def validate(run: loop.Run, held_out: Stored) -> dict[str, Any]:
+    """Look at a few held-out scans while training."""
+    bank = asked(run).bank
+    return report(run, bank, *look(run, bank, held_out, QUICK_SCANS))
+
+
+def described(run: loop.Run) -> str:
+    """What a run does with its texts, in words."""
+    if run.learner.text is None:
+        bank = run.vocabulary.bank
+        return f"frozen with {len(bank.row)} texts" if isinstance(bank, TextBank) else "frozen"
+    trained = sum(p.numel() for p in run.learner.text.parameters() if p.requires_grad)
+    return f"trained ({trained / 1e6:.2f} M parameters)"
 
 
 def fit_heads(learner: Learner, store: Stored | WorldStream) -> None:
@@ -106,14 +133,19 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     wait()
     classes, records = classes_and_records(config, store)
     wordings = wordings_of(classes)
-    tower = TextTower.from_folder(config.text_model or base_text_folder())
+    tower = load_text_tower(config.text)
     torch.manual_seed(config.seed)
     shape = VisionConfig(**vars(config.model))
-    learner = make_learner(config, lambda: NativeModel(shape, tower.width), len(classes.states)).to(device)
+    text = trained_tower(tower, config.text)
+    states = len(classes.states)
+    learner = make_learner(config, lambda: NativeModel(shape, tower.width), states, text).to(device)
     read = learner.needs.whole and not isinstance(store, WorldStream)
     reports = [store.report(i) for i in range(store.count)] if read else []
     cache = config.text_cache if rank() == 0 else None
-    if config.dry_run:
+    bank: Bank
+    if text is not None:
+        bank = StepBank(text, config.text.micro, config.optim.half)
+    elif config.dry_run:
         bank = TextBank(tower, [])  # a measured step embeds what it needs
     else:
         bank = text_bank(tower, classes, wordings, records, reports, cache, hard=learner.needs.hard)
@@ -126,17 +158,19 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
 
 def finish(run: loop.Run, tower: TextTower, held_out: Stored) -> None:
     """The last stage, calibration, and the encoder."""
-    config, vocabulary = run.config, run.vocabulary
+    config, vocabulary = run.config, asked(run)
+    tower = run.average_text or tower
     if not run.heads.asks_in_words:
         print(f"Method {config.method} cannot be asked in words: no encoder is written; training.compare scores it.")
         return
     if config.refine.steps and can_refine(config):
         run.average = refine(run.average, scan_features(run.average, run.store), vocabulary, config)
-    embedded, pairs = look(run, held_out)
-    result = report(run, embedded, pairs)
+    embedded, pairs = look(run, vocabulary.bank, held_out)
+    result = report(run, vocabulary.bank, embedded, pairs)
     loop.log(config.run, {"step": run.step, "final": result})
     state = {k: v.cpu() for k, v in run.average.state_dict().items()}
-    done = Finished(state, run.classes, fit_calibration(pairs), run.step, result)
+    text = None if run.average_text is None else {k: v.cpu() for k, v in run.average_text.state_dict().items()}
+    done = Finished(state, run.classes, fit_calibration(pairs), run.step, result, text)
     save_finished(config.run, done)
     write_encoder(config, done, tower, config.run / "encoder", held_out)
 
@@ -148,7 +182,7 @@ def pretrain(config: PretrainConfig) -> None:
         torch.set_num_threads(config.threads)
     device = run_device(config.device)
     with process_group(device):
-        config = at_spacing_of_data(config)
+        config = replace(at_spacing_of_data(config), text=pinned(config.text))
         if config.dry_run:
             dry_run(begin(config, device)[0])
             return
@@ -163,10 +197,10 @@ def pretrain(config: PretrainConfig) -> None:
             parameters = sum(p.numel() for p in run.learner.parameters())
             print(
                 f"Method {config.method}: {parameters / 1e6:.2f} M parameters, {len(run.classes.organs)} organs, "
-                f"{len(run.classes.states)} classes, {len(run.vocabulary.bank.row)} texts, "
+                f"{len(run.classes.states)} classes, text tower {described(run)}, "
                 f"{run.store.count} + {held_out.count} scans, {device}, from step {run.step}"
             )
-        loop.train(run, lambda r: report(r, *look(r, held_out, QUICK_SCANS)))
+        loop.train(run, lambda r: validate(r, held_out))
         if run.done and rank() == 0:
             finish(run, tower, held_out)
         wait()

@@ -81,6 +81,8 @@ def read_config(path: Path) -> PretrainConfig:
     """The configuration that a run wrote, without what belonged to one call of it."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        if "text_model" in value:  # where it was before there was a group of settings for texts
+            value["text"] = {"model": value.pop("text_model"), **value.get("text", {})}
         config = from_json(PretrainConfig, value)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"'{path}' is no configuration of a run ({error}).") from error
@@ -89,7 +91,8 @@ def read_config(path: Path) -> PretrainConfig:
 
 def as_written(config: PretrainConfig) -> PretrainConfig:
     """Without what belongs to one call and not to the run."""
-    return replace(config, resume=False, minutes=None, dry_run=False, config=None)
+    text = replace(config.text, download=False)
+    return replace(config, resume=False, minutes=None, dry_run=False, config=None, text=text)
 
 
 def write_config(config: PretrainConfig, path: Path) -> None:

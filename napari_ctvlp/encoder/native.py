@@ -29,7 +29,7 @@ from .contract import (
 )
 from .known_texts import KnownTexts
 from .preprocess import VERSION, network_input
-from .text import MAX_TOKENS, TextTower
+from .text import TextTower
 from .vision import VisionConfig, VisionTower
 from .vit import VitConfig
 
@@ -38,7 +38,7 @@ SMALLEST_ML = 0.15
 
 
 class NativeModel(nn.Module):
-    """The trained part: vision tower, text projection, temperatures. The sentence encoder stays frozen beside it."""
+    """The trained part: vision tower, text projection, temperature. The sentence encoder is beside it."""
 
     def __init__(self, config: VisionConfig, text_width: int) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class NativeEncoder:
             spacing_mm=config.spacing,
             hu_windows=config.windows,
             dim=config.dim,
-            max_text_tokens=MAX_TOKENS,
+            max_text_tokens=text.max_tokens,
             preprocessing=VERSION,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,9 @@ import torch
 from napari_ctvlp.encoder import load_encoder
 from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.native import NativeEncoder
-from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.errors import UserError
-from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, WorldConfig
+from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.batch import crop_or_pad, training_batch
 from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import WorldStore
@@ -28,6 +29,8 @@ from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.export import ExportConfig, export
 from training.pretrain import pretrain
 from training.settings import read_config
+
+from .tiny_text import write_tiny
 
 TINY = PretrainConfig(
     world=WorldConfig(train_scans=12, validation_scans=6, bodies=3),
@@ -43,21 +46,14 @@ TINY = PretrainConfig(
 @pytest.fixture(scope="module")
 def text_model(tmp_path_factory) -> Path:
     """A sentence model of one small layer with random weights, in the layout of a real one."""
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("text")
-    torch.manual_seed(0)
-    shape = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-    tokenizer = AutoTokenizer.from_pretrained(base_text_folder(), local_files_only=True)
-    TextTower(BertModel(shape), tokenizer).save(folder)
-    return folder
+    return write_tiny(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory, text_model) -> Path:
     """The small scans of TINY, made once."""
     folder = tmp_path_factory.mktemp("scans")
-    pretrain(replace(TINY, run=folder, text_model=text_model, optim=replace(TINY.optim, steps=1)))
+    pretrain(replace(TINY, run=folder, text=TextConfig(str(text_model)), optim=replace(TINY.optim, steps=1)))
     return folder / "scans"
 
 
@@ -69,7 +65,7 @@ def config_in(scans, text_model):
         folder.mkdir(exist_ok=True)
         if not (folder / "scans").exists():
             (folder / "scans").symlink_to(scans)
-        return replace(TINY, run=folder, text_model=text_model, **changes)
+        return replace(TINY, run=folder, **{"text": TextConfig(str(text_model)), **changes})
 
     return make
 
@@ -114,6 +110,44 @@ def test_a_stopped_run_can_be_exported(tmp_path, config_in, capsys):
     assert encoder.card.organs == tuple(state["classes"]["organs"])
     with pytest.raises(UserError, match="no run"):
         export(ExportConfig(tmp_path / "nothing", tmp_path / "to"))
+
+
+def test_a_trained_text_tower_is_what_the_encoder_answers_with(tmp_path, config_in, text_model, capsys):
+    """From the first step over validation, a stop, the last stage and calibration to the folder."""
+    config = config_in(
+        tmp_path / "run", method="ours", text=TextConfig(str(text_model), train="all", learning_rate=1.0), minutes=0.0
+    )
+    pretrain(config)
+    export(ExportConfig(tmp_path / "run", tmp_path / "stopped"))
+    pretrain(replace(config, resume=True, minutes=None, validate_every=3))
+    assert "text tower trained" in capsys.readouterr().out
+    state = torch.load(tmp_path / "run" / "final.pt", weights_only=True)
+    run, texts = load_checkpoint(tmp_path / "run"), ["a stone in the left kidney", "a photo of the liver"]
+    assert all(torch.equal(state["text"][k], v) for k, v in run["average_text"].items())
+    tower = TextTower.from_folder(text_model)
+    before = tower(texts)
+    tower.load_state_dict(state["text"])
+    meaning = tower(texts)
+    assert not torch.allclose(before, meaning, atol=1e-3)
+    projection = state["average"]["text_projection.weight"], state["average"]["text_projection.bias"]
+    wanted = torch.nn.functional.normalize(torch.nn.functional.linear(meaning, *projection), dim=-1)
+    encoder = load_encoder(tmp_path / "run" / "encoder", device="cpu")
+    np.testing.assert_allclose(encoder.encode_text(texts), wanted.numpy(), atol=5e-3)
+    known = list(encoder.known.texts[:3])  # carried along: as the tower that is read back would answer
+    np.testing.assert_allclose(encoder.known(known).numpy(), encoder.text(known).numpy(), atol=1e-6)
+    export(ExportConfig(tmp_path / "run", tmp_path / "finished"))
+    again = load_encoder(tmp_path / "finished", device="cpu")
+    assert np.array_equal(again.encode_text(texts), encoder.encode_text(texts))
+    assert not np.array_equal(load_encoder(tmp_path / "stopped", device="cpu").text(texts), encoder.text(texts))
+
+
+def test_an_export_with_another_text_tower_puts_nothing_in_place(tmp_path, config_in, monkeypatch, text_model):
+    text = TextConfig(str(text_model), train="all", learning_rate=1.0)
+    pretrain(config_in(tmp_path / "run", minutes=0.0, text=text))
+    monkeypatch.setattr(TextTower, "save", lambda tower, folder: shutil.copytree(text_model, folder))
+    with pytest.raises(UserError, match="nothing was put in place"):
+        export(ExportConfig(tmp_path / "run", tmp_path / "to"))
+    assert not (tmp_path / "to").exists()
 
 
 def test_an_export_that_does_not_agree_puts_nothing_in_place(tmp_path, config_in, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from napari_ctvlp.errors import UserError
-from training.config import PretrainConfig, WorldConfig
+from training.config import PretrainConfig, TextConfig, WorldConfig
 from training.settings import PRESETS, from_command_line, read_config, write_config
 
 
@@ -30,7 +30,7 @@ def test_presets_are_overridden_by_what_is_said(preset):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_what_a_run_writes_reproduces_it(tmp_path, preset):
-    config = replace(PRESETS[preset], world=WorldConfig(folder=Path("a")), text_model=Path("t"), method="fvlm")
+    config = replace(PRESETS[preset], world=WorldConfig(folder=Path("a")), text=TextConfig("t"), method="fvlm")
     write_config(replace(config, resume=True, minutes=3.0, dry_run=True), tmp_path / "config.json")
     assert read_config(tmp_path / "config.json") == config
     again = from_command_line(["--config", str(tmp_path / "config.json"), "--run", "new"])

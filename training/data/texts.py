@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from napari_ctvlp.encoder.artifact import digest
-from napari_ctvlp.encoder.text import TextTower
+from napari_ctvlp.encoder.text import MAX_TOKENS, TextTower
 
 from .records import OrganRecord
 
+Bank = Callable[[Sequence[str]], Tensor]
+"""(n, width) sentence vectors of texts."""
 NORMAL = "normal"
 HELD_OUT_NAMES = ("a CT image showing the {organ}", "anatomy: {organ}")
 """Wordings of an organ's name that training never sees; validation asks with them."""
@@ -64,8 +66,15 @@ def classes_of_world() -> Classes:
     return Classes(names, tuple(states))
 
 
+def identity_of(tower: TextTower) -> str:
+    """What a tower's vectors depend on."""
+    weights = digest(tower.model.state_dict())
+    usual = (tower.pooling, tower.max_tokens) == ("mean", MAX_TOKENS)
+    return weights if usual else f"{weights}-{tower.pooling}-{tower.max_tokens}"
+
+
 class TextBank:
-    """Sentence vectors by text; the sentence encoder is frozen, so they never change.
+    """Sentence vectors by text, for a sentence encoder that does not change.
 
     Parameters
     ----------
@@ -81,7 +90,7 @@ class TextBank:
         self.tower = tower
         self.row: dict[str, int] = {}
         self.vectors = torch.zeros(0, tower.width)
-        identity = digest(tower.model.state_dict())
+        identity = "" if cache is None else identity_of(tower)
         if cache is not None and cache.is_file():
             kept = torch.load(cache, weights_only=True)
             if kept["tower"] == identity:
@@ -97,7 +106,7 @@ class TextBank:
         if not new:
             return False
         starts = tqdm(range(0, len(new), 256), desc="texts", unit="batch", disable=not progress)
-        parts = [self.tower(new[k : k + 256]) for k in starts]
+        parts = [self.tower(new[k : k + 256]).cpu() for k in starts]
         self.row |= {text: len(self.row) + i for i, text in enumerate(new)}
         self.vectors = torch.cat([self.vectors, *parts])
         return True

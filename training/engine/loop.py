@@ -17,6 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
 from training.data.batch import Batch, part_of, training_batch
@@ -32,6 +33,7 @@ from .network import Learner
 from .processes import anyone, rank, share_state, wait
 from .sentences import Vocabulary
 from .step import StepResult, StepSettings, training_step
+from .text import optimizer_groups
 
 
 @dataclass
@@ -46,6 +48,8 @@ class Run:
     optimizer: torch.optim.Optimizer
     heads: Objective
     """The method with averaged parameters, where it has any of its own."""
+    average_text: TextTower | None = None
+    """Of the text tower, where it is trained."""
     step: int = 0
     skipped: int = 0
     """Steps left out because they gave no finite numbers."""
@@ -75,22 +79,24 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
 def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabulary: Vocabulary) -> Run:
     """A fresh run, or with ``config.resume`` the one that its last checkpoint left."""
     share_state(learner)
-    decayed = [p for p in learner.parameters() if p.ndim > 1]
-    plain = [p for p in learner.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": config.optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=config.optim.learning_rate,
-    )
+    optimizer = torch.optim.AdamW(optimizer_groups(learner, learner.text, config), lr=config.optim.learning_rate)
     average = copy.deepcopy(learner.model).requires_grad_(False)
     heads = copy.deepcopy(learner.objective).requires_grad_(False)
-    run = Run(config, learner, average, store, vocabulary, optimizer, heads)
+    average_text = None if learner.text is None else copy.deepcopy(learner.text).requires_grad_(False)
+    run = Run(config, learner, average, store, vocabulary, optimizer, heads, average_text)
     if config.resume:
         state = load_checkpoint(config.run)
         if state.get("method") != config.method:
             raise UserError(f"The run was of method '{state.get('method')}', not '{config.method}'.")
+        if ("average_text" in state) != (average_text is not None):
+            raise UserError(
+                "A run whose text tower is frozen cannot go on with a trained one, nor the other way round."
+            )
         learner.load_state_dict(state["model"])
         run.average.load_state_dict(state["average"])
         run.heads.load_state_dict(state["heads"])
+        if average_text is not None:
+            average_text.load_state_dict(state["average_text"])
         optimizer.load_state_dict(state["optimizer"])
         run.step, run.skipped = int(state["step"]), int(state["skipped"])
         run.skipped_in_a_row = int(state["skipped_in_a_row"])
@@ -107,6 +113,7 @@ def checkpoint(run: Run) -> None:
                 "model": run.learner.state_dict(),
                 "average": run.average.state_dict(),
                 "heads": run.heads.state_dict(),
+                **({} if run.average_text is None else {"average_text": run.average_text.state_dict()}),
                 "optimizer": run.optimizer.state_dict(),
                 "classes": asdict(run.classes),
                 "step": run.step,
@@ -176,15 +183,14 @@ def gradient_step(run: Run, batch: Batch) -> StepResult:
     settings = StepSettings(config.seed, run.step, run.step / config.optim.steps, config.optim.micro, config.optim.half)
     reports = [run.store.report(index) for index in batch.scans] if run.learner.needs.whole else None
     run.optimizer.zero_grad(set_to_none=True)
-    return training_step(
-        run.learner, batch, run.vocabulary, settings, momentum=run.average.text_projection, reports=reports
-    )
+    momentum, slow = run.average.text_projection, run.average_text
+    return training_step(run.learner, batch, run.vocabulary, settings, momentum=momentum, slow=slow, reports=reports)
 
 
 def advance(run: Run, batch: Batch) -> StepResult:
     """One optimiser step, or none where the loss or its gradient is not finite."""
     for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(run.config, run.step)
+        group["lr"] = learning_rate(run.config, run.step) * group.get("factor", 1.0)
     result = gradient_step(run, batch)
     finite = bool(torch.isfinite(result.loss))
     if finite:
@@ -203,6 +209,10 @@ def advance(run: Run, batch: Batch) -> StepResult:
         with torch.no_grad():
             for mean, value in zip(averaged, current, strict=True):
                 mean.lerp_(value, 1 - decay)
+            if run.average_text is not None and run.learner.text is not None:
+                for mean, value in zip(run.average_text.parameters(), run.learner.text.parameters(), strict=True):
+                    if value.requires_grad:
+                        mean.lerp_(value, 1 - decay)
     else:
         _tell_skipped(run, batch, result)
     return result

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_ctvlp.encoder.native import NativeModel
 from napari_ctvlp.encoder.pooling import OrganIndex
+from napari_ctvlp.encoder.text import TextTower
 from training.config import PretrainConfig
 from training.objectives.base import Needs, Objective
 from training.objectives.ctglip import CtGlip
@@ -111,12 +112,13 @@ class Network(nn.Module):
 
 
 class Learner(nn.Module):
-    """Networks and method: everything that the optimiser steps and a checkpoint holds."""
+    """Networks, method and a text tower that is trained: everything that the optimiser steps and a checkpoint holds."""
 
-    def __init__(self, networks: list[Network], objective: Objective) -> None:
+    def __init__(self, networks: list[Network], objective: Objective, text: TextTower | None = None) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.objective: Objective = objective
+        self.text = text
 
     @property
     def parts(self) -> list[Network]:
@@ -167,8 +169,11 @@ def make_objective(config: PretrainConfig, classes: int = 0, *, within: float | 
     return METHODS[config.method](config.model.dim, classes)
 
 
-def make_learner(config: PretrainConfig, make_model: Callable[[], NativeModel], classes: int = 0) -> Learner:
-    """A fresh learner for so many classes; a second network starts from other weights than the first."""
+def make_learner(
+    config: PretrainConfig, make_model: Callable[[], NativeModel], classes: int = 0, text: TextTower | None = None
+) -> Learner:
+    """A fresh learner for so many classes; a second network starts from other weights than the first, a trained text
+    tower serves both."""
     objective = make_objective(config, classes)
     networks = [Network(make_model(), objective.needs) for _ in range(objective.needs.models)]
-    return Learner(networks, objective)
+    return Learner(networks, objective, text)

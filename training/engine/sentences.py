@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from napari_ctvlp.encoder.native import NativeModel
 from training.data.records import OrganRecord
 from training.data.seeding import derived_seed, generator
-from training.data.texts import Classes, TextBank
+from training.data.texts import Bank, Classes
 from training.objectives.base import Texts
 
 _SIDES = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
@@ -35,7 +35,7 @@ class Vocabulary:
 
     classes: Classes
     wordings: Wordings
-    bank: TextBank
+    bank: Bank
 
 
 def class_matrix(records: Sequence[OrganRecord], classes: Classes) -> Tensor:
@@ -83,13 +83,11 @@ def sentences_of(report: str) -> list[str]:
     return [part.strip() for part in _END.split(report) if len(part.strip()) > 3] or ["-"]
 
 
-def report_vectors(bank: TextBank, reports: Sequence[str]) -> Tensor:
-    """(n, width) unit vectors of whole reports: the mean over their sentences, since the sentence encoder cuts off what
-    is longer than a paragraph."""
-    parts = [sentences_of(report) for report in reports]
-    vectors = bank([sentence for part in parts for sentence in part]).split([len(part) for part in parts])
-    rows = [F.normalize(each.mean(0), dim=-1) for each in vectors]
-    return torch.stack(rows) if rows else bank([])
+def report_vectors(vectors: Tensor, parts: Sequence[Sequence[str]]) -> Tensor:
+    """(n, width) unit vectors of whole reports, from those of all their sentences: the mean over the sentences of each,
+    since the sentence encoder cuts off what is longer than a paragraph."""
+    rows = [F.normalize(each.mean(0), dim=-1) for each in vectors.split([len(part) for part in parts])]
+    return torch.stack(rows) if rows else vectors
 
 
 def step_texts(
@@ -101,6 +99,7 @@ def step_texts(
     *,
     hard: bool = False,
     reports: Sequence[str] | None = None,
+    slow: Bank | None = None,
 ) -> tuple[Texts, Tensor]:
     """The step's texts as vectors of the sentence encoder, and per organ the row of what is said of it (or -1).
 
@@ -121,6 +120,8 @@ def step_texts(
         Add sentences that are false of the organs.
     reports : sequence of str, optional
         Whole reports of the scans.
+    slow : Bank, optional
+        Sentence vectors of an averaged text tower, where the tower is trained and the method asks for momentum.
     """
     classes, wordings, bank = vocabulary.classes, vocabulary.wordings, vocabulary.bank
     rng = generator(seed, "wording", step)
@@ -138,8 +139,12 @@ def step_texts(
                 false.append(other)
                 false_row.append(row_of[text])
         rows.append(-1 if text is None else row_of[text])
-    vectors = bank([*names, *dictionary, *row_of, *false])
-    first, second, third, fourth = vectors.split([len(names), len(dictionary), len(row_of), len(false)])
+    parts = [sentences_of(report) for report in reports or ()]
+    sentences = [sentence for part in parts for sentence in part]
+    # all in one call: a tower that is trained sees every text of the step once
+    groups = (names, dictionary, list(row_of), false, sentences)
+    vectors = bank([text for group in groups for text in group])
+    first, second, third, fourth, fifth = vectors.split([len(group) for group in groups])
     texts = Texts(
         names=first,
         dictionary=second,
@@ -148,10 +153,11 @@ def step_texts(
         class_normal=classes.class_normal,
         organs=third,
         organs_id=torch.tensor([derived_seed(text) for text in row_of], dtype=torch.int64),
+        organs_momentum=None if slow is None else slow(list(row_of)),
         mirror=mirror_of(classes),
         hard=fourth if hard else None,
         hard_of=torch.tensor(false_row, dtype=torch.int64) if hard else None,
-        whole=None if reports is None else report_vectors(bank, reports),
+        whole=None if reports is None else report_vectors(fifth, parts),
         whole_id=None if reports is None else torch.tensor([derived_seed(r) for r in reports], dtype=torch.int64),
     )
     return texts, torch.tensor(rows, dtype=torch.int64)
@@ -164,7 +170,8 @@ def projected(texts: Texts, model: NativeModel, momentum: nn.Linear | None = Non
     slow = None
     if momentum is not None:
         with torch.no_grad():
-            slow = F.normalize(momentum(moved.organs), dim=-1)
+            sentences = moved.organs if moved.organs_momentum is None else moved.organs_momentum
+            slow = F.normalize(momentum(sentences), dim=-1)
     return replace(
         moved,
         names=model.project_text(moved.names),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from napari_ctvlp.encoder.pooling import OrganIndex
 from training.data.batch import Batch
 from training.data.records import OrganRecord
-from training.data.texts import Classes
+from training.data.texts import Bank, Classes
 from training.objectives.base import Features, Needs, Organs, Term, Views
 from training.objectives.gather import gather_step, processes
 
@@ -147,6 +147,7 @@ def training_step(
     settings: StepSettings,
     *,
     momentum: nn.Linear | None = None,
+    slow: Bank | None = None,
     reports: Sequence[str] | None = None,
 ) -> StepResult:
     """Loss of the step of all processes; adds its gradient to the parameters', unless the loss is not finite.
@@ -163,6 +164,8 @@ def training_step(
         Seed, step and how to compute.
     momentum : nn.Linear, optional
         Slow text projection, for methods that need it.
+    slow : Bank, optional
+        Slow text tower for these, where the tower is trained.
     reports : sequence of str, optional
         Report of each scan, for methods that need whole reports.
     """
@@ -190,7 +193,14 @@ def training_step(
 
     places = [batch.positions[v // batch.views] for v in organs.views]
     texts, text = step_texts(
-        vocabulary, organs.records, places, settings.seed, settings.step, hard=needs.hard, reports=reports
+        vocabulary,
+        organs.records,
+        places,
+        settings.seed,
+        settings.step,
+        hard=needs.hard,
+        reports=reports,
+        slow=slow if needs.momentum else None,
     )
     features = tuple(features_of(needs, each, organs, text, batch, vocabulary.classes) for each in whole)
     told = tuple(projected(texts, model, momentum if needs.momentum else None) for model in learner.models)

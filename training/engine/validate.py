@@ -14,7 +14,7 @@ from napari_ctvlp.encoder.contract import FloatArray
 from napari_ctvlp.encoder.native import NativeModel
 from napari_ctvlp.encoder.preprocess import network_input
 from training.data.records import OrganRecord, ScanSource
-from training.data.texts import Classes, TextBank
+from training.data.texts import Bank, Classes
 
 from .metrics import Interval, auc_with_interval
 
@@ -75,7 +75,7 @@ class PairScores:
 
 
 def organ_accuracy(
-    model: NativeModel, embedded: Embedded, classes: Classes, bank: TextBank, prompts: Sequence[str]
+    model: NativeModel, embedded: Embedded, classes: Classes, bank: Bank, prompts: Sequence[str]
 ) -> float:
     """Share of organs whose nearest name sentence (mean over ``prompts``, with "{organ}") is their own."""
     from napari_ctvlp.anatomy import display_name
@@ -92,7 +92,7 @@ def organ_accuracy(
     return float((guess == truth)[known].mean())
 
 
-def score_pairs(model: NativeModel, embedded: Embedded, classes: Classes, bank: TextBank) -> list[PairScores]:
+def score_pairs(model: NativeModel, embedded: Embedded, classes: Classes, bank: Bank) -> list[PairScores]:
     """Score every trained organ and abnormality as the plugin scores it: finding prompts against normal prompts."""
     by_organ: dict[str, list[int]] = {}
     for row, record in enumerate(embedded.records):

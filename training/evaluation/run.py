@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 import napari_ctvlp
 from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
 from napari_ctvlp.encoder.native import NativeEncoder
-from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
 from training.data.prepared import PreparedStore
 from training.data.store import WORLD_VERSION, WorldStore
+from training.data.text_models import load_text_tower
 from training.engine.metrics import Resampling
 from training.engine.validate import embed_store
 
@@ -107,7 +107,7 @@ def load(folder: Path) -> NativeEncoder:
     from training.settings import read_config
 
     config = replace(read_config(folder / "config.json"), run=folder)
-    tower = TextTower.from_folder(config.text_model or base_text_folder())
+    tower = load_text_tower(config.text)
     done = read_finished(config, tower)
     model = model_of(config, {k: v.cpu() for k, v in done.average.items()}, tower.width)
     return NativeEncoder(model, tower, provenance_of(config, done), done.calibration)

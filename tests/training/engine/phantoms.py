@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from training.config import ModelConfig, OptimConfig, PretrainConfig
 from training.data import batch
@@ -22,6 +23,7 @@ from training.data.texts import Classes, classes_of
 from training.engine import loop
 from training.engine.network import make_learner
 from training.engine.sentences import Vocabulary, Wordings
+from training.engine.text import StepBank, trained_tower
 
 WIDTH = 16
 ORGANS = {1: "spleen", 2: "kidney_right", 3: "kidney_left", 5: "liver"}
@@ -101,16 +103,19 @@ def classes() -> Classes:
     return classes_of((r for i in range(4) for r in store.records(i).values()), at_least=1)
 
 
-def start(config: PretrainConfig, store: Phantoms | None = None) -> loop.Run:
-    """A run on the phantoms."""
+def start(config: PretrainConfig, store: Phantoms | None = None, tower: TextTower | None = None) -> loop.Run:
+    """A run on the phantoms; with a text tower, as its configuration trains it."""
     known = classes()
     wordings = Wordings(
         {organ: (f"the {organ}", f"this is the {organ}") for organ in known.organs},
         [(f"{organ} {state}", f"{state} of the {organ}") for organ, state in known.states],
     )
     torch.manual_seed(config.seed)
-    learner = make_learner(config, lambda: NativeModel(VisionConfig(**vars(config.model)), WIDTH), len(known.states))
-    vocabulary = Vocabulary(known, wordings, Sentences())  # type: ignore[arg-type]
+    text = None if tower is None else trained_tower(tower, config.text)
+    shape = VisionConfig(**vars(config.model))
+    learner = make_learner(config, lambda: NativeModel(shape, WIDTH), len(known.states), text)
+    bank = Sentences() if text is None else StepBank(text, config.text.micro, config.optim.half)
+    vocabulary = Vocabulary(known, wordings, bank)
     return loop.start(config, learner, store or Phantoms(), vocabulary)
 
 

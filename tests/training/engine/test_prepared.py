@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from napari_ctvlp.encoder import load_encoder
-from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
 from tests.training.test_prepare import row, run, write_manifest, write_pair
-from training.config import OptimConfig, RefineConfig
+from tests.training.tiny_text import write_tiny
+from training.config import OptimConfig, RefineConfig, TextConfig
 from training.pretrain import pretrain
 
 from .phantoms import CONFIG
@@ -31,14 +30,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def text_model(tmp_path_factory):
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("text")
-    torch.manual_seed(0)
-    shape = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-    tokenizer = AutoTokenizer.from_pretrained(base_text_folder(), local_files_only=True)
-    TextTower(BertModel(shape), tokenizer).save(folder)
-    return folder
+    return write_tiny(tmp_path_factory.mktemp("text"))
 
 
 @pytest.mark.parametrize("method", ["ctglip", "t3d"])
@@ -48,7 +40,7 @@ def test_any_method_trains_on_prepared_studies(tmp_path, prepared, text_model, m
         run=tmp_path,
         data=str(prepared),
         method=method,
-        text_model=text_model,
+        text=TextConfig(str(text_model)),
         optim=OptimConfig(steps=2, batch=2, warmup=1),
         refine=RefineConfig(steps=2, scans=2),
     )

@@ -13,7 +13,7 @@ from napari_ctvlp.errors import UserError
 from training.data.batch import training_batch
 from training.engine import loop
 from training.engine.checkpoint import load_checkpoint
-from training.engine.sentences import report_vectors, step_texts
+from training.engine.sentences import report_vectors, sentences_of, step_texts
 from training.engine.whole import BODY, whole_index
 from training.objectives.registry import METHODS
 
@@ -143,5 +143,6 @@ def test_texts_of_a_step():
     again, _ = step_texts(run.vocabulary, records[2:], [0, 1], 0, 0)
     assert torch.equal(again.names, texts.names) and torch.equal(again.dictionary, texts.dictionary)
     assert torch.equal(texts.whole, bank(["The liver is normal."]))
-    long = report_vectors(bank, ["The liver is normal. The spleen is large.\nNo stone."])
+    parts = [sentences_of("The liver is normal. The spleen is large.\nNo stone.")]
+    long = report_vectors(bank(parts[0]), parts)
     assert long.norm() == pytest.approx(1) and (long @ bank(["No stone."]).T) > 0
