@@ -31,7 +31,7 @@ from training.calibrate import fit_calibration
 from training.config import PretrainConfig
 from training.data.records import ScanSource
 from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
-from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.engine.checkpoint import load_checkpoint, write_state
 from training.engine.sources import sources
 from training.engine.validate import embed_store, prompt_texts, score_pairs
 from training.settings import read_config
@@ -56,7 +56,7 @@ class Finished:
 
 def save_finished(folder: Path, done: Finished) -> None:
     """Write what a run came to."""
-    save_checkpoint(
+    write_state(
         folder / "final.pt",
         {
             "average": dict(done.average),

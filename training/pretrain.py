@@ -23,6 +23,7 @@ from training.data.records import OrganRecord
 from training.data.stream import WorldStream
 from training.data.texts import HELD_OUT_NAMES, Classes, TextBank, classes_of, classes_of_world
 from training.engine import loop
+from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
 from training.engine.network import Learner, make_learner
 from training.engine.processes import process_group, rank, run_device, wait
@@ -149,7 +150,7 @@ def pretrain(config: PretrainConfig) -> None:
         if config.dry_run:
             dry_run(begin(config, device)[0])
             return
-        if not config.resume and (config.run / "last.pt").is_file():
+        if not config.resume and has_checkpoint(config.run):
             raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
         if rank() == 0:
             (config.run / "scans").mkdir(parents=True, exist_ok=True)

@@ -235,7 +235,7 @@ def test_left_is_never_flipped(scans):
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
     for step in (1, 2):
-        save_checkpoint(tmp_path / "last.pt", {"step": step, "x": torch.ones(2)})
+        save_checkpoint(tmp_path, {"step": step, "x": torch.ones(2)})
     (tmp_path / "last.pt").write_bytes(b"torn")
     assert load_checkpoint(tmp_path)["step"] == 1
     assert "last.pt" in capsys.readouterr().out

@@ -96,7 +96,7 @@ def checkpoint(run: Run) -> None:
     """Write what :func:`start` needs to go on; all draws are functions of seed and step, so there is no more."""
     if rank() == 0:
         save_checkpoint(
-            run.folder / "last.pt",
+            run.folder,
             {
                 "method": run.config.method,
                 "model": run.learner.state_dict(),
