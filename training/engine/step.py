@@ -170,8 +170,8 @@ def training_step(
     organs, passes, before = OrganRows([], [], []), [], 0
 
     def encode(part: slice) -> tuple[Indices, list[Encoded]]:
-        image = batch.image[part].to(device)
-        indices = learner.indices(image, batch.labels[part].to(device))
+        image = batch.image[part].to(device, non_blocking=True)
+        indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True))
         return indices, [network(image, indices, settings.half) for network in learner.networks]
 
     for part in parts:
