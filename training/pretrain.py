@@ -26,6 +26,7 @@ from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
 from training.engine.network import Learner, make_learner
+from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
 from training.engine.refine import can_refine, refine, restandardise, scan_features
 from training.engine.sentences import Vocabulary
@@ -34,6 +35,7 @@ from training.engine.validate import (
     Embedded,
     PairScores,
     auc_by_abnormality,
+    auc_by_organ,
     embed_store,
     organ_accuracy,
     score_pairs,
@@ -48,7 +50,8 @@ QUICK_SCANS = 40
 
 
 def report(run: loop.Run, embedded: Embedded, pairs: list[PairScores]) -> dict[str, Any]:
-    """Print and return how the averaged weights do on held-out scans, per abnormality whether above chance."""
+    """Print and return how the averaged weights do on held-out scans, per abnormality and per organ whether above
+    chance, with each organ's contrast in the last steps."""
     accuracy = organ_accuracy(run.average, embedded, run.classes, run.vocabulary.bank, HELD_OUT_NAMES)
     aucs = auc_by_abnormality(pairs)
     mean = sum(i.value for i in aucs.values()) / max(1, len(aucs))
@@ -62,12 +65,16 @@ def report(run: loop.Run, embedded: Embedded, pairs: list[PairScores]) -> dict[s
             f"  {key:<28} {interval}  {interval.positives:>3} of {interval.positives + interval.negatives:<5} "
             f"{interval.verdict}"
         )
+    contrast, by_organ = contrasts(run.seen, run.classes), auc_by_organ(pairs)
+    for line in organ_lines(contrast, by_organ):
+        print(line)
     sys.stdout.flush()
     return {
         "scans": scans,
         "organ_accuracy": round(accuracy, 4),
         "mean_auc": round(mean, 4),
         "auc": {k: [round(i.value, 4), round(i.low, 4), round(i.high, 4)] for k, i in aucs.items()},
+        "organs": organ_log(contrast, by_organ),
     }
 
 
@@ -134,7 +141,8 @@ def finish(run: loop.Run, tower: TextTower, held_out: Stored) -> None:
     result = report(run, embedded, pairs)
     loop.log(config.run, {"step": run.step, "final": result})
     state = {k: v.cpu() for k, v in run.average.state_dict().items()}
-    done = Finished(state, run.classes, fit_calibration(pairs), run.step, result)
+    figures = {k: v for k, v in result.items() if k != "organs"}
+    done = Finished(state, run.classes, fit_calibration(pairs), run.step, figures)
     save_finished(config.run, done)
     write_encoder(config, done, tower, config.run / "encoder", held_out)
 

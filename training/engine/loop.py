@@ -7,9 +7,10 @@ import importlib.util
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from training.objectives.gather import processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .network import Learner
+from .organs import Seen, last_seen
 from .processes import anyone, rank, share_state, wait
 from .sentences import Vocabulary
 from .step import StepResult, StepSettings, training_step
@@ -50,6 +52,8 @@ class Run:
     skipped: int = 0
     """Steps left out because they gave no finite numbers."""
     skipped_in_a_row: int = 0
+    seen: deque[Seen] = field(default_factory=deque)
+    """What the last steps compared, for the table of organs."""
 
     @property
     def folder(self) -> Path:
@@ -82,7 +86,8 @@ def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabular
         lr=config.optim.learning_rate,
     )
     average = copy.deepcopy(learner.model).requires_grad_(False)
-    run = Run(config, learner, average, store, vocabulary, optimizer)
+    seen = last_seen(config.optim.batch)
+    run = Run(config, learner, average, store, vocabulary, optimizer, seen=seen)
     if config.resume:
         state = load_checkpoint(config.run)
         if state.get("method") != config.method:
@@ -133,6 +138,12 @@ class Log:
                     self.board.add_scalars(name, value, line["step"])
                 elif isinstance(value, dict) and "mean_auc" in value:
                     self.board.add_scalar("validation AUC", value["mean_auc"], line["step"])
+                    for organ, entry in value.get("organs", {}).items():
+                        if "gain" in entry:
+                            self.board.add_scalar(f"loss minus chance/{organ}", entry["gain"], line["step"])
+                            self.board.add_scalar(f"positives a row/{organ}", entry["positives"], line["step"])
+                        if "auc" in entry:
+                            self.board.add_scalar(f"validation AUC/{organ}", entry["auc"][0], line["step"])
 
     def close(self) -> None:
         """Write what is left."""
@@ -204,6 +215,8 @@ def advance(run: Run, batch: Batch) -> StepResult:
         with torch.no_grad():
             for mean, value in zip(run.average.parameters(), run.learner.model.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
+        if result.seen is not None:
+            run.seen.append(result.seen)
     else:
         _tell_skipped(run, batch, result)
     return result
