@@ -91,6 +91,20 @@ class OptimConfig:
 
 
 @dataclass(frozen=True)
+class LoaderConfig:
+    """Batches made ahead of the steps that train on them; nothing here changes a bit of a run."""
+
+    workers: int | None = None
+    """Workers that make batches, each process's own; 0: the training process itself, between its steps. By default 0 on
+    a CPU, whose cores the steps use, and one a spare core, at most 8, for a GPU."""
+    ahead: int = 2
+    """Batches that each worker is ahead; they wait in memory."""
+    threads: bool = False
+    """Threads instead of processes: they begin at once and need no shared memory, and slow a fast GPU's steps a
+    little. Scans that a GPU makes are always made by a thread."""
+
+
+@dataclass(frozen=True)
 class RefineConfig:
     """The last stage: the head alone, on pooled features of whole scans."""
 
@@ -124,6 +138,7 @@ class PretrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     text: TextConfig = field(default_factory=TextConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
     seed: int = 0
     resume: bool = False

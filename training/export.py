@@ -33,7 +33,7 @@ from training.config import PretrainConfig
 from training.data.records import ScanSource
 from training.data.text_models import load_text_tower
 from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
-from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.engine.checkpoint import load_checkpoint, write_state
 from training.engine.sources import sources
 from training.engine.validate import embed_store, prompt_texts, score_pairs
 from training.settings import read_config
@@ -61,7 +61,7 @@ class Finished:
 
 def save_finished(folder: Path, done: Finished) -> None:
     """Write what a run came to."""
-    save_checkpoint(
+    write_state(
         folder / "final.pt",
         {
             "average": dict(done.average),

@@ -25,8 +25,10 @@ from training.data.stream import WorldStream
 from training.data.text_models import load_text_tower, pinned
 from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes_of, classes_of_world
 from training.engine import loop
+from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
 from training.engine.network import Learner, make_learner
+from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
 from training.engine.refine import can_refine, refine, restandardise, scan_features
 from training.engine.sentences import Vocabulary
@@ -36,6 +38,7 @@ from training.engine.validate import (
     Embedded,
     PairScores,
     auc_by_abnormality,
+    auc_by_organ,
     embed_store,
     organ_accuracy,
     prompt_texts,
@@ -59,7 +62,8 @@ def asked(run: loop.Run) -> Vocabulary:
 
 
 def report(run: loop.Run, bank: Bank, embedded: Embedded, pairs: list[PairScores]) -> dict[str, Any]:
-    """Print and return how the averaged weights do on held-out scans, per abnormality whether above chance."""
+    """Print and return how the averaged weights do on held-out scans, per abnormality and per organ whether above
+    chance, with each organ's contrast in the last steps."""
     accuracy = organ_accuracy(run.average, embedded, run.classes, bank, HELD_OUT_NAMES)
     aucs = auc_by_abnormality(pairs)
     mean = sum(i.value for i in aucs.values()) / max(1, len(aucs))
@@ -73,12 +77,16 @@ def report(run: loop.Run, bank: Bank, embedded: Embedded, pairs: list[PairScores
             f"  {key:<28} {interval}  {interval.positives:>3} of {interval.positives + interval.negatives:<5} "
             f"{interval.verdict}"
         )
+    contrast, by_organ = contrasts(run.seen, run.classes), auc_by_organ(pairs)
+    for line in organ_lines(contrast, by_organ):
+        print(line)
     sys.stdout.flush()
     return {
         "scans": scans,
         "organ_accuracy": round(accuracy, 4),
         "mean_auc": round(mean, 4),
         "auc": {k: [round(i.value, 4), round(i.low, 4), round(i.high, 4)] for k, i in aucs.items()},
+        "organs": organ_log(contrast, by_organ),
     }
 
 
@@ -170,7 +178,8 @@ def finish(run: loop.Run, tower: TextTower, held_out: Stored) -> None:
     loop.log(config.run, {"step": run.step, "final": result})
     state = {k: v.cpu() for k, v in run.average.state_dict().items()}
     text = None if run.average_text is None else {k: v.cpu() for k, v in run.average_text.state_dict().items()}
-    done = Finished(state, run.classes, fit_calibration(pairs), run.step, result, text)
+    figures = {k: v for k, v in result.items() if k != "organs"}
+    done = Finished(state, run.classes, fit_calibration(pairs), run.step, figures, text)
     save_finished(config.run, done)
     write_encoder(config, done, tower, config.run / "encoder", held_out)
 
@@ -186,7 +195,7 @@ def pretrain(config: PretrainConfig) -> None:
         if config.dry_run:
             dry_run(begin(config, device)[0])
             return
-        if not config.resume and (config.run / "last.pt").is_file():
+        if not config.resume and has_checkpoint(config.run):
             raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
         if rank() == 0:
             (config.run / "scans").mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -103,7 +102,15 @@ def grown(labels: Tensor) -> Tensor:
     Masks stop short of what lies at an organ's rim (a stone at the papilla, pleural fluid, calcified wall). Where two
     organs meet in the background the larger label wins.
     """
-    near = F.max_pool3d(labels[:, None].float(), 3, stride=1, padding=1)[:, 0].to(torch.uint8)
+    near = labels
+    # the largest of 3 x 3 x 3 one axis at a time, on bytes: many times faster than max_pool3d, which wants floats
+    for axis in (1, 2, 3):
+        inner = near.shape[axis] - 1
+        grown_along = near.clone()
+        for target, source in ((0, 1), (1, 0)):
+            part = grown_along.narrow(axis, target, inner)
+            torch.maximum(part, near.narrow(axis, source, inner), out=part)
+        near = grown_along
     return torch.where(labels == 0, near, labels)
 
 

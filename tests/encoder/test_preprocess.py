@@ -69,6 +69,14 @@ def test_masks_grow_by_one_voxel_into_the_background_only():
     assert big[0, 2, 2, 2] == 5 and big[0, 3, 3, 5] == 2 and big[0, 3, 3, 6] == 0
 
 
+@pytest.mark.parametrize("shape", [(2, 9, 8, 7), (1, 1, 5, 4), (0, 3, 3, 3)])
+def test_growing_is_a_maximum_over_neighbours(shape):
+    rng = np.random.default_rng(0)
+    labels = torch.from_numpy((rng.integers(0, 256, shape) * (rng.random(shape) < 0.2)).astype(np.uint8))
+    near = torch.nn.functional.max_pool3d(labels[:, None].float(), 3, stride=1, padding=1)[:, 0]
+    assert torch.equal(grown(labels), torch.where(labels == 0, near.to(torch.uint8), labels))
+
+
 def test_cancelling_inside_a_slab_stops_the_work():
     def stop(_: float) -> None:
         raise InterruptedError

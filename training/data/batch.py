@@ -45,6 +45,8 @@ class Batch:
         Number of each scan in its source.
     positions : list of int
         Place of each scan in the step of all processes.
+    reports : tuple of str
+        Report of each scan, where the method reads whole reports.
     """
 
     image: Tensor
@@ -52,11 +54,16 @@ class Batch:
     organs: list[dict[int, OrganRecord]]
     scans: list[int]
     positions: list[int]
+    reports: tuple[str, ...] = ()
 
     @property
     def views(self) -> int:
         """Views of every scan."""
         return len(self.organs) // max(1, len(self.scans))
+
+    def pin_memory(self) -> Batch:
+        """The same in memory from which a GPU copies while it computes."""
+        return replace(self, image=self.image.pin_memory(), labels=self.labels.pin_memory())
 
 
 def crop_or_pad(

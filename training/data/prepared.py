@@ -46,14 +46,19 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     temporary.replace(path)
+    settle(path.parent)
+
+
+def settle(folder: Path) -> None:
+    """Have the disk keep the names of a folder's files as they are now."""
     try:
-        folder = os.open(path.parent, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows opens no folders, and its renames are journalled
         return
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def write_json(path: Path, value: Any) -> None:

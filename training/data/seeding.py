@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def derived_seed(*what: object) -> int:
@@ -22,5 +24,10 @@ def scans_of_step(seed: int, step: int, scans: int, batch: int) -> list[int]:
     picks: list[int] = []
     for position in range(step * batch, (step + 1) * batch):
         epoch, place = divmod(position, scans)
-        picks.append(int(generator(seed, "epoch", epoch).permutation(scans)[place]))
+        picks.append(int(_order(seed, epoch, scans)[place]))
     return picks
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, scans: int) -> NDArray[np.int64]:
+    return generator(seed, "epoch", epoch).permutation(scans)

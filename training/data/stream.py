@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,11 @@ class WorldStream:
     _scans: OrderedDict[int, LabelledScan] = field(default_factory=OrderedDict, repr=False)
     _ahead: dict[int, Future[LabelledScan]] = field(default_factory=dict, repr=False)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
+
+    def __reduce__(self) -> tuple[type[WorldStream], tuple[Any, ...]]:
+        """In another process: the same scans, made anew there."""
+        recipe = (self.split, self.count, self.seed, self.bodies, self.spacing, self.abnormal, self.device, self.keep)
+        return WorldStream, recipe
 
     def prepare(self) -> None:
         """Nothing to do: scans are made when they are asked for."""

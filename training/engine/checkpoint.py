@@ -9,18 +9,32 @@ from typing import Any
 import torch
 
 from napari_ctvlp.errors import UserError
+from training.data.prepared import settle
+
+LAST, BEFORE = "last.pt", "previous.pt"
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers and strings; the one before is kept as ``previous.pt``."""
+def write_state(path: Path, state: dict[str, Any], before: str | None = None) -> None:
+    """Write tensors, numbers and strings; what lay there before is kept under the name ``before``, if one is given."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as handle:
         torch.save(state, handle)
         handle.flush()
         os.fsync(handle.fileno())
-    if path.exists():
-        path.replace(path.with_name("previous.pt"))
+    if before is not None and path.exists():
+        path.replace(path.with_name(before))  # until the next line only the one before is there, and it is whole
     temporary.replace(path)
+    settle(path.parent)
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write the newest checkpoint of a run; the one before is kept."""
+    write_state(folder / LAST, state, BEFORE)
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is a run to go on with."""
+    return any((folder / name).is_file() for name in (LAST, BEFORE))
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
@@ -31,7 +45,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     UserError
         When there is none, or none can be read.
     """
-    found = [p for p in (folder / "last.pt", folder / "previous.pt") if p.is_file()]
+    found = [p for p in (folder / LAST, folder / BEFORE) if p.is_file()]
     for path in found:
         try:
             return dict(torch.load(path, map_location="cpu", weights_only=True))

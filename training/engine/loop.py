@@ -7,8 +7,10 @@ import importlib.util
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +22,23 @@ from napari_ctvlp.encoder.native import NativeModel
 from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
-from training.data.batch import Batch, part_of, training_batch
+from training.data.batch import Batch
+from training.data.loader import Feed, batches
 from training.data.records import ScanSource
-from training.data.seeding import scans_of_step
-from training.data.stream import WorldStream
 from training.data.texts import Classes
 from training.objectives.base import Objective
 from training.objectives.gather import processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .network import Learner
+from .organs import Seen, last_seen
 from .processes import anyone, rank, share_state, wait
 from .sentences import Vocabulary
 from .step import StepResult, StepSettings, training_step
 from .text import optimizer_groups
+
+LOG_EVERY = 10
+"""Steps between two lines of the log; "loading" is the share of their time that was spent waiting for batches."""
 
 
 @dataclass
@@ -54,6 +59,8 @@ class Run:
     skipped: int = 0
     """Steps left out because they gave no finite numbers."""
     skipped_in_a_row: int = 0
+    seen: deque[Seen] = field(default_factory=deque)
+    """What the last steps compared, for the table of organs."""
 
     @property
     def folder(self) -> Path:
@@ -83,7 +90,8 @@ def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabular
     average = copy.deepcopy(learner.model).requires_grad_(False)
     heads = copy.deepcopy(learner.objective).requires_grad_(False)
     average_text = None if learner.text is None else copy.deepcopy(learner.text).requires_grad_(False)
-    run = Run(config, learner, average, store, vocabulary, optimizer, heads, average_text)
+    seen = last_seen(config.optim.batch)
+    run = Run(config, learner, average, store, vocabulary, optimizer, heads, average_text, seen=seen)
     if config.resume:
         state = load_checkpoint(config.run)
         if state.get("method") != config.method:
@@ -107,7 +115,7 @@ def checkpoint(run: Run) -> None:
     """Write what :func:`start` needs to go on; all draws are functions of seed and step, so there is no more."""
     if rank() == 0:
         save_checkpoint(
-            run.folder / "last.pt",
+            run.folder,
             {
                 "method": run.config.method,
                 "model": run.learner.state_dict(),
@@ -143,6 +151,12 @@ class Log:
                     self.board.add_scalars(name, value, line["step"])
                 elif isinstance(value, dict) and "mean_auc" in value:
                     self.board.add_scalar("validation AUC", value["mean_auc"], line["step"])
+                    for organ, entry in value.get("organs", {}).items():
+                        if "gain" in entry:
+                            self.board.add_scalar(f"loss minus chance/{organ}", entry["gain"], line["step"])
+                            self.board.add_scalar(f"positives a row/{organ}", entry["positives"], line["step"])
+                        if "auc" in entry:
+                            self.board.add_scalar(f"validation AUC/{organ}", entry["auc"][0], line["step"])
 
     def close(self) -> None:
         """Write what is left."""
@@ -153,23 +167,29 @@ class Log:
 def log(folder: Path, line: dict[str, Any]) -> None:
     """Append one line to the run's ``log.jsonl``."""
     if rank() == 0:
-        with (folder / "log.jsonl").open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(line) + "\n")
+        # unbuffered: a kill leaves a line whole or not at all
+        with (folder / "log.jsonl").open("ab", buffering=0) as handle:
+            handle.write((json.dumps(line) + "\n").encode())
+
+
+def feed_of(run: Run) -> Feed:
+    """What makes this process's part of every step."""
+    config, needs = run.config, run.learner.needs
+    return Feed(
+        run.store,
+        config.seed,
+        config.optim.batch,
+        config_windows(run),
+        views=needs.views,
+        reports=needs.whole,
+        rank=rank(),
+        processes=processes(),
+    )
 
 
 def batch_of(run: Run, step: int) -> Batch:
     """This process's part of a step."""
-    config = run.config
-    return training_batch(
-        run.store,
-        config.seed,
-        step,
-        config.optim.batch,
-        config_windows(run),
-        views=run.learner.needs.views,
-        rank=rank(),
-        processes=processes(),
-    )
+    return feed_of(run)[step]
 
 
 def config_windows(run: Run) -> tuple[tuple[float, float], ...]:
@@ -181,7 +201,7 @@ def gradient_step(run: Run, batch: Batch) -> StepResult:
     """Loss of a batch, with its gradient in the parameters."""
     config = run.config
     settings = StepSettings(config.seed, run.step, run.step / config.optim.steps, config.optim.micro, config.optim.half)
-    reports = [run.store.report(index) for index in batch.scans] if run.learner.needs.whole else None
+    reports = batch.reports if run.learner.needs.whole else None
     run.optimizer.zero_grad(set_to_none=True)
     momentum, slow = run.average.text_projection, run.average_text
     return training_step(run.learner, batch, run.vocabulary, settings, momentum=momentum, slow=slow, reports=reports)
@@ -213,6 +233,8 @@ def advance(run: Run, batch: Batch) -> StepResult:
                 for mean, value in zip(run.average_text.parameters(), run.learner.text.parameters(), strict=True):
                     if value.requires_grad:
                         mean.lerp_(value, 1 - decay)
+        if result.seen is not None:
+            run.seen.append(result.seen)
     else:
         _tell_skipped(run, batch, result)
     return result
@@ -235,38 +257,52 @@ def _tell_skipped(run: Run, batch: Batch, result: StepResult) -> None:
     tqdm.write(f"step {run.step} left out, loss or gradient not finite: {names}")
 
 
-def expect_next(run: Run) -> None:
-    """Let a stream make the next step's scans meanwhile."""
-    config = run.config
-    if isinstance(run.store, WorldStream) and run.step + 1 < config.optim.steps:
-        picks = scans_of_step(config.seed, run.step + 1, run.store.count, config.optim.batch)
-        run.store.expect(picks[place] for place in part_of(config.optim.batch, rank(), processes()))
-
-
 def train(run: Run, validate: Callable[[Run], dict[str, Any]]) -> None:
     """Train until the last step, or until ``config.minutes`` are over; the bar shows each loss beside chance."""
-    config, writer = run.config, Log(run.folder)
-    began = time.monotonic()
+    config, steps = run.config, range(run.step, run.config.optim.steps)
     bar = tqdm(total=config.optim.steps, initial=run.step, unit="step", dynamic_ncols=True, disable=rank() > 0)
-    waited = 0.0
+    with (
+        bar,
+        closing(Log(run.folder)) as writer,
+        batches(feed_of(run), steps, config.loader, run.learner.device) as made,
+    ):
+        _train(run, made, validate, writer, bar)
+    if not run.done and rank() == 0:
+        print(f"Stopped after {config.minutes:g} minutes at step {run.step}; go on with --resume.")
+
+
+def _train(
+    run: Run,
+    made: Iterator[Batch],
+    validate: Callable[[Run], dict[str, Any]],
+    writer: Log,
+    bar: tqdm[Any],
+) -> None:
+    config = run.config
+    began = time.monotonic()
+    waited = stepped = 0.0
     while not run.done:
         run.learner.train()
         before = time.monotonic()
-        expect_next(run)
-        batch = batch_of(run, run.step)
-        waited += time.monotonic() - before
+        batch = next(made)
+        loaded = time.monotonic()
         result = advance(run, batch)
+        waited, stepped = waited + loaded - before, stepped + time.monotonic() - loaded
         bar.set_postfix(
             {k: f"{float(t.value.detach()):.2f}/{t.chance:.2f}" for k, t in result.terms.items()}, refresh=False
         )
         bar.update()
-        if run.step % 10 == 0:
+        if run.step % LOG_EVERY == 0:
             losses = {
                 k: {"loss": round(float(t.value.detach()), 4), "chance": round(t.chance, 4)}
                 for k, t in result.terms.items()
             }
-            seconds = time.monotonic() - began
-            share = {"seconds": round(seconds, 1), "loading": round(waited / seconds, 3), "rows": result.rows}
+            share = {
+                "seconds": round(time.monotonic() - began, 1),
+                "loading": round(waited / max(waited + stepped, 1e-9), 3),
+                "rows": result.rows,
+            }
+            waited = stepped = 0.0
             writer({"step": run.step, **share, **({"left_out": run.skipped} if run.skipped else {}), **losses})
         if run.step % config.validate_every == 0 and not run.done:
             bar.clear()
@@ -277,10 +313,5 @@ def train(run: Run, validate: Callable[[Run], dict[str, Any]]) -> None:
         over = anyone(over, run.learner.device) if config.minutes is not None else False
         if run.step % config.checkpoint_every == 0 or run.done or over:
             checkpoint(run)
-        if over and not run.done:
-            bar.close()
-            if rank() == 0:
-                print(f"Stopped after {config.minutes:g} minutes at step {run.step}; go on with --resume.")
+        if over:
             break
-    bar.close()
-    writer.close()

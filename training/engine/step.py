@@ -24,6 +24,7 @@ from training.objectives.base import Features, Needs, Organs, Term, Views
 from training.objectives.gather import gather_step, processes
 
 from .network import Encoded, Indices, Learner, joined
+from .organs import Seen
 from .sentences import Vocabulary, class_matrix, projected, step_texts
 
 SMALLEST = 5
@@ -44,12 +45,14 @@ class StepSettings:
 
 @dataclass(frozen=True)
 class StepResult:
-    """A step's loss, the parts of it, how many organs took part, and which of the batch's scans gave no numbers."""
+    """A step's loss, the parts of it, how many organs took part, which scans of the step gave no numbers, and what was
+    compared."""
 
     loss: Tensor
     terms: dict[str, Term]
     rows: int
     broken: tuple[int, ...]
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True)
@@ -173,8 +176,8 @@ def training_step(
     organs, passes, before = OrganRows([], [], []), [], 0
 
     def encode(part: slice) -> tuple[Indices, list[Encoded]]:
-        image = batch.image[part].to(device)
-        indices = learner.indices(image, batch.labels[part].to(device))
+        image = batch.image[part].to(device, non_blocking=True)
+        indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True))
         return indices, [network(image, indices, settings.half) for network in learner.networks]
 
     for part in parts:
@@ -216,7 +219,7 @@ def training_step(
     if len(parts) > 1:
         _second_pass(encode, parts, passes, whole)
     average_gradients(learner)
-    return StepResult(loss.detach(), terms, rows, ())
+    return StepResult(loss.detach(), terms, rows, (), Seen.of(everyone[0], told[0], learner.scale[0]))
 
 
 def _second_pass(

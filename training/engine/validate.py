@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from napari_ctvlp.encoder.preprocess import network_input
 from training.data.records import OrganRecord, ScanSource
 from training.data.texts import Bank, Classes
 
-from .metrics import Interval, auc_with_interval
+from .metrics import Interval, Resampling, auc, auc_interval, auc_with_interval, percentiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,46 @@ def auc_by_abnormality(pairs: Sequence[PairScores]) -> dict[str, Interval]:
         if interval is not None:
             result[key] = interval
     return result
+
+
+def auc_by_organ(pairs: Sequence[PairScores], *, rounds: int = 200, seed: int = 0) -> dict[str, Interval]:
+    """Mean AUC of each organ's abnormalities, each counted the same, with an interval of the mean over the same draws.
+
+    Abnormalities with enough scans of both states count; an organ without any has the mean of the others and too few
+    scans to say. Where every draw of the mean is one (or zero), the bound is that of the abnormality with the fewest
+    scans.
+    """
+    if not pairs:
+        return {}
+    _, numbers = np.unique(np.concatenate([p.scan for p in pairs]), return_inverse=True)
+    resample = Resampling(int(numbers.max()) + 1, rounds, seed)
+    found: dict[str, list[tuple[Interval, NDArray[np.float64]]]] = {}
+    for pair, number in zip(pairs, np.split(numbers, np.cumsum([len(p.scan) for p in pairs])[:-1]), strict=True):
+        if not pair.present.any() or pair.present.all():
+            continue
+        measure = functools.partial(auc, pair.scores, pair.present)
+        draws, value = resample(measure, number), float(measure(np.ones((1, len(number))))[0])
+        interval = auc_interval(value, draws, pair.present, number)
+        found.setdefault(pair.key.split("/")[0], []).append((interval, draws))
+    return {organ: _mean(group) for organ, group in sorted(found.items())}
+
+
+def _mean(group: list[tuple[Interval, NDArray[np.float64]]]) -> Interval:
+    sure = [each for each in group if each[0].enough]
+    used = sure or group
+    value = float(np.mean([interval.value for interval, _ in used]))
+    positives, negatives = sum(i.positives for i, _ in used), sum(i.negatives for i, _ in used)
+    if not sure:
+        return Interval(value, 0.0, 1.0, positives, negatives, enough=False)
+    draws = np.array([draw for _, draw in used])
+    known = np.isfinite(draws)
+    means = np.where(known, draws, 0).sum(0) / np.maximum(known.sum(0), 1)
+    low, high = percentiles(np.where(known.any(0), means, np.nan))
+    if value == 1:
+        low = min(low, *(interval.low for interval, _ in used))
+    if value == 0:
+        high = max(high, *(interval.high for interval, _ in used))
+    return Interval(value, low, high, positives, negatives)
 
 
 def prompt_texts(classes: Classes, prompts: Sequence[str]) -> list[str]:

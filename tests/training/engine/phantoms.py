@@ -57,6 +57,11 @@ class Phantoms:
     def __init__(self, broken: Sequence[int] = ()) -> None:
         self.broken = broken
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process, where crops have not been lowered yet."""
+        low_crops()
+        vars(self).update(state)
+
     def records(self, index: int) -> dict[int, OrganRecord]:
         ill = ILL[index]
         return {
