@@ -109,9 +109,11 @@ class RefineConfig:
     """The last stage: the head alone, on pooled features of whole scans."""
 
     steps: int = 400
-    """0 leaves the stage out; methods that look at whole scans only, or train two networks, have none."""
+    """0 leaves the stage out."""
     scans: int = 24
     """Scans per step."""
+    limit: int | None = None
+    """Most scans whose features are computed; all by default."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     jitter: float = 0.1

@@ -27,10 +27,10 @@ from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes
 from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
-from training.engine.network import Learner, make_learner
+from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
-from training.engine.refine import can_refine, refine, restandardise, scan_features
+from training.engine.refine import fit_heads, refine, scan_features
 from training.engine.sentences import Vocabulary
 from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, wordings_of
 from training.engine.text import StepBank, trained_tower
@@ -111,17 +111,6 @@ def described(run: loop.Run) -> str:
     return f"trained ({trained / 1e6:.2f} M parameters)"
 
 
-def fit_heads(learner: Learner, store: Stored | WorldStream) -> None:
-    """Standardise what the heads are given, by the first scans."""
-    device = learner.device
-    for network in learner.parts:
-        own = network.whole_head
-        first = scan_features(network.model, store, FIRST_SCANS, whole=own is not None)
-        restandardise(network.model.vision.head, torch.cat([f.pooled for f in first]).float().to(device))
-        if own is not None:
-            restandardise(own, torch.cat([f.whole for f in first if f.whole is not None]).to(device))
-
-
 def classes_and_records(config: PretrainConfig, store: Stored | WorldStream) -> tuple[Classes, list[OrganRecord]]:
     """The classes of a run, and what is known of its organs where that is known beforehand."""
     if isinstance(store, WorldStream):
@@ -158,7 +147,8 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     else:
         bank = text_bank(tower, classes, wordings, records, reports, cache, hard=learner.needs.hard)
     if not config.resume and not config.dry_run and rank() == 0:
-        fit_heads(learner, store)
+        for network in learner.parts:
+            fit_heads(network, scan_features(network, store, FIRST_SCANS))
     wait()
     run = loop.start(config, learner, store, Vocabulary(classes, wordings, bank))
     return run, tower, held_out
@@ -171,8 +161,8 @@ def finish(run: loop.Run, tower: TextTower, held_out: Stored) -> None:
     if not run.heads.asks_in_words:
         print(f"Method {config.method} cannot be asked in words: no encoder is written; training.compare scores it.")
         return
-    if config.refine.steps and can_refine(config):
-        run.average = refine(run.average, scan_features(run.average, run.store), vocabulary, config)
+    if config.refine.steps:
+        run.average, run.heads = refine(run, vocabulary)
     embedded, pairs = look(run, vocabulary.bank, held_out)
     result = report(run, vocabulary.bank, embedded, pairs)
     loop.log(config.run, {"step": run.step, "final": result})

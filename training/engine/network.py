@@ -18,7 +18,7 @@ from training.objectives.base import Needs, Objective
 from training.objectives.ctglip import CtGlip
 from training.objectives.registry import METHODS
 
-from .whole import whole_index
+from .whole import body_tokens, whole_index
 
 SHALLOW = 32
 """Slices up to which a crop is two voxels deep at one of four halvings."""
@@ -31,6 +31,16 @@ class Indices:
 
     organs: OrganIndex | None
     whole: OrganIndex | None
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What one network pooled in some views, before its heads: (organs, f) and (views, f), None where not asked for,
+    and (t, c) tokens of the coarsest map a view."""
+
+    organs: Tensor | None
+    whole: Tensor | None
+    tokens: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,16 +85,16 @@ class Network(nn.Module):
         config = model.vision.config
         self.token_head = nn.Linear(config.widths[-1], config.dim) if needs.tokens else None
 
-    def indices(self, image: Tensor, labels: Tensor) -> Indices:
-        """Places of organs and bodies."""
-        tower = self.model.vision
+    def indices(self, image: Tensor, labels: Tensor, needs: Needs | None = None) -> Indices:
+        """Places of organs and bodies, as the method needs them by default."""
+        tower, needs = self.model.vision, needs or self.needs
         return Indices(
-            tower.index(labels, image) if self.needs.organs else None,
-            whole_index(image, len(tower.config.widths), tower.config.spacing) if self.needs.whole else None,
+            tower.index(labels, image) if needs.organs else None,
+            whole_index(image, len(tower.config.widths), tower.config.spacing) if needs.whole else None,
         )
 
-    def forward(self, image: Tensor, indices: Indices, half: bool) -> Encoded:
-        """(V, C, I, P, L) views to vectors; ``half`` computes feature maps in bfloat16."""
+    def pool(self, image: Tensor, indices: Indices, half: bool) -> Pooled:
+        """What lies under organs and bodies of (V, C, I, P, L) views; ``half`` computes feature maps in bfloat16."""
         tower = self.model.vision
         # oneDNN's bfloat16 weight gradient of a 3x3x3 convolution is garbage on maps two voxels deep (measured, torch
         # 2.13 on a CPU); crops that would come to that are computed in float32, which is right, and cheap for so few
@@ -92,23 +102,27 @@ class Network(nn.Module):
         with torch.autocast(image.device.type, torch.bfloat16, enabled=half and not shallow):
             maps = tower.features(image)
         with torch.autocast(image.device.type, enabled=False):
-            organs = whole = image.new_zeros(0, tower.config.dim)
-            tokens: tuple[Tensor, ...] = ()
-            if indices.organs is not None:
-                organs = tower.pool(maps, indices.organs)
-            if indices.whole is not None:
-                head = tower.head if self.whole_head is None else self.whole_head
-                whole = F.normalize(head(tower.pooled(maps, indices.whole)), dim=-1)
-                tokens = self._tokens(maps[-1], indices.whole)
+            organs = None if indices.organs is None else tower.pooled(maps, indices.organs)
+            if indices.whole is None:
+                return Pooled(organs, None)
+            tokens = body_tokens(maps[-1], indices.whole) if self.token_head is not None else ()
+            return Pooled(organs, tower.pooled(maps, indices.whole), tokens)
+
+    def project(self, pooled: Pooled) -> Encoded:
+        """Pooled features through the heads, in float32."""
+        tower = self.model.vision
+        device = self.model.log_scale.device
+        none = torch.zeros(0, tower.config.dim, device=device)
+        head = tower.head if self.whole_head is None else self.whole_head
+        with torch.autocast(device.type, enabled=False):
+            organs = none if pooled.organs is None else F.normalize(tower.head(pooled.organs), dim=-1)
+            whole = none if pooled.whole is None else F.normalize(head(pooled.whole), dim=-1)
+            tokens = () if self.token_head is None else tuple(self.token_head(rows) for rows in pooled.tokens)
         return Encoded(organs, whole, tokens)
 
-    def _tokens(self, coarsest: Tensor, index: OrganIndex) -> tuple[Tensor, ...]:
-        if self.token_head is None:
-            return ()
-        rows = coarsest.permute(0, 2, 3, 4, 1).reshape(-1, coarsest.shape[1]).float()
-        inside = index.levels[-1]
-        sizes = torch.bincount(inside.segment, minlength=len(coarsest)).tolist()
-        return self.token_head(rows.index_select(0, inside.token)).split(sizes)
+    def forward(self, image: Tensor, indices: Indices, half: bool) -> Encoded:
+        """(V, C, I, P, L) views to vectors."""
+        return self.project(self.pool(image, indices, half))
 
 
 class Learner(nn.Module):

@@ -1,53 +1,74 @@
-"""The last stage: the head alone, on features of whole scans that are computed once.
+"""The last stage: the heads alone, on features of whole scans that are computed once.
 
-What the frozen network pools under every organ of the training scans fits into memory; on it, the head and the text
-projection see hundreds of times more organs a second than the whole network does. Rare abnormalities need that: an
-organ shows one in a handful of steps only. The objective is the one of the main stage.
+What the frozen networks pool in the training scans fits into memory; on it, heads, text projections and what the method
+has of its own see many times more scans a second than whole networks do. Rare abnormalities need that: an organ shows
+one in a handful of steps only. The objective is the one of the main stage, for every method. A method that compares
+several crops of a scan gets slabs of it that overlap.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from napari_ctvlp.encoder.native import NativeModel
 from napari_ctvlp.encoder.preprocess import network_input
 from napari_ctvlp.encoder.vision import Standardise
-from training.config import PretrainConfig
 from training.data.records import OrganRecord, ScanSource
 from training.data.seeding import generator
-from training.objectives.base import Features
+from training.objectives.base import Features, Needs, Objective, Views
 
-from .network import make_objective
+from .loop import Run
+from .network import Learner, Network, Pooled, make_objective
 from .sentences import Vocabulary, projected, step_texts
 from .step import organs_of_rows
-from .whole import whole_index
+
+SLAB = 0.6
+"""Height of each of several views of a scan, as a share of the scan's."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScanFeatures:
-    """What the network pooled under the organs of one scan: (organs, features) float16, and what is true of them; and
-    (1, features) under the whole of it, where asked for."""
+    """What one network pooled in one scan (organs in float16, those of whose state nothing is known left out), and what
+    is true of the organs."""
 
-    pooled: Tensor
+    pooled: Pooled
     records: list[OrganRecord]
-    whole: Tensor | None = None
+
+    @property
+    def organs(self) -> Tensor:
+        """(organs, f) float32."""
+        assert self.pooled.organs is not None
+        return self.pooled.organs.float()
+
+    @property
+    def whole(self) -> Tensor:
+        """(views, f) float32."""
+        assert self.pooled.whole is not None
+        return self.pooled.whole.float()
+
+
+def _slabs(height: int, views: int) -> Iterator[slice]:
+    size = height if views == 1 else max(1, math.ceil(SLAB * height))
+    for view in range(views):
+        start = 0 if views == 1 else (height - size) * view // (views - 1)
+        yield slice(start, start + size)
 
 
 @torch.no_grad()
 def scan_features(
-    model: NativeModel, store: ScanSource, limit: int | None = None, *, whole: bool = False
+    network: Network, store: ScanSource, limit: int | None = None, needs: Needs | None = None
 ) -> list[ScanFeatures]:
-    """Pool the scans of a store once, whole, as the plugin does."""
-    tower = model.vision.eval()
-    device = model.text_projection.weight.device
+    """Pool the scans of a store once, whole, as the plugin does; by default what the network's method needs."""
+    tower, needs = network.model.vision.eval(), needs or network.needs
+    device = network.model.log_scale.device
     result = []
     for number in tqdm(range(min(limit or store.count, store.count)), desc="features", unit="scan"):
         scan = store.load(number)
@@ -58,15 +79,22 @@ def scan_features(
             target=tower.config.spacing,
             windows=tower.config.windows,
         )
-        image = given.image.to(device)
-        index = tower.index(given.labels.to(device), image)
-        with torch.autocast(device.type, torch.bfloat16):
-            maps = tower.features(image)
-        pooled = tower.pooled(maps, index).cpu()
-        known = [row for row, label in enumerate(index.label.tolist()) if label in scan.organs]
-        records = [scan.organs[int(index.label[row])] for row in known]
-        body = tower.pooled(maps, whole_index(image, len(maps), tower.config.spacing)).cpu() if whole else None
-        result.append(ScanFeatures(pooled[known].half(), records, body))
+        image, labels = given.image.to(device), given.labels.to(device)
+        views, records = [], []
+        for view, slab in enumerate(_slabs(image.shape[2], needs.views)):
+            part, label = image[:, :, slab], labels[:, slab]
+            indices = network.indices(part, label, needs)
+            views.append(network.pool(part, indices, half=True))
+            if indices.organs is not None and view == 0:
+                records = [scan.organs.get(n) for n in indices.organs.label.tolist()]
+        known = [row for row, record in enumerate(records) if record is not None]
+        own, first = [records[row] for row in known], views[0]
+        pooled = Pooled(
+            None if first.organs is None else first.organs[known].half().cpu(),
+            None if first.whole is None else torch.cat([v.whole for v in views if v.whole is not None]).cpu(),
+            tuple(tokens.half().cpu() for v in views for tokens in v.tokens),
+        )
+        result.append(ScanFeatures(pooled, [record for record in own if record is not None]))
     return result
 
 
@@ -85,50 +113,104 @@ def restandardise(head: nn.Sequential, rows: Tensor) -> Tensor:
     return standardise.spread
 
 
-def can_refine(config: PretrainConfig) -> bool:
-    """Whether a method has this stage: one network, organs to look at, and nothing of its own to train."""
-    objective = make_objective(config)
-    return objective.needs.organs and objective.needs.models == 1 and objective.asks_in_words
+@torch.no_grad()
+def fit_heads(network: Network, features: Sequence[ScanFeatures]) -> None:
+    """Standardise what a network's heads are given."""
+    device = network.model.log_scale.device
+    heads = {"organs": network.model.vision.head if network.needs.organs else None}
+    heads["whole"] = network.whole_head or (None if network.needs.organs else network.model.vision.head)
+    for name, head in heads.items():
+        if head is not None:
+            restandardise(head, torch.cat([getattr(scan, name) for scan in features]).to(device))
 
 
-def refine(
-    model: NativeModel, features: list[ScanFeatures], vocabulary: Vocabulary, config: PretrainConfig
-) -> NativeModel:
-    """Train a copy's head, text projection and temperature on pooled features; the rest stays as it is.
+def averaged(run: Run, within: float | None = None) -> Learner:
+    """A copy of the learner with averaged weights where there are such, and nothing to train but heads.
 
-    Features are jittered by a share of their own spread, in place of the crops and noise that whole scans lack.
+    ``within`` is the weight of the contrast within an organ, where the method has one.
     """
-    model = copy.deepcopy(model)
-    settings, objective = config.refine, make_objective(config, within=config.refine.within)
-    trained = [*model.vision.head.parameters(), *model.text_projection.parameters(), model.log_scale]
-    for parameter in trained:
-        parameter.requires_grad_(True)
-    device = model.text_projection.weight.device
-    spread = restandardise(model.vision.head, torch.cat([f.pooled for f in features[:200]]).float().to(device))
-    slow = copy.deepcopy(model.text_projection).requires_grad_(False)
+    learner = copy.deepcopy(run.learner)
+    learner.model.load_state_dict(run.average.state_dict())
+    if within is not None:
+        learner.objective = make_objective(run.config, len(run.classes.states), within=within).to(learner.device)
+    learner.objective.load_state_dict(run.heads.state_dict())
+    learner.requires_grad_(False)
+    for network in learner.parts:
+        for part in (network.model.vision.head, network.whole_head, network.token_head, network.model.text_projection):
+            if part is not None:
+                part.requires_grad_(True)
+        network.model.log_scale.requires_grad_(True)
+    learner.objective.requires_grad_(True)
+    return learner
+
+
+def _jittered(scans: Sequence[ScanFeatures], network: Network, jitter: float, rng: np.random.Generator) -> Pooled:
+    """The features of some scans together, each with noise as a share of its spread over all scans."""
+    device = network.model.log_scale.device
+
+    def noisy(name: str, head: nn.Sequential) -> Tensor:
+        standardise = head[0]
+        assert isinstance(standardise, Standardise)
+        rows = torch.cat([getattr(scan, name) for scan in scans]).to(device)
+        noise = torch.from_numpy(rng.standard_normal(rows.shape, dtype=np.float32)).to(device)
+        return rows + jitter * standardise.spread * noise
+
+    head, needs = network.model.vision.head, network.needs
+    return Pooled(
+        noisy("organs", head) if needs.organs else None,
+        noisy("whole", network.whole_head or head) if needs.whole else None,
+        tuple(rows.float().to(device) for scan in scans for rows in scan.pooled.tokens),
+    )
+
+
+def refine(run: Run, vocabulary: Vocabulary) -> tuple[NativeModel, Objective]:
+    """Train the heads of a copy of the averaged networks, on features of the first ``refine.limit`` scans.
+
+    Returns the first network's model, and the method with what it has of its own. Features are jittered by a share of
+    their own spread, in place of the crops and noise that whole scans lack.
+    """
+    config, settings = run.config, run.config.refine
+    learner = averaged(run, settings.within)
+    needs, objective, networks = learner.needs, learner.objective, learner.parts
+    features = [scan_features(network, run.store, settings.limit) for network in networks]
+    for network, own in zip(networks, features, strict=True):
+        fit_heads(network, own[:200])
+    slow = copy.deepcopy(learner.model.text_projection).requires_grad_(False)
+    trained = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     known = set(vocabulary.classes.organs)
+    objective.train()
     for step in tqdm(range(settings.steps), desc="refine", unit="step"):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         rng = generator(config.seed, "refine", step)
-        picked = [features[i] for i in rng.choice(len(features), min(settings.scans, len(features)), replace=False)]
-        rows = [(n, record) for n, scan in enumerate(picked) for record in scan.records]
-        pooled = torch.cat([scan.pooled for scan in picked]).float().to(device)
-        noise = torch.from_numpy(rng.standard_normal(pooled.shape, dtype=np.float32)).to(device)
-        vectors = F.normalize(model.vision.head(pooled + settings.jitter * spread * noise), dim=-1)
+        count = len(features[0])
+        picks = rng.choice(count, min(settings.scans, count), replace=False).tolist()
+        encoded = [
+            network.project(_jittered([own[i] for i in picks], network, settings.jitter, rng))
+            for network, own in zip(networks, features, strict=True)
+        ]
+        rows = [(n, record) for n, i in enumerate(picks) for record in features[0][i].records]
         kept = [row for row, (_, record) in enumerate(rows) if record.organ in known]
         scan, records = [rows[row][0] for row in kept], [rows[row][1] for row in kept]
-        number = config.optim.steps + step
-        texts, text = step_texts(vocabulary, records, scan, config.seed, number, hard=objective.needs.hard)
-        organs = organs_of_rows(vectors[kept], records, scan, text, vocabulary.classes)
-        told = projected(texts, model, slow if objective.needs.momentum else None)
-        scale = model.log_scale.clamp(max=4.6).exp()
-        loss, _ = objective((Features(organs),), (told,), (scale,), 1.0)
+        reports = [run.store.report(i) for i in picks] if needs.whole else None
+        texts, text = step_texts(
+            vocabulary, records, scan, config.seed, config.optim.steps + step, hard=needs.hard, reports=reports
+        )
+        of_view = torch.arange(len(picks), device=learner.device).repeat_interleave(needs.views)
+        seen = []
+        for each in encoded:
+            organs = (
+                organs_of_rows(each.organs[kept], records, scan, text, vocabulary.classes) if needs.organs else None
+            )
+            seen.append(Features(organs, Views(each.whole, of_view, each.tokens) if needs.whole else None))
+        told = tuple(projected(texts, model, slow if needs.momentum else None) for model in learner.models)
+        loss, _ = objective(tuple(seen), told, learner.scale, 1.0)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            for mean, value in zip(slow.parameters(), model.text_projection.parameters(), strict=True):
+            for mean, value in zip(slow.parameters(), learner.model.text_projection.parameters(), strict=True):
                 mean.lerp_(value, 1 - config.optim.ema)
-    return model.requires_grad_(False)
+    learner.requires_grad_(False)
+    return learner.model, objective

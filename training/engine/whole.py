@@ -50,6 +50,14 @@ def whole_index(image: Tensor, depths: int, spacing: float) -> OrganIndex:
     return replace(index, geometry=torch.cat([geometry, densities], 1))
 
 
+def body_tokens(coarsest: Tensor, index: OrganIndex) -> tuple[Tensor, ...]:
+    """(t, c) float32 tokens of the patient in each view, from the (V, c, i, p, l) map that ``index`` ends with."""
+    rows = coarsest.permute(0, 2, 3, 4, 1).reshape(-1, coarsest.shape[1]).float()
+    inside = index.levels[-1]
+    sizes = torch.bincount(inside.segment, minlength=len(coarsest)).tolist()
+    return rows.index_select(0, inside.token).split(sizes)
+
+
 def _geometry(count: Tensor, spacing: float) -> Tensor:
     """(V, 5) log volume, extents and touched edge, as ``index_organs`` measures them on the finest tokens."""
     there = count > 0

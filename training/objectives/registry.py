@@ -15,7 +15,6 @@ from .supervised import Supervised
 from .t3d import T3d
 
 METHODS: dict[str, Callable[[int, int], Objective]] = {
-    "supervised": lambda dim, classes: Supervised(dim, classes),
     "clip": lambda dim, classes: Clip(),
     "siglip": lambda dim, classes: Siglip(),
     "ctglip": lambda dim, classes: CtGlip(),
@@ -28,5 +27,6 @@ METHODS: dict[str, Callable[[int, int], Objective]] = {
     "t3d": lambda dim, classes: T3d(dim),
     "ours": lambda dim, classes: Ours(),
     "ours-bank": lambda dim, classes: Ours(bank=64),
+    "supervised": lambda dim, classes: Supervised(dim, classes),
 }
 """Also the ablations: fvlm without one or both corrections of false negatives, CT-GLIP without our third term."""
