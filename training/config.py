@@ -54,8 +54,8 @@ class TextConfig:
     learning_rate: float = 0.05
     """Factor on the learning rate, for a trained text tower: it comes with knowledge that the vision tower lacks."""
     micro: int | None = None
-    """Texts of a step that a trained tower keeps at once, for less memory and a third more of its time; the gradient
-    stays the same. All by default."""
+    """Texts of a step that a trained tower keeps at once, for less memory: they are computed a second time, and the
+    gradient stays the same. All by default."""
     pooling: Literal["mean", "cls"] | None = None
     """Tokens to one vector: their mean, or the first. What the model's folder says by default, else mean."""
     max_tokens: int | None = None
