@@ -17,7 +17,7 @@ from training.objectives.base import Needs, Objective
 from training.objectives.ctglip import CtGlip
 from training.objectives.registry import METHODS
 
-from .whole import whole_index
+from .whole import whole_of
 
 SHALLOW = 32
 """Slices up to which a crop is two voxels deep at one of four halvings."""
@@ -72,14 +72,14 @@ class Network(nn.Module):
         own = needs.whole and needs.organs
         self.whole_head: nn.Sequential | None = copy.deepcopy(model.vision.head) if own else None
         config = model.vision.config
-        self.token_head = nn.Linear(config.widths[-1], config.dim) if needs.tokens else None
+        self.token_head = nn.Linear(config.channels[-1], config.dim) if needs.tokens else None
 
     def indices(self, image: Tensor, labels: Tensor) -> Indices:
         """Places of organs and bodies."""
         tower = self.model.vision
         return Indices(
             tower.index(labels, image) if self.needs.organs else None,
-            whole_index(image, len(tower.config.widths), tower.config.spacing) if self.needs.whole else None,
+            whole_of(tower, image) if self.needs.whole else None,
         )
 
     def forward(self, image: Tensor, indices: Indices, half: bool) -> Encoded:
@@ -170,4 +170,8 @@ def make_learner(config: PretrainConfig, make_model: Callable[[], NativeModel]) 
     """A fresh learner; a second network starts from other weights than the first."""
     objective = make_objective(config)
     networks = [Network(make_model(), objective.needs) for _ in range(objective.needs.models)]
+    for network in networks:
+        network.model.vision.checkpointing = config.optim.checkpointing
+        if config.optim.compile:
+            network.model.vision.compile_blocks()
     return Learner(networks, objective)

@@ -28,7 +28,7 @@ from training.objectives.base import Features
 from .network import make_objective
 from .sentences import Vocabulary, projected, step_texts
 from .step import organs_of_rows
-from .whole import whole_index
+from .whole import whole_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def scan_features(
         pooled = tower.pooled(maps, index).cpu()
         known = [row for row, label in enumerate(index.label.tolist()) if label in scan.organs]
         records = [scan.organs[int(index.label[row])] for row in known]
-        body = tower.pooled(maps, whole_index(image, len(maps), tower.config.spacing)).cpu() if whole else None
+        body = tower.pooled(maps, whole_of(tower, image)).cpu() if whole else None
         result.append(ScanFeatures(pooled[known].half(), records, body))
     return result
 
