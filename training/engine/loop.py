@@ -27,6 +27,7 @@ from training.data.texts import Classes
 from training.objectives.gather import processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .memory import out_of_memory_told
 from .network import Learner
 from .processes import anyone, rank, share_state, wait
 from .sentences import Vocabulary
@@ -170,9 +171,10 @@ def gradient_step(run: Run, batch: Batch) -> StepResult:
     settings = StepSettings(config.seed, run.step, run.step / config.optim.steps, config.optim.micro, config.optim.half)
     reports = [run.store.report(index) for index in batch.scans] if run.learner.needs.whole else None
     run.optimizer.zero_grad(set_to_none=True)
-    return training_step(
-        run.learner, batch, run.vocabulary, settings, momentum=run.average.text_projection, reports=reports
-    )
+    with out_of_memory_told(config, run.step):
+        return training_step(
+            run.learner, batch, run.vocabulary, settings, momentum=run.average.text_projection, reports=reports
+        )
 
 
 def advance(run: Run, batch: Batch) -> StepResult:
@@ -184,7 +186,8 @@ def advance(run: Run, batch: Batch) -> StepResult:
     if finite:
         finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(run.learner.parameters(), 1.0)))
     if finite:
-        run.optimizer.step()
+        with out_of_memory_told(run.config, run.step):
+            run.optimizer.step()
         run.skipped_in_a_row = 0
     else:
         run.skipped += 1
