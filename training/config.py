@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from napari_ctvlp.encoder.vit import VitConfig
+
 
 @dataclass(frozen=True)
 class WorldConfig:
@@ -38,6 +40,11 @@ class ModelConfig:
     hidden: int = 512
     dim: int = 256
     spacing: float = 3.0
+    backbone: Literal["cnn", "vit"] = "cnn"
+    """A residual CNN (``widths``, ``blocks``) or a vision transformer (``vit``)."""
+    pooling: Literal["attention", "mean"] = "attention"
+    """Queries and maxima beside the mean under an organ's mask, or that mean alone."""
+    vit: VitConfig = field(default_factory=VitConfig)
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,11 @@ class OptimConfig:
     """How much an abnormal organ counts in it against a normal one; both for ``ctglip``."""
     half: bool = True
     """Compute feature maps in bfloat16."""
+    checkpointing: bool = False
+    """Keep few activations for the backward pass and compute the others again: less memory, the same gradient, and a
+    step takes about a third longer."""
+    compile: bool = False
+    """Compile the network's blocks (``torch.compile``) at the first steps, which takes a minute or more."""
     patience: int = 10
     """A step whose loss or gradient is not finite is left out; so many in a row end the run."""
 

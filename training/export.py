@@ -114,7 +114,7 @@ def rounded(tower: TextTower) -> TextTower:
 
 def model_of(config: PretrainConfig, state: Mapping[str, Tensor], text_width: int) -> NativeModel:
     """The exported part with a run's weights."""
-    model = NativeModel(VisionConfig(**asdict(config.model)), text_width)
+    model = NativeModel(VisionConfig(**vars(config.model)), text_width)
     model.load_state_dict(dict(state))
     return model.eval().requires_grad_(False)
 

@@ -20,6 +20,7 @@ from napari_ctvlp.encoder import load_encoder
 from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.native import NativeEncoder
 from napari_ctvlp.encoder.text import TextTower
+from napari_ctvlp.encoder.vit import VitConfig
 from napari_ctvlp.errors import UserError
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.batch import crop_or_pad, training_batch
@@ -102,6 +103,17 @@ def test_a_run_of_another_method_ends_in_an_encoder(tmp_path, config_in, method,
     assert "step 1: organs by sight" in capsys.readouterr().out
     encoder = load_encoder(tmp_path / "run" / "encoder", device="cpu")
     assert encoder.card.organs and read_config(tmp_path / "run" / "config.json") == config
+
+
+def test_a_vit_goes_from_scans_to_an_encoder(tmp_path, config_in):
+    shape = replace(TINY.model, backbone="vit", vit=VitConfig(patch=8, width=16, depth=2, heads=2))
+    config = config_in(tmp_path / "run", model=shape, optim=replace(TINY.optim, steps=2, checkpointing=True))
+    pretrain(replace(config, minutes=0.0))
+    pretrain(replace(config, resume=True))
+    encoder = load_encoder(tmp_path / "run" / "encoder", device="cpu")
+    assert encoder.model.vision.config.strides == (8, 8) and encoder.card.organs
+    export(ExportConfig(tmp_path / "run", tmp_path / "to"))
+    assert load_encoder(tmp_path / "to", device="cpu").card.revision == encoder.card.revision
 
 
 def test_a_stopped_run_can_be_exported(tmp_path, config_in, capsys):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from napari_ctvlp.encoder.vision import VisionConfig
+from napari_ctvlp.encoder.vit import VitConfig
 from napari_ctvlp.errors import UserError
-from training.config import PretrainConfig, TextConfig, WorldConfig
+from training.config import ModelConfig, PretrainConfig, TextConfig, WorldConfig
 from training.settings import PRESETS, from_command_line, read_config, write_config
 
 
@@ -35,6 +37,43 @@ def test_what_a_run_writes_reproduces_it(tmp_path, preset):
     assert read_config(tmp_path / "config.json") == config
     again = from_command_line(["--config", str(tmp_path / "config.json"), "--run", "new"])
     assert replace(again, config=None) == replace(config, run=Path("new"))
+
+
+def test_a_backbone_and_its_shape_are_said_and_reproduced(tmp_path):
+    words = [
+        "--model.backbone",
+        "vit",
+        "--model.vit.width",
+        "96",
+        "--model.vit.pooled",
+        "3",
+        "8",
+        "--model.pooling",
+        "mean",
+    ]
+    config = from_command_line([*words, "--optim.checkpointing", "--optim.compile"])
+    assert config.model == ModelConfig(backbone="vit", pooling="mean", vit=VitConfig(width=96, pooled=(3, 8)))
+    assert config.optim.checkpointing and config.optim.compile
+    write_config(config, tmp_path / "config.json")
+    assert read_config(tmp_path / "config.json") == config
+    assert VisionConfig(**vars(config.model)).strides == (8, 8)
+
+
+def test_a_vit_that_cannot_be_is_told(capsys):
+    with pytest.raises(SystemExit):
+        from_command_line(["--model.vit.patch", "6"])
+    assert "A token of the ViT has 6 voxels a side" in capsys.readouterr().err
+
+
+def test_a_run_from_before_these_settings_has_the_first_ones(tmp_path):
+    write_config(PRESETS["smoke"], tmp_path / "config.json")
+    value = json.loads((tmp_path / "config.json").read_text())
+    for name in ("backbone", "pooling", "vit"):
+        value["model"].pop(name)
+    for name in ("checkpointing", "compile"):
+        value["optim"].pop(name)
+    (tmp_path / "config.json").write_text(json.dumps(value))
+    assert read_config(tmp_path / "config.json") == PRESETS["smoke"]
 
 
 def test_a_resumed_run_keeps_its_settings(tmp_path):

@@ -30,6 +30,7 @@ from training.objectives.base import Objective
 from training.objectives.gather import processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .memory import out_of_memory_told
 from .network import Learner
 from .organs import Seen, last_seen
 from .processes import anyone, rank, share_state, wait
@@ -204,7 +205,10 @@ def gradient_step(run: Run, batch: Batch) -> StepResult:
     reports = batch.reports if run.learner.needs.whole else None
     run.optimizer.zero_grad(set_to_none=True)
     momentum, slow = run.average.text_projection, run.average_text
-    return training_step(run.learner, batch, run.vocabulary, settings, momentum=momentum, slow=slow, reports=reports)
+    with out_of_memory_told(config, run.step):
+        return training_step(
+            run.learner, batch, run.vocabulary, settings, momentum=momentum, slow=slow, reports=reports
+        )
 
 
 def advance(run: Run, batch: Batch) -> StepResult:
@@ -216,7 +220,8 @@ def advance(run: Run, batch: Batch) -> StepResult:
     if finite:
         finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(run.learner.parameters(), 1.0)))
     if finite:
-        run.optimizer.step()
+        with out_of_memory_told(run.config, run.step):
+            run.optimizer.step()
         run.skipped_in_a_row = 0
     else:
         run.skipped += 1

@@ -100,6 +100,21 @@ def auc(scores: Floats, present: Bools, weights: Floats) -> Floats:
     return _ratio(right, positive.sum(axis=1) * negative.sum(axis=1))
 
 
+def auc_within(scores: Floats, present: Bools, group: NDArray[np.int64], weights: Floats) -> Floats:
+    """The share of pairs *of one group* in the right order, ties as half: cases of different groups are never compared
+    (a stratified Mann-Whitney statistic; van Elteren, 1960)."""
+    right, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+    for one in np.unique(group):
+        rows = group == one
+        if not present[rows].any() or present[rows].all():
+            continue
+        positive, negative = _by_score(scores[rows], present[rows], weights[:, rows])
+        below = np.cumsum(negative, axis=1) - negative
+        right += (positive * (below + negative / 2)).sum(axis=1)
+        pairs += positive.sum(axis=1) * negative.sum(axis=1)
+    return _ratio(right, pairs)
+
+
 def average_precision(scores: Floats, present: Bools, weights: Floats) -> Floats:
     """Precision at each threshold, weighted by the gain in recall there."""
     positive, negative = (part[:, ::-1] for part in _by_score(scores, present, weights))

@@ -18,7 +18,7 @@ from training.objectives.base import Needs, Objective
 from training.objectives.ctglip import CtGlip
 from training.objectives.registry import METHODS
 
-from .whole import body_tokens, whole_index
+from .whole import body_tokens, whole_of
 
 SHALLOW = 32
 """Slices up to which a crop is two voxels deep at one of four halvings."""
@@ -83,14 +83,14 @@ class Network(nn.Module):
         own = needs.whole and needs.organs
         self.whole_head: nn.Sequential | None = copy.deepcopy(model.vision.head) if own else None
         config = model.vision.config
-        self.token_head = nn.Linear(config.widths[-1], config.dim) if needs.tokens else None
+        self.token_head = nn.Linear(config.channels[-1], config.dim) if needs.tokens else None
 
     def indices(self, image: Tensor, labels: Tensor, needs: Needs | None = None) -> Indices:
         """Places of organs and bodies, as the method needs them by default."""
         tower, needs = self.model.vision, needs or self.needs
         return Indices(
             tower.index(labels, image) if needs.organs else None,
-            whole_index(image, len(tower.config.widths), tower.config.spacing) if needs.whole else None,
+            whole_of(tower, image) if needs.whole else None,
         )
 
     def pool(self, image: Tensor, indices: Indices, half: bool) -> Pooled:
@@ -190,4 +190,8 @@ def make_learner(
     tower serves both."""
     objective = make_objective(config, classes)
     networks = [Network(make_model(), objective.needs) for _ in range(objective.needs.models)]
+    for network in networks:
+        network.model.vision.checkpointing = config.optim.checkpointing
+        if config.optim.compile:
+            network.model.vision.compile_blocks()
     return Learner(networks, objective, text)

@@ -9,9 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_ctvlp.encoder.pooling import OrganIndex, OrganTokens, organ_densities
+from napari_ctvlp.encoder.vision import VisionTower
 
 BODY = -0.8
 """A voxel is of the patient (or the couch) where a window's value is above this: -920 HU in the lung window."""
+
+
+def whole_of(tower: VisionTower, image: Tensor) -> OrganIndex:
+    """Tokens of the patient on a tower's feature maps."""
+    return tower.at_depths(whole_index(image, tower.config.halvings, tower.config.spacing))
 
 
 def whole_index(image: Tensor, depths: int, spacing: float) -> OrganIndex:
@@ -22,7 +28,7 @@ def whole_index(image: Tensor, depths: int, spacing: float) -> OrganIndex:
     image : (V, C, I, P, L) float32
         Windowed to -1..1.
     depths : int
-        Feature maps; depth k has stride 2**(k+1).
+        Halvings of the grid; depth k has stride 2**(k+1).
     spacing : float
         Voxel size in mm.
 
