@@ -20,9 +20,6 @@ from training.objectives.registry import METHODS
 
 from .whole import body_tokens, whole_of
 
-SHALLOW = 32
-"""Slices up to which a crop is two voxels deep at one of four halvings."""
-
 
 @dataclass(frozen=True)
 class Indices:
@@ -98,7 +95,7 @@ class Network(nn.Module):
         tower = self.model.vision
         # oneDNN's bfloat16 weight gradient of a 3x3x3 convolution is garbage on maps two voxels deep (measured, torch
         # 2.13 on a CPU); crops that would come to that are computed in float32, which is right, and cheap for so few
-        shallow = image.device.type == "cpu" and image.shape[2] <= SHALLOW
+        shallow = image.device.type == "cpu" and image.shape[2] <= 2 * tower.config.strides[-1]
         with torch.autocast(image.device.type, torch.bfloat16, enabled=half and not shallow):
             maps = tower.features(image)
         with torch.autocast(image.device.type, enabled=False):
