@@ -42,6 +42,7 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_encode
 	$(BIN)/python -m tests.benchmarks.bench_world
 	$(BIN)/python -m tests.benchmarks.bench_pooling
+	$(BIN)/python -m tests.benchmarks.bench_backbones
 	$(BIN)/python -m tests.benchmarks.bench_contrast
 	$(BIN)/python -m tests.benchmarks.bench_store
 	$(BIN)/python -m tests.benchmarks.bench_step
