@@ -30,7 +30,7 @@ class VitConfig:
     """Shape of the transformer."""
 
     patch: int = 8
-    """Voxels along each side of a token: a power of two. Time grows with the sixth power of what is left of it."""
+    """Voxels along a token's side: a power of two. Half of it means 8 times the tokens and 64 times the attention."""
     width: int = 192
     """Channels of a token."""
     depth: int = 8
