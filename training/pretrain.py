@@ -47,7 +47,7 @@ from training.engine.validate import (
 from training.export import Finished, save_finished, write_encoder
 from training.settings import check_method, from_command_line, write_config
 
-FIRST_SCANS = 16
+FIRST_SCANS = 32
 """Scans that the head's standardisation is fitted on before the first step."""
 QUICK_SCANS = 40
 """Validation scans looked at while training; all of them at the end."""

@@ -229,8 +229,10 @@ def advance(run: Run, batch: Batch) -> StepResult:
     run.step += 1
     if finite:
         decay = min(run.config.optim.ema, run.step / (run.step + 10))
-        averaged = (*run.average.parameters(), *run.heads.parameters())
-        current = (*run.learner.model.parameters(), *run.learner.objective.parameters())
+        run.learner.follow()
+        averaged = (*run.average.parameters(), *run.average.buffers(), *run.heads.parameters())
+        model, objective = run.learner.model, run.learner.objective
+        current = (*model.parameters(), *model.buffers(), *objective.parameters())
         with torch.no_grad():
             for mean, value in zip(averaged, current, strict=True):
                 mean.lerp_(value, 1 - decay)
@@ -241,6 +243,7 @@ def advance(run: Run, batch: Batch) -> StepResult:
         if result.seen is not None:
             run.seen.append(result.seen)
     else:
+        run.learner.follow(0.0)
         _tell_skipped(run, batch, result)
     return result
 

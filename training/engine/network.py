@@ -18,6 +18,7 @@ from training.objectives.base import Needs, Objective
 from training.objectives.ctglip import CtGlip
 from training.objectives.registry import METHODS
 
+from .standards import SHARE, follow, tallied
 from .whole import body_tokens, whole_of
 
 
@@ -81,6 +82,14 @@ class Network(nn.Module):
         self.whole_head: nn.Sequential | None = copy.deepcopy(model.vision.head) if own else None
         config = model.vision.config
         self.token_head = nn.Linear(config.channels[-1], config.dim) if needs.tokens else None
+        self.tallies: dict[str, Tensor] = {}
+
+    @property
+    def heads(self) -> dict[str, nn.Sequential]:
+        """The heads by what they are given: "organs", "whole"."""
+        own = self.model.vision.head
+        found = {"organs": own} if self.needs.organs else {}
+        return found | ({"whole": self.whole_head or own} if self.needs.whole else {})
 
     def indices(self, image: Tensor, labels: Tensor, needs: Needs | None = None) -> Indices:
         """Places of organs and bodies, as the method needs them by default."""
@@ -106,16 +115,21 @@ class Network(nn.Module):
             return Pooled(organs, tower.pooled(maps, indices.whole), tokens)
 
     def project(self, pooled: Pooled) -> Encoded:
-        """Pooled features through the heads, in float32."""
-        tower = self.model.vision
+        """Pooled features through the heads, in float32; in training, what their figures are to follow is tallied."""
         device = self.model.log_scale.device
-        none = torch.zeros(0, tower.config.dim, device=device)
-        head = tower.head if self.whole_head is None else self.whole_head
+        vectors = {}
         with torch.autocast(device.type, enabled=False):
-            organs = none if pooled.organs is None else F.normalize(tower.head(pooled.organs), dim=-1)
-            whole = none if pooled.whole is None else F.normalize(head(pooled.whole), dim=-1)
+            for name, rows in (("organs", pooled.organs), ("whole", pooled.whole)):
+                if rows is None:
+                    vectors[name] = torch.zeros(0, self.model.vision.config.dim, device=device)
+                    continue
+                head = self.heads[name]
+                vectors[name] = F.normalize(head(rows), dim=-1)
+                if self.training and torch.is_grad_enabled():
+                    tally = tallied(head, rows)
+                    self.tallies[name] = tally + self.tallies[name] if name in self.tallies else tally
             tokens = () if self.token_head is None else tuple(self.token_head(rows) for rows in pooled.tokens)
-        return Encoded(organs, whole, tokens)
+        return Encoded(vectors["organs"], vectors["whole"], tokens)
 
     def forward(self, image: Tensor, indices: Indices, half: bool) -> Encoded:
         """(V, C, I, P, L) views to vectors."""
@@ -164,6 +178,11 @@ class Learner(nn.Module):
     def indices(self, image: Tensor, labels: Tensor) -> Indices:
         """Places of organs and bodies, the same for all networks."""
         return self.parts[0].indices(image, labels)
+
+    def follow(self, share: float = SHARE) -> None:
+        """Let the heads' figures follow, by a share, what the step tallied."""
+        for network in self.parts:
+            follow(network.heads, network.tallies, share)
 
     @property
     def scale(self) -> tuple[Tensor, ...]:

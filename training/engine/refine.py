@@ -15,12 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from napari_ctvlp.encoder.native import NativeModel
 from napari_ctvlp.encoder.preprocess import network_input
-from napari_ctvlp.encoder.vision import Standardise
 from training.data.records import OrganRecord, ScanSource
 from training.data.seeding import generator
 from training.objectives.base import Features, Needs, Objective, Views
@@ -28,6 +27,7 @@ from training.objectives.base import Features, Needs, Objective, Views
 from .loop import Run
 from .network import Learner, Network, Pooled, make_objective
 from .sentences import Vocabulary, projected, step_texts
+from .standards import restandardise, standardise_of
 from .step import organs_of_rows
 
 SLAB = 0.6
@@ -98,30 +98,11 @@ def scan_features(
     return result
 
 
-@torch.no_grad()
-def restandardise(head: nn.Sequential, rows: Tensor) -> Tensor:
-    """Fit a head's standardisation to these features; its first layer follows, so that the head's answers stay.
-
-    Returns the features' spread.
-    """
-    standardise, first = head[0], head[1]
-    assert isinstance(standardise, Standardise) and isinstance(first, nn.Linear)
-    mean, spread = standardise.mean.clone(), standardise.spread.clone()
-    standardise.fit(rows)
-    first.bias.add_(first.weight @ ((standardise.mean - mean) / spread))
-    first.weight.mul_(standardise.spread / spread)
-    return standardise.spread
-
-
-@torch.no_grad()
 def fit_heads(network: Network, features: Sequence[ScanFeatures]) -> None:
     """Standardise what a network's heads are given."""
     device = network.model.log_scale.device
-    heads = {"organs": network.model.vision.head if network.needs.organs else None}
-    heads["whole"] = network.whole_head or (None if network.needs.organs else network.model.vision.head)
-    for name, head in heads.items():
-        if head is not None:
-            restandardise(head, torch.cat([getattr(scan, name) for scan in features]).to(device))
+    for name, head in network.heads.items():
+        restandardise(head, torch.cat([getattr(scan, name) for scan in features]).to(device))
 
 
 def averaged(run: Run, within: float | None = None) -> Learner:
@@ -134,7 +115,7 @@ def averaged(run: Run, within: float | None = None) -> Learner:
     if within is not None:
         learner.objective = make_objective(run.config, len(run.classes.states), within=within).to(learner.device)
     learner.objective.load_state_dict(run.heads.state_dict())
-    learner.requires_grad_(False)
+    learner.eval().requires_grad_(False)
     for network in learner.parts:
         for part in (network.model.vision.head, network.whole_head, network.token_head, network.model.text_projection):
             if part is not None:
@@ -148,19 +129,15 @@ def _jittered(scans: Sequence[ScanFeatures], network: Network, jitter: float, rn
     """The features of some scans together, each with noise as a share of its spread over all scans."""
     device = network.model.log_scale.device
 
-    def noisy(name: str, head: nn.Sequential) -> Tensor:
-        standardise = head[0]
-        assert isinstance(standardise, Standardise)
+    def noisy(name: str) -> Tensor | None:
+        if name not in network.heads:
+            return None
         rows = torch.cat([getattr(scan, name) for scan in scans]).to(device)
         noise = torch.from_numpy(rng.standard_normal(rows.shape, dtype=np.float32)).to(device)
-        return rows + jitter * standardise.spread * noise
+        return rows + jitter * standardise_of(network.heads[name]).spread * noise
 
-    head, needs = network.model.vision.head, network.needs
-    return Pooled(
-        noisy("organs", head) if needs.organs else None,
-        noisy("whole", network.whole_head or head) if needs.whole else None,
-        tuple(rows.float().to(device) for scan in scans for rows in scan.pooled.tokens),
-    )
+    tokens = tuple(rows.float().to(device) for scan in scans for rows in scan.pooled.tokens)
+    return Pooled(noisy("organs"), noisy("whole"), tokens)
 
 
 def refine(run: Run, vocabulary: Vocabulary) -> tuple[NativeModel, Objective]:
