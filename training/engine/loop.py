@@ -25,7 +25,7 @@ from training.data.batch import Batch
 from training.data.loader import Feed, batches
 from training.data.records import ScanSource
 from training.data.texts import Classes
-from training.objectives.gather import processes
+from training.objectives.gather import gather_rows, processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .network import Learner
@@ -229,14 +229,16 @@ def scan_name(store: ScanSource, index: int) -> str:
 
 
 def _tell_skipped(run: Run, batch: Batch, result: StepResult) -> None:
-    names = ", ".join(scan_name(run.store, i) for i in (result.broken or batch.scans))
+    step = gather_rows(torch.tensor(batch.scans, device=run.learner.device))[0].tolist()
+    names = ", ".join(scan_name(run.store, i) for i in dict.fromkeys(result.broken or step))
     log(run.folder, {"step": run.step, "skipped": names})
     if run.skipped_in_a_row >= run.config.optim.patience:
         raise UserError(
             f"{run.skipped_in_a_row} steps in a row gave no finite loss or gradient; the last was step {run.step} with "
             f"{names}. The last checkpoint is whole: look at these, or lower --optim.learning-rate, and --resume."
         )
-    tqdm.write(f"step {run.step} left out, loss or gradient not finite: {names}")
+    if rank() == 0:
+        tqdm.write(f"step {run.step} left out, loss or gradient not finite: {names}")
 
 
 def train(run: Run, validate: Callable[[Run], dict[str, Any]]) -> None:
