@@ -44,6 +44,7 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_pooling
 	$(BIN)/python -m tests.benchmarks.bench_contrast
 	$(BIN)/python -m tests.benchmarks.bench_store
+	$(BIN)/python -m tests.benchmarks.bench_loader
 	$(BIN)/python -m tests.benchmarks.bench_step
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query
 
