@@ -45,6 +45,7 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_backbones
 	$(BIN)/python -m tests.benchmarks.bench_contrast
 	$(BIN)/python -m tests.benchmarks.bench_store
+	$(BIN)/python -m tests.benchmarks.bench_loader
 	$(BIN)/python -m tests.benchmarks.bench_step
 	$(BIN)/python -m tests.benchmarks.bench_text
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query

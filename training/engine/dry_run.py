@@ -8,6 +8,8 @@ import time
 
 import torch
 
+from training.data.loader import workers_of
+
 from .loop import Run, batch_of, gradient_step
 from .processes import rank
 
@@ -31,35 +33,42 @@ def clock(device: torch.device) -> float:
 
 
 def dry_run(run: Run) -> dict[str, float]:
-    """Measure one step after one to warm up; print and return parameters, bytes and rows of a step, and hours."""
+    """Measure one step after one to warm up; print and return parameters, bytes and rows of a step, and hours.
+
+    The step is taken twice and timed the second time, since a run has its sentences embedded before the first one.
+    """
     config, device = run.config, run.learner.device
     run.learner.train()
-    times = []
-    for step in (0, 1):
-        began = clock(device)
-        run.step = step
-        batch = batch_of(run, step)
-        loaded = clock(device)
-        result = gradient_step(run, batch)
-        times = [loaded - began, clock(device) - loaded]
+    if not config.world.stream:
+        batch_of(run, run.step)  # the scans of a run lie on a disk, and these have to be made first
+    began = clock(device)
+    batch = batch_of(run, run.step)
+    load = clock(device) - began
+    gradient_step(run, batch)
+    began = clock(device)
+    result = gradient_step(run, batch)
+    step = clock(device) - began
+    workers = workers_of(config.loader, device)
+    each = max(step, load / workers) if workers else load + step
     parameters = sum(p.numel() for p in run.learner.parameters())
     found = {
         "parameters": parameters,
         "rows": result.rows,
         "input_bytes": batch.image.nbytes + batch.labels.nbytes,
         "peak_bytes": peak_memory(device),
-        "load_seconds": times[0],
-        "step_seconds": times[1],
-        "hours": sum(times) * config.optim.steps / 3600,
+        "load_seconds": load,
+        "step_seconds": step,
+        "hours": each * config.optim.steps / 3600,
     }
     if rank() == 0:
+        ahead = f" ({workers} at a time, ahead of the steps)" if workers else ""
         trained = "x".join(str(n) for n in batch.image.shape)
         print(
             f"Method {config.method} on {device}: {parameters / 1e6:.2f} M parameters, "
             f"{len(run.classes.organs)} organs, {len(run.classes.states)} classes.\n"
             f"A step: {config.optim.batch} scans, input {trained} ({found['input_bytes'] / 1e6:.0f} MB a process), "
             f"{result.rows} rows, loss {float(result.loss):.3f}; peak memory {found['peak_bytes'] / 1e9:.2f} GB.\n"
-            f"Time: {times[1]:.2f} s a step and {times[0]:.2f} s to load its scans; {config.optim.steps} steps take "
+            f"Time: {step:.2f} s a step and {load:.2f} s to make its batch{ahead}; {config.optim.steps} steps take "
             f"about {found['hours']:.1f} h, without making scans, validation and the last stage. Nothing was trained."
         )
     if not math.isfinite(float(result.loss)):

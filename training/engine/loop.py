@@ -27,7 +27,7 @@ from training.data.loader import Feed, batches
 from training.data.records import ScanSource
 from training.data.texts import Classes
 from training.objectives.base import Objective
-from training.objectives.gather import processes
+from training.objectives.gather import gather_rows, processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .memory import out_of_memory_told
@@ -228,24 +228,28 @@ def advance(run: Run, batch: Batch) -> StepResult:
         run.skipped_in_a_row += 1
     run.step += 1
     if finite:
-        decay = min(run.config.optim.ema, run.step / (run.step + 10))
         run.learner.follow()
-        averaged = (*run.average.parameters(), *run.average.buffers(), *run.heads.parameters())
-        model, objective = run.learner.model, run.learner.objective
-        current = (*model.parameters(), *model.buffers(), *objective.parameters())
-        with torch.no_grad():
-            for mean, value in zip(averaged, current, strict=True):
-                mean.lerp_(value, 1 - decay)
-            if run.average_text is not None and run.learner.text is not None:
-                for mean, value in zip(run.average_text.parameters(), run.learner.text.parameters(), strict=True):
-                    if value.requires_grad:
-                        mean.lerp_(value, 1 - decay)
+        _average(run)
         if result.seen is not None:
             run.seen.append(result.seen)
     else:
         run.learner.follow(0.0)
         _tell_skipped(run, batch, result)
     return result
+
+
+@torch.no_grad()
+def _average(run: Run) -> None:
+    """Move the averaged weights, and what else is averaged, towards those that are trained."""
+    decay = min(run.config.optim.ema, run.step / (run.step + 10))
+    model, objective, text = run.learner.model, run.learner.objective, run.learner.text
+    averaged = (*run.average.parameters(), *run.average.buffers(), *run.heads.parameters())
+    for mean, value in zip(averaged, (*model.parameters(), *model.buffers(), *objective.parameters()), strict=True):
+        mean.lerp_(value, 1 - decay)
+    if run.average_text is not None and text is not None:
+        for mean, value in zip(run.average_text.parameters(), text.parameters(), strict=True):
+            if value.requires_grad:
+                mean.lerp_(value, 1 - decay)
 
 
 def scan_name(store: ScanSource, index: int) -> str:
@@ -255,14 +259,16 @@ def scan_name(store: ScanSource, index: int) -> str:
 
 
 def _tell_skipped(run: Run, batch: Batch, result: StepResult) -> None:
-    names = ", ".join(scan_name(run.store, i) for i in (result.broken or batch.scans))
+    step = gather_rows(torch.tensor(batch.scans, device=run.learner.device))[0].tolist()
+    names = ", ".join(scan_name(run.store, i) for i in dict.fromkeys(result.broken or step))
     log(run.folder, {"step": run.step, "skipped": names})
     if run.skipped_in_a_row >= run.config.optim.patience:
         raise UserError(
             f"{run.skipped_in_a_row} steps in a row gave no finite loss or gradient; the last was step {run.step} with "
             f"{names}. The last checkpoint is whole: look at these, or lower --optim.learning-rate, and --resume."
         )
-    tqdm.write(f"step {run.step} left out, loss or gradient not finite: {names}")
+    if rank() == 0:
+        tqdm.write(f"step {run.step} left out, loss or gradient not finite: {names}")
 
 
 def train(run: Run, validate: Callable[[Run], dict[str, Any]]) -> None:

@@ -21,10 +21,11 @@ from training.data.batch import Batch
 from training.data.records import OrganRecord
 from training.data.texts import Bank, Classes
 from training.objectives.base import Features, Needs, Organs, Term, Views
-from training.objectives.gather import gather_step, processes
+from training.objectives.gather import gather_rows, gather_step, processes
 
 from .network import Encoded, Indices, Learner, joined
 from .organs import Seen
+from .processes import anyone
 from .sentences import Vocabulary, class_matrix, projected, step_texts
 
 SMALLEST = 5
@@ -117,14 +118,18 @@ def all_finite(features: tuple[Features, ...]) -> bool:
     return all(bool(torch.isfinite(each).all()) for each in seen)
 
 
-def broken_scans(batch: Batch, features: tuple[Features, ...]) -> tuple[int, ...]:
-    """Scans with something that is not finite; all of them where none can be singled out."""
+def broken_scans(batch: Batch, features: tuple[Features, ...], device: torch.device) -> tuple[int, ...]:
+    """Scans of all processes with something that is not finite; all of the step's where none can be singled out."""
     bad = {v // batch.views for v, image in enumerate(batch.image) if not bool(torch.isfinite(image).all())}
     for feature in features:
         for each in (feature.organs, feature.views):
             if each is not None:
                 bad |= set(each.scan[~torch.isfinite(each.vectors).all(1)].tolist())
-    return tuple(batch.scans[n] for n in (sorted(bad) or range(len(batch.scans))))
+    singled, scans = (
+        gather_rows(torch.tensor(which, dtype=torch.int64, device=device))[0].tolist()
+        for which in ([batch.scans[n] for n in sorted(bad)], batch.scans)
+    )
+    return tuple(singled or scans)
 
 
 def average_gradients(learner: Learner) -> None:
@@ -211,10 +216,11 @@ def training_step(
     rows = sum(len(each.vectors) for each in (everyone[0].organs, everyone[0].views) if each is not None)
     if not all_finite(everyone):
         # the method must not see it: what it remembers between steps would be spoilt
-        return StepResult(torch.tensor(math.nan), {}, rows, broken_scans(batch, features))
+        return StepResult(torch.tensor(math.nan), {}, rows, broken_scans(batch, features, device))
     loss, terms = learner.objective(everyone, told, learner.scale, settings.progress)
-    if not torch.isfinite(loss):
-        return StepResult(loss.detach(), terms, rows, broken_scans(batch, features))
+    # all processes leave a step out, or none: one alone would wait for the others' gradients for ever
+    if anyone(not bool(torch.isfinite(loss)), device):
+        return StepResult(torch.full_like(loss.detach(), math.nan), terms, rows, broken_scans(batch, features, device))
     loss.backward()
     if len(parts) > 1:
         _second_pass(encode, parts, passes, whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from napari_ctvlp.errors import UserError
+from training.data.seeding import scans_of_step
 from training.engine import loop
 
-from .phantoms import config_of, low_crops, start, state_of
+from .phantoms import Phantoms, config_of, low_crops, start, state_of
 
 METHODS = ("ctglip", "t3d", "ours")
 STEPS = 2
@@ -54,6 +57,40 @@ def resuming(rank: int, folder: str) -> None:
         loop.train(run, lambda _: {})
     torch.save((state_of(whole), state_of(run)), f"{folder}/resumed{rank}.pt")
     dist.destroy_process_group()
+
+
+def broken(rank: int, folder: str, scan: int) -> None:
+    """A run of which one scan is broken, and one of which all are."""
+    join(rank, folder, "broken")
+    run = start(config_of("ours-bank", Path(folder) / "one"), Phantoms(broken=[scan]))
+    loop.train(run, lambda _: {})
+    told = ""
+    hopeless = start(config_of("ours-bank", Path(folder) / "all"), Phantoms(broken=range(4)))
+    try:
+        loop.train(hopeless, lambda _: {})
+    except UserError as error:
+        told = str(error)
+    torch.save((state_of(run), run.skipped, told), f"{folder}/broken{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_what_is_broken_in_one_process_is_left_out_by_both_and_named(tmp_path):
+    """The second process has the broken scan; the first alone writes the log."""
+    scan = scans_of_step(0, 0, 4, 3)[2]
+    for name in ("one", "all"):
+        (tmp_path / name).mkdir()
+    torch.multiprocessing.spawn(broken, args=(str(tmp_path), scan), nprocs=2)
+    (first, skipped, told), (second, also, again) = (torch.load(tmp_path / f"broken{rank}.pt") for rank in range(2))
+    steps = [n for n in range(4) if scan in scans_of_step(0, n, 4, 3)]
+    assert torch.equal(first, second) and torch.isfinite(first).all()
+    assert skipped == also == len(steps) < 4
+    lines = [json.loads(line) for line in (tmp_path / "one" / "log.jsonl").read_text().splitlines()]
+    assert [line for line in lines if "skipped" in line] == [
+        {"step": step + 1, "skipped": f"scan {scan}"} for step in steps
+    ]
+    assert told == again and "2 steps in a row" in told
+    assert all(f"scan {n}" in told for n in scans_of_step(0, 1, 4, 3))
 
 
 @pytest.mark.slow

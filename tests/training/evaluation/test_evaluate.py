@@ -11,10 +11,15 @@ from PIL import Image
 
 from napari_ctvlp.anatomy import SCHEMES
 from napari_ctvlp.encoder import load_encoder
+from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
 from napari_ctvlp.encoder.vision import VisionConfig
+from training.config import ModelConfig, OptimConfig, PretrainConfig
 from training.data.prepared import encoded
+from training.engine.checkpoint import load_checkpoint
 from training.evaluate import main
+from training.export import ExportConfig, export
+from training.pretrain import pretrain
 
 NUMBER = {name: label for label, name in SCHEMES["totalsegmentator_v2"].items()}
 ORGANS = ("lung_lower_lobe_left", "lung_lower_lobe_right", "heart", "aorta", "kidney_left", "kidney_right")
@@ -45,16 +50,14 @@ def write_store(folder: Path, nodules: dict[str, list[int]]) -> Path:
             hu = rng.normal(40, 30, volume.shape).astype(np.int16)
             key = f"{split}{n}"
             ill = {ORGANS[0]: ["lung_nodule"] if label else [], ORGANS[4]: ["kidney_stone"] if label else []}
+            known = {"texts": [], "known": True, "voxels": 256}
             record = {
                 "patient": f"{split}-{n // 2}",
                 "shape": volume.shape,
                 "files": {"hu": [f"{key}.hu.npy", ""], "labels": [f"{key}.labels.npy", ""]},
                 "labels": {"Lung nodule": label, "Hiatal hernia": 0},
                 "report": "",
-                "organs": {
-                    str(NUMBER[o]): {"organ": o, "abnormalities": ill.get(o, []), "texts": [], "known": True}
-                    for o in ORGANS
-                },
+                "organs": {str(NUMBER[o]): {"organ": o, "abnormalities": ill.get(o, []), **known} for o in ORGANS},
             }
             for name, data in (("hu", hu), ("labels", volume)):
                 (folder / "studies" / f"{key}.{name}.npy").write_bytes(encoded(data, "npy"))
@@ -153,3 +156,30 @@ def test_a_folder_that_is_no_encoder_is_told(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(tmp_path)])
     assert "neither the folder of an encoder nor of a run" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(600)
+def test_a_run_that_was_stopped_is_evaluated_and_exported_by_its_checkpoint(tmp_path, capsys):
+    """There is no final state and no encoder: the averaged weights, calibrated on the validation scans."""
+    data = write_store(tmp_path / "s", {"train": [0, 1] * 8, "validation": [0, 1] * 6, "test": [0, 1, 1, 0] * 4})
+    stopped = PretrainConfig(
+        run=tmp_path / "run",
+        data=str(data),
+        model=ModelConfig(widths=(8, 16), blocks=(1, 1), heads=2, hidden=32, dim=32),
+        optim=OptimConfig(steps=3, batch=2, warmup=1),
+        minutes=0.0,
+        device="cpu",
+    )
+    pretrain(stopped)
+    assert "go on with --resume" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "final.pt").exists() and not (tmp_path / "run" / "encoder").exists()
+    found = run(tmp_path / "run", data, tmp_path / "out", "--check-scans", "0")
+    assert found["encoder"]["revision"] == digest(load_checkpoint(tmp_path / "run")["average"])
+    rows = {row["name"]: row for row in found["abnormalities"]}
+    assert rows["lung_nodule"]["positives"] == 8 and rows["lung_nodule"]["auc"] is not None
+    assert found["calibration"] == "encoder"  # fitted on the run's validation scans, as a finished run's is
+    export(ExportConfig(tmp_path / "run", tmp_path / "to"))
+    again = run(tmp_path / "to", data, tmp_path / "again", "--check-scans", "0")
+    assert again["encoder"]["revision"] == found["encoder"]["revision"]
+    for row in again["abnormalities"]:
+        assert row["auc"]["value"] == pytest.approx(rows[row["name"]]["auc"]["value"], abs=0.05)
