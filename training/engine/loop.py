@@ -274,7 +274,9 @@ def _tell_skipped(run: Run, batch: Batch, result: StepResult) -> None:
 def train(run: Run, validate: Callable[[Run], dict[str, Any]]) -> None:
     """Train until the last step, or until ``config.minutes`` are over; the bar shows each loss beside chance."""
     config, steps = run.config, range(run.step, run.config.optim.steps)
-    bar = tqdm(total=config.optim.steps, initial=run.step, unit="step", dynamic_ncols=True, disable=rank() > 0)
+    # TQDM_DISABLE of the environment holds where nothing else is said
+    quiet = {"disable": True} if rank() > 0 else {}
+    bar = tqdm(total=config.optim.steps, initial=run.step, unit="step", dynamic_ncols=True, **quiet)
     with (
         bar,
         closing(Log(run.folder)) as writer,

@@ -1,0 +1,104 @@
+"""The figures of a comparison against counting pairs one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_ctvlp.errors import UserError
+from training.comparison.rows import ROWS, chosen
+from training.comparison.runs import Answers, load_answers, save_answers
+from training.comparison.table import as_markdown, difference, entry, figure, judged
+from training.config import PretrainConfig
+from training.engine.metrics import Resampling, auc_within
+
+SCANS = 40
+KEYS = ("kidney_left/stone", "kidney_right/stone", "liver/cyst", "liver/rare")
+
+
+def answers(seed: int, skill: float) -> Answers:
+    """Two kidneys of which one scores far higher than the other whatever it has, and a liver."""
+    rng = np.random.default_rng(9)
+    present = rng.random((len(KEYS), SCANS)) < np.array([[0.5], [0.2], [0.4], [0.0]])
+    present[3, 0] = True
+    offset = np.array([[0.0], [50.0], [0.0], [0.0]])
+    scores = offset + skill * present + np.random.default_rng(seed).normal(size=present.shape)
+    key, scan = np.divmod(np.arange(present.size), SCANS)
+    return Answers(KEYS, key, scan, scores.ravel(), present.ravel(), {"seconds": 1.0, "parameters": 5})
+
+
+def by_pairs(run: Answers, abnormality: str) -> float:
+    right = pairs = 0.0
+    for number, key in enumerate(run.keys):
+        if key.split("/")[1] == abnormality:
+            rows = run.key == number
+            for one in run.scores[rows & run.present]:
+                for other in run.scores[rows & ~run.present]:
+                    right += (one > other) + 0.5 * (one == other)
+                    pairs += 1
+    return right / pairs
+
+
+def test_organs_of_different_kinds_are_never_compared():
+    run = answers(1, 1.0)
+    found = figure([run], SCANS, 200)
+    assert found.by_abnormality["stone"] == pytest.approx(by_pairs(run, "stone"), abs=1e-12)
+    assert found.by_abnormality["cyst"] == pytest.approx(by_pairs(run, "cyst"), abs=1e-12)
+    assert found.value == pytest.approx((by_pairs(run, "stone") + by_pairs(run, "cyst")) / 2)
+    assert "rare" not in found.by_abnormality  # one scan says nothing
+    assert set(judged(run)) == {"stone", "cyst"}
+
+
+def test_weights_count_as_repeated_scans():
+    run = answers(2, 0.5)
+    rows = run.key < 2
+    counts = np.random.default_rng(0).integers(0, 3, SCANS)
+    repeated = np.repeat(np.flatnonzero(rows), counts[run.scan[rows]])
+    given = (run.scores[rows], run.present[rows], run.key[rows])
+    weighted = auc_within(*given, counts[run.scan[rows]][None].astype(float))
+    many = (run.scores[repeated], run.present[repeated], run.key[repeated])
+    assert weighted[0] == pytest.approx(auc_within(*many, np.ones((1, len(repeated))))[0])
+    assert np.isnan(auc_within(*given, np.zeros((1, int(rows.sum()))))[0])
+
+
+def test_ties_are_half_and_a_guess_is_at_chance():
+    run = answers(3, 0.0)
+    flat = np.zeros(len(run.scores))
+    assert auc_within(flat, run.present, run.key, np.ones((1, len(flat))))[0] == 0.5
+    found = figure([answers(seed, 0.0) for seed in range(6)], SCANS, 300)
+    assert found.low < 0.5 < found.high and len(found.seeds) == 6
+
+
+def test_a_difference_is_taken_within_draws():
+    """Two rows that fail on the same scans differ by less than their intervals would let one think."""
+    one, other = ([answers(seed, skill) for seed in (4, 5)] for skill in (1.0, 1.3))
+    low, high = figure(one, SCANS, 400), figure(other, SCANS, 400)
+    found = difference(high, low)
+    assert found["value"] == pytest.approx(high.value - low.value)
+    assert found["high"] - found["low"] < (high.high - high.low) + (low.high - low.low)
+    assert found["low"] > 0
+
+
+def test_a_table_holds_every_row_and_survives_a_file(tmp_path):
+    run = answers(1, 1.0)
+    save_answers(tmp_path / "answers.npz", run)
+    again = load_answers(tmp_path / "answers.npz")
+    assert again.keys == run.keys and again.about == run.about and np.array_equal(again.scores, run.scores)
+    found = {"clip": figure([run], SCANS, 100), "ours": figure([answers(2, 2.0)], SCANS, 100)}
+    rows = {name: entry(name.upper(), value, [run], {"clip": found["clip"]}) for name, value in found.items()}
+    text = as_markdown({"rows": rows, "references": ["clip"], "said": "what it rests on"})
+    assert "| CLIP |" in text and "| OURS |" in text and text.endswith("what it rests on")
+    assert rows["ours"]["above"]["clip"]["value"] > 0
+
+
+def test_rows_are_known_by_name():
+    assert list(chosen(())) == list(ROWS)
+    assert list(chosen(("ours", "clip"))) == ["clip", "ours"]  # in the order of the table
+    with pytest.raises(UserError, match="no row 'best'"):
+        chosen(("best",))
+    config = ROWS["ctglip-vit"].of(PretrainConfig())
+    assert config.method == "ctglip-paper" and config.model.backbone == "vit"
+
+
+def test_draws_are_the_same_for_every_row():
+    assert np.array_equal(Resampling(7, 5, 1).counts, Resampling(7, 5, 1).counts)

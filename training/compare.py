@@ -1,0 +1,212 @@
+"""``python -m training.compare``: train every method on the same scans with the same budget, and print one table.
+
+All rows see the same scans in the same order, the same crops, the same number of steps and the same seeds; the test
+scans share neither seed nor anatomy with those that were trained on, and nothing is chosen on them. Runs that are done
+are kept, one that was stopped goes on: start the same command again. Writes ``compare.json`` and ``compare.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+
+from napari_ctvlp.encoder.vit import VitConfig
+from napari_ctvlp.errors import UserError
+from training.comparison.rows import Row, chosen
+from training.comparison.runs import load_answers, places_of, train_and_ask
+from training.comparison.table import Figure, as_markdown, entry, figure
+from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
+from training.data.prepared import PreparedStore, write_bytes, write_json
+from training.data.store import WorldStore
+from training.data.text_models import load_text_tower
+from training.data.texts import classes_of
+from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, wordings_of
+
+REFERENCES = ("clip", "supervised", "ours")
+"""Rows that all others are compared with."""
+SAID = (
+    "AUC within organs, mean over {abnormalities} abnormalities; intervals over {scans} test scans and {seeds} seeds; "
+    "{train} training scans, {steps} steps of {batch} crops at {spacing:g} mm. CLIP and T3D are asked of the whole "
+    "volume; the rows below them ask the same weights of single organs."
+)
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Train all methods with the same data, budget and seeds and print one table."""
+
+    out: Path = Path("runs/compare")
+    """Folder of the scans, the runs and the table."""
+    data: str = "world"
+    """"world" for synthetic scans, or a folder that ``python -m training.prepare`` wrote, with a test split."""
+    rows: tuple[str, ...] = ()
+    """Rows to train, all by default: see ``training/comparison/rows.py``."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """A run of every row each."""
+    world: WorldConfig = field(
+        default_factory=lambda: WorldConfig(train_scans=1600, validation_scans=160, bodies=120, abnormal=2.0)
+    )
+    test_scans: int = 300
+    """Synthetic test scans, of a quarter as many bodies as training has."""
+    model: ModelConfig = field(
+        default_factory=lambda: ModelConfig(
+            widths=(12, 32, 64),
+            blocks=(1, 1, 1),
+            heads=4,
+            hidden=256,
+            dim=128,
+            spacing=6.0,
+            vit=VitConfig(patch=4, width=64, depth=4, heads=4),
+        )
+    )
+    optim: OptimConfig = field(
+        default_factory=lambda: OptimConfig(steps=100, horizon=None, batch=16, warmup=30, ema=0.98)
+    )
+    refine: RefineConfig = field(default_factory=lambda: RefineConfig(steps=500, limit=1000, within=2.0))
+    text: TextConfig = field(default_factory=TextConfig)
+    jobs: int = 2
+    """Runs at a time."""
+    threads: int = 1
+    """CPU threads of each."""
+    device: str | None = None
+    rounds: int = 1000
+    """Draws of the bootstrap."""
+
+
+def base_of(config: CompareConfig) -> PretrainConfig:
+    """What all runs have in common."""
+    world = replace(config.world, folder=config.world.folder or config.out / "scans")
+    made = PretrainConfig(
+        data=config.data,
+        world=world,
+        model=config.model,
+        optim=config.optim,
+        refine=config.refine,
+        text=config.text,
+        validate_every=config.optim.steps,
+        checkpoint_every=max(1, config.optim.steps // 4),
+        device=config.device,
+        threads=config.threads,
+        name="compare",
+    )
+    return at_spacing_of_data(made)
+
+
+def test_scans(config: CompareConfig, base: PretrainConfig) -> Stored:
+    """The scans that every run is asked about."""
+    if config.data != "world":
+        return PreparedStore(Path(config.data), "test")
+    world = base.world
+    assert world.folder is not None
+    bodies = max(1, world.bodies // 4)
+    return WorldStore(
+        world.folder / "test", "test", config.test_scans, world.seed, bodies, base.model.spacing, world.abnormal
+    )
+
+
+def embed_texts(base: PretrainConfig, store: Stored, cache: Path) -> None:
+    """Embed every text once, for all runs."""
+    records = [r for i in range(store.count) for r in store.records(i).values()]
+    reports = [store.report(i) for i in range(store.count)]
+    classes = classes_of(records)
+    tower = load_text_tower(base.text)
+    text_bank(tower, classes, wordings_of(classes), records, reports, cache, hard=True)
+
+
+def run_config(config: CompareConfig, base: PretrainConfig, name: str, seed: int) -> PretrainConfig:
+    """The configuration of one run, without its row."""
+    return replace(base, run=config.out / "runs" / f"{name}-{seed}", seed=seed)
+
+
+def _job(row: Row, config: PretrainConfig, held_out: Stored) -> None:
+    try:
+        train_and_ask(row, config, held_out)
+    except UserError as error:
+        raise RuntimeError(str(error)) from None
+
+
+def train_all(config: CompareConfig, base: PretrainConfig, held_out: Stored) -> None:
+    """All runs that are not done, a few at a time, seed by seed, so that a stopped comparison has whole seeds."""
+    os.environ["TQDM_DISABLE"] = "1"  # in the processes to come, whose bars would write over each other
+    wanted = [(name, row, seed) for seed in config.seeds for name, row in chosen(config.rows).items()]
+    with ProcessPoolExecutor(config.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        jobs = {
+            pool.submit(_job, row, run_config(config, base, name, seed), held_out): f"{name}, seed {seed}"
+            for name, row, seed in wanted
+        }
+        for count, job in enumerate(as_completed(jobs), 1):
+            if job.exception() is not None:
+                pool.shutdown(cancel_futures=True)
+                raise UserError(f"The run of {jobs[job]} ended: {job.exception()}")
+            print(f"{count} of {len(jobs)}: {jobs[job]}", flush=True)
+
+
+def table(config: CompareConfig, base: PretrainConfig, scans: int) -> dict[str, Any]:
+    """The rows of which at least one seed is done."""
+    runs, titles = {}, {}
+    for name, row in chosen(config.rows).items():
+        for place in places_of(Path(), row):
+            folders = [run_config(config, base, name, seed).run for seed in config.seeds]
+            found = [places_of(folder, row)[place] for folder in folders]
+            kept = [load_answers(path) for path in found if path.is_file()]
+            if kept:
+                key = name if place == "row" else f"{name}, asked of organs"
+                runs[key], titles[key] = kept, row.title if place == "row" else f"{row.title}, asked of organs"
+    figures = {name: figure(kept, scans, config.rounds) for name, kept in runs.items()}
+    against: dict[str, Figure] = {name: figures[name] for name in REFERENCES if name in figures}
+    lines = {name: entry(titles[name], figures[name], runs[name], against) for name in figures}
+    said = SAID.format(
+        abnormalities=max((row["abnormalities"] for row in lines.values()), default=0),
+        scans=scans,
+        seeds=len(config.seeds),
+        train=base.world.train_scans if config.data == "world" else "the prepared",
+        steps=base.optim.steps,
+        batch=base.optim.batch,
+        spacing=base.model.spacing,
+    )
+    settings = json.loads(json.dumps(asdict(config), default=str))
+    return {"rows": lines, "references": list(against), "said": said, "settings": settings, "torch": torch.__version__}
+
+
+def compare(config: CompareConfig) -> dict[str, Any]:
+    """Make the scans, train all rows, write and return the table."""
+    chosen(config.rows)
+    base = base_of(config)
+    store, _ = sources(base, "cpu")
+    held_out = test_scans(config, base)
+    if isinstance(store, WorldStore | PreparedStore):
+        store.prepare()
+        held_out.prepare()
+        if not held_out.count:
+            raise UserError(f"'{config.data}' has no test scans to compare on.")
+        cache = base.text_cache
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        embed_texts(base, store, cache)
+    train_all(config, base, held_out)
+    result = table(config, base, held_out.count)
+    write_json(config.out / "compare.json", result)
+    write_bytes(config.out / "compare.md", (as_markdown(result) + "\n").encode())
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    try:
+        print(as_markdown(compare(tyro.cli(CompareConfig, args=arguments, description=__doc__))))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""All methods on the same scans with the same budget: what each comes to, with intervals."""

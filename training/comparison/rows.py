@@ -1,0 +1,62 @@
+"""The rows of a comparison: a method, its backbone, and what its answers are read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from napari_ctvlp.errors import UserError
+from training.config import PretrainConfig
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Attributes
+    ----------
+    title : str
+        In the table.
+    method : str
+        Of ``training/objectives``.
+    backbone, pooling : str
+        Of ``ModelConfig``.
+    """
+
+    title: str
+    method: str
+    backbone: Literal["cnn", "vit"] = "cnn"
+    pooling: Literal["attention", "mean"] = "attention"
+
+    def of(self, config: PretrainConfig) -> PretrainConfig:
+        """A run's configuration for this row."""
+        model = replace(config.model, backbone=self.backbone, pooling=self.pooling)
+        return replace(config, method=self.method, model=model)
+
+
+ROWS = {
+    "supervised": Row("supervised heads on organ features", "supervised"),
+    "clip": Row("CLIP, volume and report", "clip"),
+    "t3d": Row("T3D", "t3d"),
+    "ctglip": Row("CT-GLIP, CNN", "ctglip-paper"),
+    "ctglip-vit": Row("CT-GLIP, ViT", "ctglip-paper", backbone="vit"),
+    "fvlm-no-abnormal": Row("fVLM, normal corrected", "fvlm-no-abnormal"),
+    "fvlm-no-normal": Row("fVLM, abnormal corrected", "fvlm-no-normal"),
+    "fvlm": Row("fVLM, both corrected", "fvlm"),
+    "fvlm-coteach": Row("fVLM, co-teaching", "fvlm-coteach"),
+    "ours": Row("ours", "ours"),
+    "ctglip-mean": Row("CT-GLIP, CNN, mean pooling", "ctglip-paper", pooling="mean"),
+    "fvlm-plain": Row("fVLM, no correction", "fvlm-plain"),
+    "ours-mean": Row("ours, mean pooling", "ours", pooling="mean"),
+}
+"""In the order of the table; those behind "ours" are ablations."""
+READ_WHOLE = ("clip", "siglip", "t3d")
+"""Methods that align whole volumes: asked of the whole volume as in their papers, and of organs besides."""
+
+
+def chosen(names: tuple[str, ...]) -> dict[str, Row]:
+    """Rows by name, all of them by default."""
+    unknown = [name for name in names if name not in ROWS]
+    if unknown:
+        raise UserError(f"There is no row '{unknown[0]}': choose from {', '.join(ROWS)}.")
+    return {name: row for name, row in ROWS.items() if not names or name in names}
