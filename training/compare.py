@@ -72,7 +72,7 @@ class CompareConfig:
     optim: OptimConfig = field(
         default_factory=lambda: OptimConfig(steps=100, horizon=None, batch=16, warmup=30, ema=0.98)
     )
-    refine: RefineConfig = field(default_factory=lambda: RefineConfig(steps=500, limit=1000, within=2.0))
+    refine: RefineConfig = field(default_factory=lambda: RefineConfig(steps=400, limit=800, within=2.0))
     text: TextConfig = field(default_factory=TextConfig)
     jobs: int = 2
     """Runs at a time."""
@@ -189,9 +189,9 @@ def compare(config: CompareConfig) -> dict[str, Any]:
         held_out.prepare()
         if not held_out.count:
             raise UserError(f"'{config.data}' has no test scans to compare on.")
-        cache = base.text_cache
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        embed_texts(base, store, cache)
+        if base.text.train == "frozen":
+            base.text_cache.parent.mkdir(parents=True, exist_ok=True)
+            embed_texts(base, store, base.text_cache)
     train_all(config, base, held_out)
     result = table(config, base, held_out.count)
     write_json(config.out / "compare.json", result)

@@ -19,13 +19,13 @@ from napari_ctvlp.encoder.native import NativeModel
 from training.config import PretrainConfig
 from training.data.prepared import write_bytes
 from training.data.records import ScanSource
-from training.data.texts import HELD_OUT_NAMES, Classes
+from training.data.texts import HELD_OUT_NAMES, Bank, Classes
 from training.engine import loop
 from training.engine.refine import ScanFeatures, averaged, refine, scan_features
 from training.engine.validate import Embedded, PairScores, organ_accuracy, score_pairs
 from training.objectives.base import Needs
 from training.objectives.supervised import Supervised
-from training.pretrain import begin
+from training.pretrain import asked, begin
 from training.settings import write_config
 
 from .rows import READ_WHOLE, Row
@@ -115,7 +115,7 @@ def head_scores(heads: Supervised, scale: float, data: Embedded, classes: Classe
     return found
 
 
-def asked(run: loop.Run, held_out: ScanSource, seconds: float) -> dict[str, Answers]:
+def answered(run: loop.Run, bank: Bank, held_out: ScanSource, seconds: float) -> dict[str, Answers]:
     """Every question about held-out scans: from the organs, and from the whole scan where a method aligns that."""
     reads_whole = run.config.method in READ_WHOLE
     network = averaged(run).parts[0]
@@ -128,8 +128,8 @@ def asked(run: loop.Run, held_out: ScanSource, seconds: float) -> dict[str, Answ
         if isinstance(run.heads, Supervised):
             found[name] = answers_of(head_scores(run.heads, scale, data, run.classes), about)
             continue
-        pairs = score_pairs(run.average, data, run.classes, run.vocabulary.bank)
-        accuracy = organ_accuracy(run.average, data, run.classes, run.vocabulary.bank, HELD_OUT_NAMES)
+        pairs = score_pairs(run.average, data, run.classes, bank)
+        accuracy = organ_accuracy(run.average, data, run.classes, bank, HELD_OUT_NAMES)
         found[name] = answers_of(pairs, about if name == "whole" else {**about, "organ_accuracy": accuracy})
     return found
 
@@ -153,9 +153,10 @@ def train_and_ask(row: Row, config: PretrainConfig, held_out: ScanSource) -> Non
     run, _, _ = begin(config, config.device or "cpu")
     began = time.monotonic()
     loop.train(run, lambda _: {})
+    vocabulary = asked(run)
     if config.refine.steps:
-        run.average, run.heads = refine(run, run.vocabulary)
-    found = asked(run, held_out, time.monotonic() - began)
+        run.average, run.heads = refine(run, vocabulary)
+    found = answered(run, vocabulary.bank, held_out, time.monotonic() - began)
     save_answers(places["row"], found.get("whole", found["organs"]))
     if "organs" in places:
         save_answers(places["organs"], found["organs"])
