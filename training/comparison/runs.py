@@ -21,6 +21,7 @@ from training.data.prepared import write_bytes
 from training.data.records import ScanSource
 from training.data.texts import HELD_OUT_NAMES, Bank, Classes
 from training.engine import loop
+from training.engine.checkpoint import has_checkpoint
 from training.engine.refine import ScanFeatures, averaged, refine, scan_features
 from training.engine.validate import Embedded, PairScores, organ_accuracy, score_pairs
 from training.objectives.base import Needs
@@ -147,7 +148,7 @@ def train_and_ask(row: Row, config: PretrainConfig, held_out: ScanSource) -> Non
     places = places_of(config.run, row)
     if all(place.is_file() for place in places.values()):
         return
-    config = replace(row.of(config), resume=(config.run / "last.pt").is_file())
+    config = replace(row.of(config), resume=has_checkpoint(config.run))
     config.run.mkdir(parents=True, exist_ok=True)
     write_config(config, config.run / "config.json")
     run, _, _ = begin(config, config.device or "cpu")
