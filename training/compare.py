@@ -50,7 +50,7 @@ class CompareConfig:
     data: str = "world"
     """"world" for synthetic scans, or a folder that ``python -m training.prepare`` wrote, with a test split."""
     rows: tuple[str, ...] = ()
-    """Rows to train, all by default: see ``training/comparison/rows.py``."""
+    """Rows to train, all but ablations by default: see ``training/comparison/rows.py``."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """A run of every row each."""
     world: WorldConfig = field(

@@ -45,18 +45,22 @@ ROWS = {
     "fvlm": Row("fVLM, both corrected", "fvlm"),
     "fvlm-coteach": Row("fVLM, co-teaching", "fvlm-coteach"),
     "ours": Row("ours", "ours"),
+}
+"""In the order of the table."""
+ABLATIONS = {
     "ctglip-mean": Row("CT-GLIP, CNN, mean pooling", "ctglip-paper", pooling="mean"),
     "fvlm-plain": Row("fVLM, no correction", "fvlm-plain"),
     "ours-mean": Row("ours, mean pooling", "ours", pooling="mean"),
 }
-"""In the order of the table; those behind "ours" are ablations."""
+"""Trained when they are asked for by name; they stand below the others."""
 READ_WHOLE = ("clip", "siglip", "t3d")
 """Methods that align whole volumes: asked of the whole volume as in their papers, and of organs besides."""
 
 
 def chosen(names: tuple[str, ...]) -> dict[str, Row]:
-    """Rows by name, all of them by default."""
-    unknown = [name for name in names if name not in ROWS]
+    """Rows by name in the order of the table; by default all but the ablations."""
+    known = ROWS | ABLATIONS
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise UserError(f"There is no row '{unknown[0]}': choose from {', '.join(ROWS)}.")
-    return {name: row for name, row in ROWS.items() if not names or name in names}
+        raise UserError(f"There is no row '{unknown[0]}': choose from {', '.join(known)}.")
+    return {name: row for name, row in known.items() if name in (names or ROWS)}

@@ -291,7 +291,7 @@ def test_ours_by_hand(hard_texts):
     for name, value in expected.items():
         assert terms[name].value.item() == pytest.approx(value, abs=1e-5), name
     expected["whole"] = run("clip")[0].item()
-    weights = {"within": 2.0, "report": 0.5, "finding": 1.0, "whole": 0.2}
+    weights = {"within": 1.0, "report": 1.5, "finding": 3.0, "whole": 0.2}
     total = sum(weights.get(name, 1.0) * value for name, value in expected.items())
     assert loss.item() == pytest.approx(total, abs=1e-4)
     assert terms["finding"].chance == pytest.approx(np.log(2))
