@@ -27,6 +27,7 @@ from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes
 from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
+from training.engine.log import log
 from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
@@ -165,7 +166,7 @@ def finish(run: loop.Run, tower: TextTower, held_out: Stored) -> None:
         run.average, run.heads = refine(run, vocabulary)
     embedded, pairs = look(run, vocabulary.bank, held_out)
     result = report(run, vocabulary.bank, embedded, pairs)
-    loop.log(config.run, {"step": run.step, "final": result})
+    log(config.run, {"step": run.step, "final": result})
     state = {k: v.cpu() for k, v in run.average.state_dict().items()}
     text = None if run.average_text is None else {k: v.cpu() for k, v in run.average_text.state_dict().items()}
     figures = {k: v for k, v in result.items() if k != "organs"}

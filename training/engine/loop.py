@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
-import json
 import math
 import time
 from collections import deque
@@ -30,6 +28,7 @@ from training.objectives.base import Objective
 from training.objectives.gather import gather_rows, processes
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .log import Log, log
 from .memory import out_of_memory_told
 from .network import Learner
 from .organs import Seen, last_seen
@@ -130,47 +129,6 @@ def checkpoint(run: Run) -> None:
                 "skipped_in_a_row": run.skipped_in_a_row,
             },
         )
-
-
-class Log:
-    """The run's ``log.jsonl``, and TensorBoard where it is installed; the first process writes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.board: Any = None
-        if rank() == 0 and importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(str(folder / "tensorboard"))
-
-    def __call__(self, line: dict[str, Any]) -> None:
-        """Append one line."""
-        log(self.folder, line)
-        if self.board is not None:
-            for name, value in line.items():
-                if isinstance(value, dict) and "loss" in value:
-                    self.board.add_scalars(name, value, line["step"])
-                elif isinstance(value, dict) and "mean_auc" in value:
-                    self.board.add_scalar("validation AUC", value["mean_auc"], line["step"])
-                    for organ, entry in value.get("organs", {}).items():
-                        if "gain" in entry:
-                            self.board.add_scalar(f"loss minus chance/{organ}", entry["gain"], line["step"])
-                            self.board.add_scalar(f"positives a row/{organ}", entry["positives"], line["step"])
-                        if "auc" in entry:
-                            self.board.add_scalar(f"validation AUC/{organ}", entry["auc"][0], line["step"])
-
-    def close(self) -> None:
-        """Write what is left."""
-        if self.board is not None:
-            self.board.close()
-
-
-def log(folder: Path, line: dict[str, Any]) -> None:
-    """Append one line to the run's ``log.jsonl``."""
-    if rank() == 0:
-        # unbuffered: a kill leaves a line whole or not at all
-        with (folder / "log.jsonl").open("ab", buffering=0) as handle:
-            handle.write((json.dumps(line) + "\n").encode())
 
 
 def feed_of(run: Run) -> Feed:
