@@ -66,7 +66,7 @@ class CompareConfig:
             hidden=256,
             dim=128,
             spacing=6.0,
-            vit=VitConfig(patch=4, width=64, depth=4, heads=4),
+            vit=VitConfig(patch=8, width=128, depth=6, heads=4),
         )
     )
     optim: OptimConfig = field(
