@@ -36,8 +36,8 @@ REFERENCES = ("clip", "supervised", "ours")
 """Rows that all others are compared with."""
 SAID = (
     "AUC within organs, mean over {abnormalities} abnormalities; intervals over {scans} test scans and {seeds} seeds; "
-    "{train} training scans, {steps} steps of {batch} crops at {spacing:g} mm. CLIP and T3D are asked of the whole "
-    "volume; the rows below them ask the same weights of single organs."
+    "{train} training scans, {steps} steps of {batch} scans at {spacing:g} mm, {last} steps of the last stage. CLIP "
+    "and T3D are asked of the whole volume; the rows below them ask the same weights of single organs."
 )
 
 
@@ -171,6 +171,7 @@ def table(config: CompareConfig, base: PretrainConfig, scans: int) -> dict[str, 
         seeds=len(config.seeds),
         train=base.world.train_scans if config.data == "world" else "the prepared",
         steps=base.optim.steps,
+        last=base.refine.steps,
         batch=base.optim.batch,
         spacing=base.model.spacing,
     )
