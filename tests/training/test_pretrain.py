@@ -116,6 +116,14 @@ def test_a_vit_goes_from_scans_to_an_encoder(tmp_path, config_in):
     assert load_encoder(tmp_path / "to", device="cpu").card.revision == encoder.card.revision
 
 
+def test_supervised_heads_are_trained_and_no_encoder_is_written(tmp_path, config_in, capsys):
+    config = config_in(tmp_path / "run", method="supervised", optim=replace(TINY.optim, steps=2))
+    pretrain(config)
+    assert "cannot be asked in words" in capsys.readouterr().out
+    assert load_checkpoint(tmp_path / "run")["heads"]["weight"].shape[1] == TINY.model.dim
+    assert not (tmp_path / "run" / "encoder").exists()
+
+
 def test_a_stopped_run_can_be_exported(tmp_path, config_in, capsys):
     pretrain(config_in(tmp_path / "run", minutes=0.0))
     export(ExportConfig(tmp_path / "run", tmp_path / "to"))
