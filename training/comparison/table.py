@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ctvlp.errors import UserError
 from training.engine.metrics import Floats, Resampling, auc_within, enough, percentiles
 
 from .runs import Answers
@@ -53,7 +54,13 @@ def judged(answers: Answers) -> dict[str, NDArray[np.int64]]:
 
 
 def figure(runs: Sequence[Answers], scans: int, rounds: int, seed: int = 0) -> Figure:
-    """The figure of a row from its runs, one a seed; the draws of scans are the same for every row."""
+    """The figure of a row from its runs, one a seed; the draws of scans are the same for every row.
+
+    Raises
+    ------
+    UserError
+        When the test scans are too few to judge any abnormality.
+    """
     resample = Resampling(scans, rounds, seed)
     values: list[dict[str, float]] = []
     draws: list[Floats] = []
@@ -64,6 +71,8 @@ def figure(runs: Sequence[Answers], scans: int, rounds: int, seed: int = 0) -> F
             measure = partial(auc_within, run.scores[rows], run.present[rows], run.key[rows])
             own[name] = float(measure(np.ones((1, len(rows))))[0])
             drawn.append(resample(measure, run.scan[rows]))
+        if not own:
+            raise UserError("No abnormality is in enough test scans, and absent from enough, to be judged.")
         values.append(own)
         draws.append(np.nanmean(np.array(drawn), axis=0))
     picks = np.random.default_rng(seed + 1).integers(len(runs), size=(len(runs), rounds))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,8 @@ def test_organs_of_different_kinds_are_never_compared():
     assert found.value == pytest.approx((by_pairs(run, "stone") + by_pairs(run, "cyst")) / 2)
     assert "rare" not in found.by_abnormality  # one scan says nothing
     assert set(judged(run)) == {"stone", "cyst"}
+    with pytest.raises(UserError, match="No abnormality is in enough test scans"):
+        figure([replace(run, present=run.present & (run.scan < 3))], SCANS, 10)
 
 
 def test_weights_count_as_repeated_scans():
