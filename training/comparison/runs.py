@@ -90,10 +90,10 @@ def load_answers(path: Path) -> Answers:
 def embedded(model: NativeModel, features: Sequence[ScanFeatures], *, whole: bool) -> Embedded:
     """Pooled features to vectors; with ``whole`` every organ of a scan gets the vector of the whole scan."""
     model.eval()
-    vectors = []
+    device, vectors = model.log_scale.device, []
     for scan in features:
         rows = scan.whole.expand(len(scan.records), -1) if whole else scan.organs
-        vectors.append(torch.nn.functional.normalize(model.vision.head(rows), dim=-1).numpy())
+        vectors.append(torch.nn.functional.normalize(model.vision.head(rows.to(device)), dim=-1).cpu().numpy())
     numbers = np.repeat(np.arange(len(features)), [len(scan.records) for scan in features])
     return Embedded(np.concatenate(vectors), numbers, [r for scan in features for r in scan.records])
 
@@ -101,7 +101,8 @@ def embedded(model: NativeModel, features: Sequence[ScanFeatures], *, whole: boo
 @torch.no_grad()
 def head_scores(heads: Supervised, scale: float, data: Embedded, classes: Classes) -> list[PairScores]:
     """The logits of supervised heads, for the pairs that :func:`score_pairs` scores by text."""
-    logits = heads.logits(torch.from_numpy(data.vectors), torch.tensor(scale)).double().numpy()
+    vectors = torch.from_numpy(data.vectors).to(heads.weight.device)
+    logits = heads.logits(vectors, torch.tensor(scale)).double().cpu().numpy()
     column = {state: i for i, state in enumerate(classes.states)}
     organ = np.array([r.organ for r in data.records], dtype=object)
     told = np.array([r.known for r in data.records], dtype=bool)
