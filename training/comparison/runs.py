@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
 from training.data.prepared import write_bytes
 from training.data.records import ScanSource
 from training.data.texts import HELD_OUT_NAMES, Bank, Classes
 from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
+from training.engine.processes import run_device
 from training.engine.refine import ScanFeatures, averaged, refine, scan_features
 from training.engine.validate import Embedded, PairScores, organ_accuracy, score_pairs
 from training.objectives.base import Needs
 from training.objectives.supervised import Supervised
 from training.pretrain import asked, begin
-from training.settings import write_config
+from training.settings import as_written, read_config, write_config
 
 from .rows import READ_WHOLE, Row
 
@@ -144,15 +146,24 @@ def places_of(folder: Path, row: Row) -> dict[str, Path]:
 
 
 def train_and_ask(row: Row, config: PretrainConfig, held_out: ScanSource) -> None:
-    """Train one row with one seed, or go on where it was stopped, and keep its answers."""
+    """Train one row with one seed, or go on where it was stopped, and keep its answers.
+
+    Raises
+    ------
+    UserError
+        When the run's folder holds one of other settings, whose answers would stand in the wrong table.
+    """
     torch.set_num_threads(config.threads or 1)
-    places = places_of(config.run, row)
+    places, written = places_of(config.run, row), config.run / "config.json"
+    config = row.of(config)
+    if written.is_file() and replace(read_config(written), run=config.run) != as_written(config):
+        raise UserError(f"'{config.run}' holds a run of other settings: choose another --out.")
     if all(place.is_file() for place in places.values()):
         return
-    config = replace(row.of(config), resume=has_checkpoint(config.run))
+    config = replace(config, resume=has_checkpoint(config.run))
     config.run.mkdir(parents=True, exist_ok=True)
-    write_config(config, config.run / "config.json")
-    run, _, _ = begin(config, config.device or "cpu")
+    write_config(config, written)
+    run, _, _ = begin(config, run_device(config.device))
     began = time.monotonic()
     loop.train(run, lambda _: {})
     vocabulary = asked(run)

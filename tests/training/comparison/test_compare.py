@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from napari_ctvlp.encoder.vit import VitConfig
+from napari_ctvlp.errors import UserError
 from training import compare as command
 from training.config import ModelConfig, OptimConfig, RefineConfig, TextConfig, WorldConfig
 
@@ -75,6 +77,8 @@ def test_every_kind_of_row_ends_in_the_table(tmp_path):
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*")}
     assert command.compare(config)["rows"] == result["rows"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*")} == written
+    with pytest.raises(UserError, match="holds a run of other settings"):
+        command.compare(replace(config, optim=replace(config.optim, steps=3)))
 
 
 def test_a_row_that_there_is_not_and_a_store_without_test_scans_are_told(tmp_path, capsys):
