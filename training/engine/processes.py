@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -37,11 +39,27 @@ def process_group(device: str) -> Iterator[None]:
         return
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=LONGEST)
+    join("nccl" if device.startswith("cuda") else "gloo", timeout=LONGEST)
     try:
         yield
-    finally:
-        dist.destroy_process_group()
+    except BaseException:
+        dist.destroy_process_group()  # who failed waits for nobody: the others see the connection end
+        raise
+    leave()
+
+
+def join(backend: str, **how: Any) -> None:
+    """Join the processes of a run, by ``torch.distributed.init_process_group``."""
+    # functions of this module keep the group that is there when they are imported as the default of an argument, and
+    # checkpointing imports them: gloo's threads would outlive the group, touch Python while it ends, and abort it
+    importlib.import_module("torch.distributed.nn")
+    dist.init_process_group(backend, **how)
+
+
+def leave() -> None:
+    """Part from the other processes once all of them are here, so that none closes what another still reads."""
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def wait() -> None:

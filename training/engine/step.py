@@ -132,15 +132,16 @@ def broken_scans(batch: Batch, features: tuple[Features, ...], device: torch.dev
     return tuple(singled or scans)
 
 
-def average_gradients(learner: Learner) -> None:
+def average_gradients(module: nn.Module) -> None:
     """The mean of every gradient over the processes, in one message.
 
     By hand and not by DistributedDataParallel, whose hooks expect one forward and one backward pass through it a step;
-    two passes have several, and methods leave parameters without gradient.
+    two passes have several, and methods leave parameters without gradient. It also keeps gloo's threads alive beyond
+    ``destroy_process_group``, where they may meet the end of the interpreter.
     """
     if processes() == 1:
         return
-    parameters = [p for p in learner.parameters() if p.requires_grad]
+    parameters = [p for p in module.parameters() if p.requires_grad]
     flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
     dist.all_reduce(flat)
     flat /= processes()
