@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from napari_ctvlp.encoder.native import NativeModel
@@ -23,7 +22,7 @@ from training.config import PretrainConfig
 from training.data.batch import Batch
 from training.data.loader import Feed, batches
 from training.data.records import ScanSource
-from training.data.texts import Classes
+from training.data.texts import Bank, Classes
 from training.objectives.base import Objective
 from training.objectives.gather import gather_rows, processes
 
@@ -32,10 +31,11 @@ from .log import Log, log
 from .memory import out_of_memory_told
 from .network import Learner
 from .organs import Seen, last_seen
-from .processes import anyone, rank, share_state, wait
+from .processes import anyone, own_part, rank, share_state, wait
 from .sentences import Vocabulary
+from .shard import Shards, clip_gradients, in_one_piece, load_optimizer, shard, states, step
 from .step import StepResult, StepSettings, training_step
-from .text import optimizer_groups
+from .text import StepBank, optimizer_groups
 
 LOG_EVERY = 10
 """Steps between two lines of the log; "loading" is the share of their time that was spent waiting for batches."""
@@ -61,6 +61,8 @@ class Run:
     skipped_in_a_row: int = 0
     seen: deque[Seen] = field(default_factory=deque)
     """What the last steps compared, for the table of organs."""
+    shards: Shards | None = None
+    """Where each process holds its part of the weights."""
 
     @property
     def folder(self) -> Path:
@@ -105,24 +107,24 @@ def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabular
         run.heads.load_state_dict(state["heads"])
         if average_text is not None:
             average_text.load_state_dict(state["average_text"])
-        optimizer.load_state_dict(state["optimizer"])
         run.step, run.skipped = int(state["step"]), int(state["skipped"])
         run.skipped_in_a_row = int(state["skipped_in_a_row"])
+    if config.optim.shard and processes() > 1:
+        shard(run)
+    if config.resume:
+        load_optimizer(run, state["optimizer"])
     return run
 
 
 def checkpoint(run: Run) -> None:
     """Write what :func:`start` needs to go on; all draws are functions of seed and step, so there is no more."""
+    found = states(run)
     if rank() == 0:
         save_checkpoint(
             run.folder,
             {
                 "method": run.config.method,
-                "model": run.learner.state_dict(),
-                "average": run.average.state_dict(),
-                "heads": run.heads.state_dict(),
-                **({} if run.average_text is None else {"average_text": run.average_text.state_dict()}),
-                "optimizer": run.optimizer.state_dict(),
+                **found,
                 "classes": asdict(run.classes),
                 "step": run.step,
                 "skipped": run.skipped,
@@ -161,8 +163,11 @@ def gradient_step(run: Run, batch: Batch) -> StepResult:
     config = run.config
     settings = StepSettings(config.seed, run.step, run.step / config.optim.steps, config.optim.micro, config.optim.half)
     reports = batch.reports if run.learner.needs.whole else None
-    run.optimizer.zero_grad(set_to_none=True)
-    momentum, slow = run.average.text_projection, run.average_text
+    run.learner.zero_grad(set_to_none=True)
+    momentum = run.average.text_projection
+    slow: Bank | None = run.average_text
+    if run.shards is not None and run.average_text is not None:
+        slow = StepBank(run.average_text, half=False)
     with out_of_memory_told(config, run.step):
         return training_step(
             run.learner, batch, run.vocabulary, settings, momentum=momentum, slow=slow, reports=reports
@@ -176,10 +181,10 @@ def advance(run: Run, batch: Batch) -> StepResult:
     result = gradient_step(run, batch)
     finite = bool(torch.isfinite(result.loss))
     if finite:
-        finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(run.learner.parameters(), 1.0)))
+        finite = bool(torch.isfinite(clip_gradients(run.learner, 1.0)))
     if finite:
         with out_of_memory_told(run.config, run.step):
-            run.optimizer.step()
+            step(run)
         run.skipped_in_a_row = 0
     else:
         run.skipped += 1
@@ -203,11 +208,11 @@ def _average(run: Run) -> None:
     model, objective, text = run.learner.model, run.learner.objective, run.learner.text
     averaged = (*run.average.parameters(), *run.average.buffers(), *run.heads.parameters())
     for mean, value in zip(averaged, (*model.parameters(), *model.buffers(), *objective.parameters()), strict=True):
-        mean.lerp_(value, 1 - decay)
+        own_part(mean).lerp_(own_part(value), 1 - decay)
     if run.average_text is not None and text is not None:
         for mean, value in zip(run.average_text.parameters(), text.parameters(), strict=True):
             if value.requires_grad:
-                mean.lerp_(value, 1 - decay)
+                own_part(mean).lerp_(own_part(value), 1 - decay)
 
 
 def scan_name(store: ScanSource, index: int) -> str:
@@ -280,8 +285,9 @@ def _train(
             writer({"step": run.step, **share, **({"left_out": run.skipped} if run.skipped else {}), **losses})
         if run.step % config.validate_every == 0 and not run.done:
             bar.clear()
+            looked = in_one_piece(run)
             if rank() == 0:
-                writer({"step": run.step, "validation": validate(run)})
+                writer({"step": run.step, "validation": validate(looked)})
             wait()
         over = config.minutes is not None and time.monotonic() - began > config.minutes * 60
         over = anyone(over, run.learner.device) if config.minutes is not None else False

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 LONGEST = timedelta(hours=6)
 """How long processes wait for the first, which alone makes scans, validates and writes."""
@@ -50,16 +54,21 @@ def process_group(device: str) -> Iterator[None]:
 
 def join(backend: str, **how: Any) -> None:
     """Join the processes of a run, by ``torch.distributed.init_process_group``."""
-    # functions of this module keep the group that is there when they are imported as the default of an argument, and
-    # checkpointing imports them: gloo's threads would outlive the group, touch Python while it ends, and abort it
-    importlib.import_module("torch.distributed.nn")
+    # functions of these modules keep the group that is there when they are imported as the default of an argument, and
+    # checkpointing imports the first: gloo's threads would outlive the group, touch Python while it ends, and abort it
+    for name in ("nn", "fsdp", "optim"):
+        importlib.import_module(f"torch.distributed.{name}")
     dist.init_process_group(backend, **how)
 
 
 def leave() -> None:
     """Part from the other processes once all of them are here, so that none closes what another still reads."""
+    from torch.distributed.tensor.debug import _clear_sharding_prop_cache
+
     dist.barrier()
     dist.destroy_process_group()
+    _clear_sharding_prop_cache()  # it keeps the group alive where tensors were in shares
+    gc.collect()
 
 
 def wait() -> None:
@@ -75,6 +84,25 @@ def anyone(flag: bool, device: torch.device) -> bool:
     value = torch.tensor(float(flag), device=device)
     dist.all_reduce(value, dist.ReduceOp.MAX)
     return bool(value)
+
+
+def is_share(tensor: Tensor) -> TypeGuard[DTensor]:
+    """Whether a process holds only its part of a tensor (a ``DTensor``)."""
+    return hasattr(tensor, "full_tensor")
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """This process's part of a tensor; a tensor in one piece as it is."""
+    return tensor.to_local() if is_share(tensor) else tensor
+
+
+def most(count: int, modules: Iterable[nn.Module]) -> int:
+    """The largest ``count`` of any process, where modules are in shares; else this process's own."""
+    if not any(is_share(p) for module in modules for p in module.parameters()):
+        return count
+    value = torch.tensor(count, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(value, dist.ReduceOp.MAX)
+    return int(value)
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from training.objectives.gather import gather_rows, gather_step, processes
 
 from .network import Encoded, Indices, Learner, joined
 from .organs import Seen
-from .processes import anyone
+from .processes import anyone, is_share, most
 from .sentences import Vocabulary, class_matrix, projected, step_texts
 
 SMALLEST = 5
@@ -141,7 +141,8 @@ def average_gradients(module: nn.Module) -> None:
     """
     if processes() == 1:
         return
-    parameters = [p for p in module.parameters() if p.requires_grad]
+    # of what is in shares, the parts' gradients are averaged where they arise
+    parameters = [p for p in module.parameters() if p.requires_grad and not is_share(p)]
     flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
     dist.all_reduce(flat)
     flat /= processes()
@@ -179,9 +180,13 @@ def training_step(
         Report of each scan, for methods that need whole reports.
     """
     needs, device, parts = learner.needs, learner.device, micro_batches(batch, settings.micro)
+    # blocks in shares are computed as often in every process: one with fewer parts adds some that have no rows
+    parts += [slice(0, 0)] * (most(len(parts), learner.networks) - len(parts))
     organs, passes, before = OrganRows([], [], []), [], 0
 
     def encode(part: slice) -> tuple[Indices, list[Encoded]]:
+        if part.stop == 0:
+            return Indices(None, None), [network.nothing(settings.half) for network in learner.parts]
         image = batch.image[part].to(device, non_blocking=True)
         indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True))
         return indices, [network(image, indices, settings.half) for network in learner.networks]
