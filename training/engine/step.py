@@ -42,6 +42,8 @@ class StepSettings:
     micro: int | None = None
     """Scans that the networks see at once; all by default."""
     half: bool = True
+    needs: Needs | None = None
+    """What the step is to give the method; by default all that it asks for."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,14 @@ def average_gradients(module: nn.Module) -> None:
         return
     # of what is in shares, the parts' gradients are averaged where they arise
     parameters = [p for p in module.parameters() if p.requires_grad and not is_share(p)]
-    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+    there = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
+    flat = torch.cat([there, *((torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters)])
     dist.all_reduce(flat)
-    flat /= processes()
-    for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-        parameter.grad = part.view_as(parameter).clone()
+    there, flat = flat[: len(parameters)], flat[len(parameters) :] / processes()
+    parts = flat.split([p.numel() for p in parameters])
+    # what no process has a gradient of stays without: an optimiser steps a gradient of zeros, too
+    for parameter, part, found in zip(parameters, parts, there.tolist(), strict=True):
+        parameter.grad = part.view_as(parameter).clone() if found else None
 
 
 def training_step(
@@ -179,16 +184,16 @@ def training_step(
     reports : sequence of str, optional
         Report of each scan, for methods that need whole reports.
     """
-    needs, device, parts = learner.needs, learner.device, micro_batches(batch, settings.micro)
+    needs, device, parts = settings.needs or learner.needs, learner.device, micro_batches(batch, settings.micro)
     # blocks in shares are computed as often in every process: one with fewer parts adds some that have no rows
     parts += [slice(0, 0)] * (most(len(parts), learner.networks) - len(parts))
     organs, passes, before = OrganRows([], [], []), [], 0
 
     def encode(part: slice) -> tuple[Indices, list[Encoded]]:
         if part.stop == 0:
-            return Indices(None, None), [network.nothing(settings.half) for network in learner.parts]
+            return Indices(None, None), [network.nothing(settings.half, needs) for network in learner.parts]
         image = batch.image[part].to(device, non_blocking=True)
-        indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True))
+        indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True), needs)
         return indices, [network(image, indices, settings.half) for network in learner.networks]
 
     for part in parts:
