@@ -17,14 +17,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import tyro
+from numpy.typing import NDArray
 
 from napari_ctvlp.encoder.vit import VitConfig
 from napari_ctvlp.errors import UserError
 from training.comparison.rows import Row, chosen
 from training.comparison.runs import load_answers, places_of, train_and_ask
-from training.comparison.table import Figure, as_markdown, entry, figure
+from training.comparison.table import Figure, as_markdown, entry, figure, patients_of
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.prepared import PreparedStore, write_bytes, write_json
 from training.data.store import WorldStore
@@ -35,9 +37,9 @@ from training.engine.sources import Stored, at_spacing_of_data, sources, text_ba
 REFERENCES = ("clip", "supervised", "ours")
 """Rows that all others are compared with."""
 SAID = (
-    "AUC within organs, mean over {abnormalities} abnormalities; intervals over {scans} test scans and {seeds} seeds; "
-    "{train} training scans, {steps} steps of {batch} scans at {spacing:g} mm, {last} steps of the last stage. CLIP "
-    "and T3D are asked of the whole volume; the rows below them ask the same weights of single organs."
+    "AUC within organs, mean over {abnormalities} abnormalities; intervals over {scans} test scans{of} and "
+    "{seeds} seeds; {train} training scans, {steps} steps of {batch} scans at {spacing:g} mm, {last} steps of the last "
+    "stage. CLIP and T3D are asked of the whole volume; the rows below them ask the same weights of single organs."
 )
 
 
@@ -151,7 +153,7 @@ def train_all(config: CompareConfig, base: PretrainConfig, held_out: Stored) -> 
             print(f"{count} of {len(jobs)}: {jobs[job]}", flush=True)
 
 
-def table(config: CompareConfig, base: PretrainConfig, scans: int) -> dict[str, Any]:
+def table(config: CompareConfig, base: PretrainConfig, patients: NDArray[np.int64]) -> dict[str, Any]:
     """The rows of which at least one seed is done."""
     runs, titles = {}, {}
     for name, row in chosen(config.rows).items():
@@ -162,12 +164,14 @@ def table(config: CompareConfig, base: PretrainConfig, scans: int) -> dict[str, 
             if kept:
                 key = name if place == "row" else f"{name}, asked of organs"
                 runs[key], titles[key] = kept, row.title if place == "row" else f"{row.title}, asked of organs"
-    figures = {name: figure(kept, scans, config.rounds) for name, kept in runs.items()}
+    figures = {name: figure(kept, patients, config.rounds) for name, kept in runs.items()}
     against: dict[str, Figure] = {name: figures[name] for name in REFERENCES if name in figures}
     lines = {name: entry(titles[name], figures[name], runs[name], against) for name in figures}
+    drawn = len(np.unique(patients))
     said = SAID.format(
         abnormalities=max((row["abnormalities"] for row in lines.values()), default=0),
-        scans=scans,
+        scans=len(patients),
+        of="" if drawn == len(patients) else f" of {drawn} patients",
         seeds=len(config.seeds),
         train=base.world.train_scans if config.data == "world" else "the prepared",
         steps=base.optim.steps,
@@ -194,7 +198,7 @@ def compare(config: CompareConfig) -> dict[str, Any]:
             base.text_cache.parent.mkdir(parents=True, exist_ok=True)
             embed_texts(base, store, base.text_cache)
     train_all(config, base, held_out)
-    result = table(config, base, held_out.count)
+    result = table(config, base, patients_of(held_out))
     write_json(config.out / "compare.json", result)
     write_bytes(config.out / "compare.md", (as_markdown(result) + "\n").encode())
     return result

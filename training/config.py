@@ -98,6 +98,12 @@ class OptimConfig:
     step takes about a third longer."""
     compile: bool = False
     """Compile the network's blocks (``torch.compile``) at the first steps, which takes a minute or more."""
+    shard: bool = False
+    """Of every block of the networks, and of a trained text tower, each process of ``torchrun`` keeps its part (FSDP2),
+    for models that one GPU does not hold with their optimiser. One process is not changed by it."""
+    alternate: int = 0
+    """Every so many-th step compares whole volumes with whole reports, in the largest crops, and the others organs
+    alone; 0: every step does both. For a method that does both: ours."""
     patience: int = 10
     """A step whose loss or gradient is not finite is left out; so many in a row end the run."""
 

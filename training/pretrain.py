@@ -33,6 +33,7 @@ from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
 from training.engine.refine import fit_heads, refine, scan_features
 from training.engine.sentences import Vocabulary
+from training.engine.shard import in_one_piece
 from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, wordings_of
 from training.engine.text import StepBank, trained_tower
 from training.engine.validate import (
@@ -182,28 +183,33 @@ def pretrain(config: PretrainConfig) -> None:
         torch.set_num_threads(config.threads)
     device = run_device(config.device)
     with process_group(device):
-        config = replace(at_spacing_of_data(config), text=pinned(config.text))
-        if config.dry_run:
-            dry_run(begin(config, device)[0])
-            return
-        if not config.resume and has_checkpoint(config.run):
-            raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
-        if rank() == 0:
-            (config.run / "scans").mkdir(parents=True, exist_ok=True)
-            write_config(config, config.run / "config.json")
-        wait()
-        run, tower, held_out = begin(config, device)
-        if rank() == 0:
-            parameters = sum(p.numel() for p in run.learner.parameters())
-            print(
-                f"Method {config.method}: {parameters / 1e6:.2f} M parameters, {len(run.classes.organs)} organs, "
-                f"{len(run.classes.states)} classes, text tower {described(run)}, "
-                f"{run.store.count} + {held_out.count} scans, {device}, from step {run.step}"
-            )
-        loop.train(run, lambda r: validate(r, held_out))
-        if run.done and rank() == 0:
-            finish(run, tower, held_out)
-        wait()
+        _pretrain(replace(at_spacing_of_data(config), text=pinned(config.text)), device)
+
+
+def _pretrain(config: PretrainConfig, device: str) -> None:
+    """As one of the processes."""
+    if config.dry_run:
+        dry_run(begin(config, device)[0])
+        return
+    if not config.resume and has_checkpoint(config.run):
+        raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
+    if rank() == 0:
+        (config.run / "scans").mkdir(parents=True, exist_ok=True)
+        write_config(config, config.run / "config.json")
+    wait()
+    run, tower, held_out = begin(config, device)
+    if rank() == 0:
+        parameters = sum(p.numel() for p in run.learner.parameters())
+        print(
+            f"Method {config.method}: {parameters / 1e6:.2f} M parameters, {len(run.classes.organs)} organs, "
+            f"{len(run.classes.states)} classes, text tower {described(run)}, "
+            f"{run.store.count} + {held_out.count} scans, {device}, from step {run.step}"
+        )
+    loop.train(run, lambda r: validate(r, held_out))
+    whole = in_one_piece(run) if run.done else run
+    if run.done and rank() == 0:
+        finish(whole, tower, held_out)
+    wait()
 
 
 def main() -> None:

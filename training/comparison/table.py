@@ -4,7 +4,8 @@ The figure is the zero-shot AUC of an abnormality *within organs*: the share of 
 the abnormality and one without, that are in the right order (a stratified Mann-Whitney statistic; van Elteren, 1960).
 Organs of different kinds are never compared, so that a row gets nothing for knowing where an abnormality is frequent,
 and chance is one half. Its mean over abnormalities and seeds is a row's figure. Intervals are 95 percent percentiles
-over draws of test scans and of seeds with replacement; a difference of two rows is taken within each draw of scans.
+over draws of test patients and of seeds with replacement; a difference of two rows is taken within each draw of
+patients. All scans of a patient are drawn together.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
+from training.data.records import ScanSource
 from training.engine.metrics import Floats, Resampling, auc_within, enough, percentiles
+from training.evaluation.cases import patient_names
 
 from .runs import Answers
+
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +38,7 @@ class Figure:
     seeds : tuple of float
         The figure of each seed alone.
     draws : (rounds,) float
-        Draws of scans and seeds.
+        Draws of patients and seeds.
     by_abnormality : dict
         Mean over seeds of each abnormality.
     """
@@ -46,33 +51,47 @@ class Figure:
     by_abnormality: Mapping[str, float]
 
 
-def judged(answers: Answers) -> dict[str, NDArray[np.int64]]:
-    """Rows of each abnormality that enough scans have, and lack, to say something."""
+def patients_of(store: ScanSource) -> Numbers:
+    """(scans,) number of the patient of each scan, in the order of their first scans."""
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(name, len(number)) for name in patient_names(store)], np.int64)
+
+
+def judged(answers: Answers, patients: Numbers) -> dict[str, Numbers]:
+    """Rows of each abnormality that enough patients have, and lack, to say something."""
     of = np.array([key.split("/")[1] for key in answers.keys])[answers.key]
     found = {str(name): np.flatnonzero(of == name) for name in np.unique(of)}
-    return {name: rows for name, rows in found.items() if enough(answers.present[rows], answers.scan[rows])}
+    return {name: rows for name, rows in found.items() if enough(answers.present[rows], patients[answers.scan[rows]])}
 
 
-def figure(runs: Sequence[Answers], scans: int, rounds: int, seed: int = 0) -> Figure:
-    """The figure of a row from its runs, one a seed; the draws of scans are the same for every row.
+def figure(runs: Sequence[Answers], patients: Numbers, rounds: int, seed: int = 0) -> Figure:
+    """The figure of a row from its runs, one a seed; the draws of patients are the same for every row.
+
+    Parameters
+    ----------
+    runs : sequence of Answers
+    patients : (scans,) int64
+        Number of the patient of each test scan, from 0 on.
+    rounds, seed : int
+        How many draws, and from what.
 
     Raises
     ------
     UserError
-        When the test scans are too few to judge any abnormality.
+        When the test patients are too few to judge any abnormality.
     """
-    resample = Resampling(scans, rounds, seed)
+    resample = Resampling(int(patients.max(initial=-1)) + 1, rounds, seed)
     values: list[dict[str, float]] = []
     draws: list[Floats] = []
     for run in runs:
-        rows_of = judged(run)
+        rows_of = judged(run, patients)
         own, drawn = {}, []
         for name, rows in rows_of.items():
             measure = partial(auc_within, run.scores[rows], run.present[rows], run.key[rows])
             own[name] = float(measure(np.ones((1, len(rows))))[0])
-            drawn.append(resample(measure, run.scan[rows]))
+            drawn.append(resample(measure, patients[run.scan[rows]]))
         if not own:
-            raise UserError("No abnormality is in enough test scans, and absent from enough, to be judged.")
+            raise UserError("No abnormality is in enough test patients, and absent from enough, to be judged.")
         values.append(own)
         draws.append(np.nanmean(np.array(drawn), axis=0))
     picks = np.random.default_rng(seed + 1).integers(len(runs), size=(len(runs), rounds))

@@ -97,11 +97,16 @@ def _in_crop(record: OrganRecord, share: float) -> OrganRecord:
     return replace(record, known=False) if record.abnormalities and share < WHOLE else record
 
 
-def crop_size(rng: np.random.Generator, spacing: float) -> tuple[int, int, int]:
-    """Voxels of the crops of a step: the same millimetres whatever the voxel size, but enough for a network."""
+def crop_size(rng: np.random.Generator, spacing: float, *, largest: bool = False) -> tuple[int, int, int]:
+    """Voxels of the crops of a step: the same millimetres whatever the voxel size, but enough for a network.
+
+    They are drawn, or the ``largest`` that may be drawn.
+    """
     height = rng.choice(HEIGHTS, p=HEIGHT_CHANCES)
     least, most = (np.round(np.array(pair) / spacing) for pair in zip(DEPTHS, WIDTHS, strict=True))
     depth, width = (rng.integers(low, high + 1) for low, high in zip(least, most, strict=True))
+    if largest:
+        height, (depth, width) = np.max(HEIGHTS), most
     return tuple(max(FEWEST_VOXELS, round(n)) for n in (height / spacing, depth, width))
 
 
@@ -120,6 +125,7 @@ def training_batch(
     views: int = 1,
     rank: int = 0,
     processes: int = 1,
+    largest: bool = False,
 ) -> Batch:
     """The batch of one step, or one process's part of it.
 
@@ -141,8 +147,10 @@ def training_batch(
         Crops of every scan.
     rank, processes : int
         Which part.
+    largest : bool
+        Crops of the largest size, in place of one that is drawn.
     """
-    size = crop_size(generator(seed, "batch", step), store.spacing)
+    size = crop_size(generator(seed, "batch", step), store.spacing, largest=largest)
     images, labels, organs = [], [], []
     picks, places = scans_of_step(seed, step, store.count, batch), part_of(batch, rank, processes)
     for place in places:

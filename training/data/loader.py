@@ -27,7 +27,7 @@ from training.config import LoaderConfig
 
 from .batch import Batch, part_of, training_batch
 from .records import ScanSource
-from .seeding import scans_of_step
+from .seeding import is_whole_step, scans_of_step
 from .stream import WorldStream
 
 Made = Generator[Batch, None, None]
@@ -48,6 +48,8 @@ class Feed(Dataset[Batch]):
         As of ``training_batch``.
     reports : bool
         Whether the method reads whole reports; they come with the batch, from where its scans are.
+    alternate : int
+        Every so many-th step is of whole volumes: the largest crops, and alone with reports.
     """
 
     store: ScanSource
@@ -58,8 +60,10 @@ class Feed(Dataset[Batch]):
     reports: bool = False
     rank: int = 0
     processes: int = 1
+    alternate: int = 0
 
     def __getitem__(self, step: int) -> Batch:
+        whole = is_whole_step(step, self.alternate)
         made = training_batch(
             self.store,
             self.seed,
@@ -69,8 +73,10 @@ class Feed(Dataset[Batch]):
             views=self.views,
             rank=self.rank,
             processes=self.processes,
+            largest=whole,
         )
-        return replace(made, reports=tuple(map(self.store.report, made.scans))) if self.reports else made
+        reports = self.reports and (whole or not self.alternate)
+        return replace(made, reports=tuple(map(self.store.report, made.scans))) if reports else made
 
     def after(self, step: int, steps: range) -> Batch:
         """The batch of a step; where scans are made when asked for, those of the next step are begun meanwhile."""

@@ -28,6 +28,11 @@ def scans_of_step(seed: int, step: int, scans: int, batch: int) -> list[int]:
     return picks
 
 
+def is_whole_step(step: int, every: int) -> bool:
+    """Whether a step, counted from 0, is of whole volumes where every so many-th is; none is where that is 0."""
+    return every > 0 and (step + 1) % every == 0
+
+
 @lru_cache(maxsize=4)
 def _order(seed: int, epoch: int, scans: int) -> NDArray[np.int64]:
     return generator(seed, "epoch", epoch).permutation(scans)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from napari_ctvlp.encoder.native import NativeModel
@@ -23,10 +22,12 @@ from training.config import PretrainConfig
 from training.data.batch import Batch
 from training.data.loader import Feed, batches
 from training.data.records import ScanSource
-from training.data.texts import Classes
-from training.objectives.base import Objective
+from training.data.seeding import is_whole_step
+from training.data.texts import Bank, Classes
+from training.objectives.base import Needs, Objective, Term
 from training.objectives.gather import gather_rows, processes
 
+from .averages import follow_average
 from .checkpoint import load_checkpoint, save_checkpoint
 from .log import Log, log
 from .memory import out_of_memory_told
@@ -34,8 +35,9 @@ from .network import Learner
 from .organs import Seen, last_seen
 from .processes import anyone, rank, share_state, wait
 from .sentences import Vocabulary
+from .shard import Shards, clip_gradients, in_one_piece, load_optimizer, shard, states, step
 from .step import StepResult, StepSettings, training_step
-from .text import optimizer_groups
+from .text import StepBank, optimizer_groups
 
 LOG_EVERY = 10
 """Steps between two lines of the log; "loading" is the share of their time that was spent waiting for batches."""
@@ -61,6 +63,8 @@ class Run:
     skipped_in_a_row: int = 0
     seen: deque[Seen] = field(default_factory=deque)
     """What the last steps compared, for the table of organs."""
+    shards: Shards | None = None
+    """Where each process holds its part of the weights."""
 
     @property
     def folder(self) -> Path:
@@ -85,6 +89,10 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
 
 def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabulary: Vocabulary) -> Run:
     """A fresh run, or with ``config.resume`` the one that its last checkpoint left."""
+    if config.optim.alternate and not (config.optim.alternate > 1 and learner.needs.organs and learner.needs.whole):
+        raise UserError(
+            "--optim.alternate takes 2 or more, and a method that looks at organs and at whole volumes: --method ours."
+        )
     share_state(learner)
     optimizer = torch.optim.AdamW(optimizer_groups(learner, learner.text, config), lr=config.optim.learning_rate)
     average = copy.deepcopy(learner.model).requires_grad_(False)
@@ -105,24 +113,24 @@ def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabular
         run.heads.load_state_dict(state["heads"])
         if average_text is not None:
             average_text.load_state_dict(state["average_text"])
-        optimizer.load_state_dict(state["optimizer"])
         run.step, run.skipped = int(state["step"]), int(state["skipped"])
         run.skipped_in_a_row = int(state["skipped_in_a_row"])
+    if config.optim.shard and processes() > 1:
+        shard(run)
+    if config.resume:
+        load_optimizer(run, state["optimizer"])
     return run
 
 
 def checkpoint(run: Run) -> None:
     """Write what :func:`start` needs to go on; all draws are functions of seed and step, so there is no more."""
+    found = states(run)
     if rank() == 0:
         save_checkpoint(
             run.folder,
             {
                 "method": run.config.method,
-                "model": run.learner.state_dict(),
-                "average": run.average.state_dict(),
-                "heads": run.heads.state_dict(),
-                **({} if run.average_text is None else {"average_text": run.average_text.state_dict()}),
-                "optimizer": run.optimizer.state_dict(),
+                **found,
                 "classes": asdict(run.classes),
                 "step": run.step,
                 "skipped": run.skipped,
@@ -143,7 +151,14 @@ def feed_of(run: Run) -> Feed:
         reports=needs.whole,
         rank=rank(),
         processes=processes(),
+        alternate=config.optim.alternate,
     )
+
+
+def needs_of(run: Run) -> Needs:
+    """What the next step gives the method: all that it asks for, or where kinds of steps alternate a part of it."""
+    every, needs = run.config.optim.alternate, run.learner.needs
+    return needs.of_kind(is_whole_step(run.step, every)) if every else needs
 
 
 def batch_of(run: Run, step: int) -> Batch:
@@ -159,10 +174,15 @@ def config_windows(run: Run) -> tuple[tuple[float, float], ...]:
 def gradient_step(run: Run, batch: Batch) -> StepResult:
     """Loss of a batch, with its gradient in the parameters."""
     config = run.config
-    settings = StepSettings(config.seed, run.step, run.step / config.optim.steps, config.optim.micro, config.optim.half)
-    reports = batch.reports if run.learner.needs.whole else None
-    run.optimizer.zero_grad(set_to_none=True)
-    momentum, slow = run.average.text_projection, run.average_text
+    needs = needs_of(run)
+    progress = run.step / config.optim.steps
+    settings = StepSettings(config.seed, run.step, progress, config.optim.micro, config.optim.half, needs)
+    reports = batch.reports if needs.whole else None
+    run.learner.zero_grad(set_to_none=True)
+    momentum = run.average.text_projection
+    slow: Bank | None = run.average_text
+    if run.shards is not None and run.average_text is not None:
+        slow = StepBank(run.average_text, half=False)
     with out_of_memory_told(config, run.step):
         return training_step(
             run.learner, batch, run.vocabulary, settings, momentum=momentum, slow=slow, reports=reports
@@ -176,10 +196,10 @@ def advance(run: Run, batch: Batch) -> StepResult:
     result = gradient_step(run, batch)
     finite = bool(torch.isfinite(result.loss))
     if finite:
-        finite = bool(torch.isfinite(nn.utils.clip_grad_norm_(run.learner.parameters(), 1.0)))
+        finite = bool(torch.isfinite(clip_gradients(run.learner, 1.0)))
     if finite:
         with out_of_memory_told(run.config, run.step):
-            run.optimizer.step()
+            step(run)
         run.skipped_in_a_row = 0
     else:
         run.skipped += 1
@@ -187,27 +207,13 @@ def advance(run: Run, batch: Batch) -> StepResult:
     run.step += 1
     if finite:
         run.learner.follow()
-        _average(run)
+        follow_average(run)
         if result.seen is not None:
             run.seen.append(result.seen)
     else:
         run.learner.follow(0.0)
         _tell_skipped(run, batch, result)
     return result
-
-
-@torch.no_grad()
-def _average(run: Run) -> None:
-    """Move the averaged weights, and what else is averaged, towards those that are trained."""
-    decay = min(run.config.optim.ema, run.step / (run.step + 10))
-    model, objective, text = run.learner.model, run.learner.objective, run.learner.text
-    averaged = (*run.average.parameters(), *run.average.buffers(), *run.heads.parameters())
-    for mean, value in zip(averaged, (*model.parameters(), *model.buffers(), *objective.parameters()), strict=True):
-        mean.lerp_(value, 1 - decay)
-    if run.average_text is not None and text is not None:
-        for mean, value in zip(run.average_text.parameters(), text.parameters(), strict=True):
-            if value.requires_grad:
-                mean.lerp_(value, 1 - decay)
 
 
 def scan_name(store: ScanSource, index: int) -> str:
@@ -255,6 +261,7 @@ def _train(
     config = run.config
     began = time.monotonic()
     waited = stepped = 0.0
+    terms: dict[str, Term] = {}  # the last of each, since kinds of steps may alternate
     while not run.done:
         run.learner.train()
         before = time.monotonic()
@@ -262,15 +269,16 @@ def _train(
         loaded = time.monotonic()
         result = advance(run, batch)
         waited, stepped = waited + loaded - before, stepped + time.monotonic() - loaded
-        bar.set_postfix(
-            {k: f"{float(t.value.detach()):.2f}/{t.chance:.2f}" for k, t in result.terms.items()}, refresh=False
-        )
+        terms |= result.terms
+        bar.set_postfix({k: f"{float(t.value.detach()):.2f}/{t.chance:.2f}" for k, t in terms.items()}, refresh=False)
         bar.update()
         if run.step % LOG_EVERY == 0:
-            losses = {
-                k: {"loss": round(float(t.value.detach()), 4), "chance": round(t.chance, 4)}
-                for k, t in result.terms.items()
+            losses: dict[str, Any] = {
+                k: {"loss": round(float(t.value.detach()), 4), "chance": round(t.chance, 4)} for k, t in terms.items()
             }
+            if every := config.optim.alternate:
+                losses["whole_steps"] = sum(is_whole_step(n, every) for n in range(run.step - LOG_EVERY, run.step))
+            terms.clear()
             share = {
                 "seconds": round(time.monotonic() - began, 1),
                 "loading": round(waited / max(waited + stepped, 1e-9), 3),
@@ -280,8 +288,9 @@ def _train(
             writer({"step": run.step, **share, **({"left_out": run.skipped} if run.skipped else {}), **losses})
         if run.step % config.validate_every == 0 and not run.done:
             bar.clear()
+            looked = in_one_piece(run)
             if rank() == 0:
-                writer({"step": run.step, "validation": validate(run)})
+                writer({"step": run.step, "validation": validate(looked)})
             wait()
         over = config.minutes is not None and time.monotonic() - began > config.minutes * 60
         over = anyone(over, run.learner.device) if config.minutes is not None else False

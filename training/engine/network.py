@@ -135,6 +135,16 @@ class Network(nn.Module):
         """(V, C, I, P, L) views to vectors."""
         return self.project(self.pool(image, indices, half))
 
+    def nothing(self, half: bool, needs: Needs | None = None) -> Encoded:
+        """No vectors, of a small view of air: where weights are in shares, all processes compute equally often."""
+        config = self.model.vision.config
+        air = torch.full(
+            (1, len(config.windows), *[2 * config.strides[-1]] * 3), -1.0, device=self.model.log_scale.device
+        )
+        pooled = self.pool(air, self.indices(air, torch.zeros_like(air[:, 0], dtype=torch.uint8), needs), half)
+        organs, whole = (None if rows is None else rows[:0] for rows in (pooled.organs, pooled.whole))
+        return self.project(Pooled(organs, whole))
+
 
 class Learner(nn.Module):
     """Networks, method and a text tower that is trained: everything that the optimiser steps and a checkpoint holds."""
@@ -175,9 +185,9 @@ class Learner(nn.Module):
         """Width of the space that images and texts share."""
         return self.model.vision.config.dim
 
-    def indices(self, image: Tensor, labels: Tensor) -> Indices:
+    def indices(self, image: Tensor, labels: Tensor, needs: Needs | None = None) -> Indices:
         """Places of organs and bodies, the same for all networks."""
-        return self.parts[0].indices(image, labels)
+        return self.parts[0].indices(image, labels, needs)
 
     def follow(self, share: float = SHARE) -> None:
         """Let the heads' figures follow, by a share, what the step tallied."""

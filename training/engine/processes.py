@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 LONGEST = timedelta(hours=6)
 """How long processes wait for the first, which alone makes scans, validates and writes."""
@@ -37,11 +43,32 @@ def process_group(device: str) -> Iterator[None]:
         return
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=LONGEST)
+    join("nccl" if device.startswith("cuda") else "gloo", timeout=LONGEST)
     try:
         yield
-    finally:
-        dist.destroy_process_group()
+    except BaseException:
+        dist.destroy_process_group()  # who failed waits for nobody: the others see the connection end
+        raise
+    leave()
+
+
+def join(backend: str, **how: Any) -> None:
+    """Join the processes of a run, by ``torch.distributed.init_process_group``."""
+    # functions of these modules keep the group that is there when they are imported as the default of an argument, and
+    # checkpointing imports the first: gloo's threads would outlive the group, touch Python while it ends, and abort it
+    for name in ("nn", "fsdp", "optim"):
+        importlib.import_module(f"torch.distributed.{name}")
+    dist.init_process_group(backend, **how)
+
+
+def leave() -> None:
+    """Part from the other processes once all of them are here, so that none closes what another still reads."""
+    from torch.distributed.tensor.debug import _clear_sharding_prop_cache
+
+    dist.barrier()
+    dist.destroy_process_group()
+    _clear_sharding_prop_cache()  # it keeps the group alive where tensors were in shares
+    gc.collect()
 
 
 def wait() -> None:
@@ -57,6 +84,25 @@ def anyone(flag: bool, device: torch.device) -> bool:
     value = torch.tensor(float(flag), device=device)
     dist.all_reduce(value, dist.ReduceOp.MAX)
     return bool(value)
+
+
+def is_share(tensor: Tensor) -> TypeGuard[DTensor]:
+    """Whether a process holds only its part of a tensor (a ``DTensor``)."""
+    return hasattr(tensor, "full_tensor")
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """This process's part of a tensor; a tensor in one piece as it is."""
+    return tensor.to_local() if is_share(tensor) else tensor
+
+
+def most(count: int, modules: Iterable[nn.Module]) -> int:
+    """The largest ``count`` of any process, where modules are in shares; else this process's own."""
+    if not any(is_share(p) for module in modules for p in module.parameters()):
+        return count
+    value = torch.tensor(count, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(value, dist.ReduceOp.MAX)
+    return int(value)
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from training.objectives.gather import gather_rows, gather_step, processes
 
 from .network import Encoded, Indices, Learner, joined
 from .organs import Seen
-from .processes import anyone
+from .processes import anyone, is_share, most
 from .sentences import Vocabulary, class_matrix, projected, step_texts
 
 SMALLEST = 5
@@ -42,6 +42,8 @@ class StepSettings:
     micro: int | None = None
     """Scans that the networks see at once; all by default."""
     half: bool = True
+    needs: Needs | None = None
+    """What the step is to give the method; by default all that it asks for."""
 
 
 @dataclass(frozen=True)
@@ -132,20 +134,25 @@ def broken_scans(batch: Batch, features: tuple[Features, ...], device: torch.dev
     return tuple(singled or scans)
 
 
-def average_gradients(learner: Learner) -> None:
+def average_gradients(module: nn.Module) -> None:
     """The mean of every gradient over the processes, in one message.
 
     By hand and not by DistributedDataParallel, whose hooks expect one forward and one backward pass through it a step;
-    two passes have several, and methods leave parameters without gradient.
+    two passes have several, and methods leave parameters without gradient. It also keeps gloo's threads alive beyond
+    ``destroy_process_group``, where they may meet the end of the interpreter.
     """
     if processes() == 1:
         return
-    parameters = [p for p in learner.parameters() if p.requires_grad]
-    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+    # of what is in shares, the parts' gradients are averaged where they arise
+    parameters = [p for p in module.parameters() if p.requires_grad and not is_share(p)]
+    there = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
+    flat = torch.cat([there, *((torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters)])
     dist.all_reduce(flat)
-    flat /= processes()
-    for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-        parameter.grad = part.view_as(parameter).clone()
+    there, flat = flat[: len(parameters)], flat[len(parameters) :] / processes()
+    parts = flat.split([p.numel() for p in parameters])
+    # what no process has a gradient of stays without: an optimiser steps a gradient of zeros, too
+    for parameter, part, found in zip(parameters, parts, there.tolist(), strict=True):
+        parameter.grad = part.view_as(parameter).clone() if found else None
 
 
 def training_step(
@@ -177,12 +184,16 @@ def training_step(
     reports : sequence of str, optional
         Report of each scan, for methods that need whole reports.
     """
-    needs, device, parts = learner.needs, learner.device, micro_batches(batch, settings.micro)
+    needs, device, parts = settings.needs or learner.needs, learner.device, micro_batches(batch, settings.micro)
+    # blocks in shares are computed as often in every process: one with fewer parts adds some that have no rows
+    parts += [slice(0, 0)] * (most(len(parts), learner.networks) - len(parts))
     organs, passes, before = OrganRows([], [], []), [], 0
 
     def encode(part: slice) -> tuple[Indices, list[Encoded]]:
+        if part.stop == 0:
+            return Indices(None, None), [network.nothing(settings.half, needs) for network in learner.parts]
         image = batch.image[part].to(device, non_blocking=True)
-        indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True))
+        indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True), needs)
         return indices, [network(image, indices, settings.half) for network in learner.networks]
 
     for part in parts:

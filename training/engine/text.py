@@ -22,6 +22,8 @@ from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.errors import UserError
 from training.config import OptimConfig, PretrainConfig, TextConfig
 
+from .processes import most
+
 TOGETHER = 128
 """Most texts that go through the tower at once."""
 
@@ -81,19 +83,24 @@ class StepBank:
         """(n, width) sentence vectors; a text that is asked for twice is computed once."""
         device = next(self.tower.parameters()).device
         distinct = sorted(set(texts), key=lambda t: (len(t), t))  # like lengths together: little padding
-        if not distinct:
-            return torch.zeros(0, self.tower.width, device=device)
         size = min(self.micro or TOGETHER, TOGETHER)
+        starts = range(0, len(distinct), size)
+        calls = most(len(starts), [self.tower])  # a tower in shares is asked equally often by every process
         with torch.autocast(device.type, torch.bfloat16, enabled=self.half and device.type == "cuda"):
-            parts = [self._embed(distinct[start : start + size]) for start in range(0, len(distinct), size)]
+            parts = [self._embed(distinct[start : start + size]) for start in starts]
+            parts += [self._embed(["-"])[:0] for _ in range(calls - len(starts))]
         row = {text: i for i, text in enumerate(distinct)}
         # index_select: its backward adds in a fixed order on a CPU, as indexing by a list does not
-        return torch.cat(parts).index_select(0, torch.tensor([row[t] for t in texts], device=device))
+        vectors = torch.cat(parts) if parts else torch.zeros(0, self.tower.width, device=device)
+        return vectors.index_select(0, torch.tensor([row[t] for t in texts], dtype=torch.int64, device=device))
 
     def _embed(self, texts: list[str]) -> Tensor:
         if self.micro is None or not torch.is_grad_enabled():
             return self.tower.embed(texts)
-        vectors: Tensor = checkpoint(self.tower.embed, texts, use_reentrant=False, preserve_rng_state=False)
+        # not stopped early: a tower in shares would be left with its weights gathered
+        vectors: Tensor = checkpoint(
+            self.tower.embed, texts, use_reentrant=False, preserve_rng_state=False, early_stop=False
+        )
         return vectors
 
 

@@ -52,10 +52,14 @@ class HeldOut:
         return ScanEmbedding(organs, self.vectors[rows], (OrganStatus.COMPLETE,) * len(rows), encoder)
 
 
+def patient_names(store: ScanSource) -> list[str]:
+    """The patient of each scan of a store; a synthetic scan is a patient of its own."""
+    return [str(store.record(i)["patient"]) if hasattr(store, "record") else str(i) for i in range(store.count)]
+
+
 def held_out(embedded: Embedded, store: ScanSource) -> HeldOut:
-    """Embedded organs with the patients of a store; a synthetic scan is a patient of its own."""
-    names = [str(store.record(i)["patient"]) if hasattr(store, "record") else str(i) for i in range(store.count)]
-    _, patient = np.unique(names, return_inverse=True)
+    """Embedded organs with the patients of a store."""
+    _, patient = np.unique(patient_names(store), return_inverse=True)
     return HeldOut(embedded.vectors, embedded.scan, embedded.records, patient.astype(np.int64))
 
 

@@ -7,7 +7,7 @@ the loop computes no more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -41,6 +41,15 @@ class Needs:
     models: int = 1
     momentum: bool = False
     hard: bool = False
+
+    def of_kind(self, whole: bool) -> Needs:
+        """What is left of it in a step of whole volumes alone, or of organs alone.
+
+        Features and texts of the other kind are absent (``None``) then, and the method leaves their terms out.
+        """
+        if whole:
+            return replace(self, organs=False, momentum=False, hard=False)
+        return replace(self, whole=False, tokens=False)
 
 
 @dataclass(frozen=True)

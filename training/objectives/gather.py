@@ -1,7 +1,7 @@
 """One batch over several processes: the rows of all of them, with exact gradients.
 
 Every process gathers the vectors and texts of all and computes the loss of the whole batch, or of its own rows against
-all columns. Both give, after the averaging of DistributedDataParallel, the gradient that one process with the whole
+all columns. Both give, once gradients are averaged over the processes, the gradient that one process with the whole
 batch would get: the backward pass of the gather sums over the processes what each of them wants of a row, which is the
 whole gradient times the number of processes, and the averaging divides by it.
 
@@ -73,8 +73,8 @@ def gather_rows(rows: Tensor) -> tuple[Tensor, list[int]]:
 def mean_over_processes(total: Tensor, count: Tensor) -> Tensor:
     """A process's part of a mean, from the sum over its own rows and their number.
 
-    The parts' average over the processes, which is what DistributedDataParallel makes of their gradients, is the sum of
-    all rows over the number of all rows. Only the columns may have been gathered, not the rows.
+    The parts' average over the processes, which is what the loop makes of their gradients, is the sum of all rows over
+    the number of all rows. Only the columns may have been gathered, not the rows.
     """
     everyone = count.detach().clone().to(total.dtype)
     if processes() > 1:

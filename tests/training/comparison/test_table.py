@@ -10,11 +10,13 @@ import pytest
 from napari_ctvlp.errors import UserError
 from training.comparison.rows import ROWS, chosen
 from training.comparison.runs import Answers, load_answers, save_answers
-from training.comparison.table import as_markdown, difference, entry, figure, judged
+from training.comparison.table import as_markdown, difference, entry, figure, judged, patients_of
 from training.config import PretrainConfig
 from training.engine.metrics import Resampling, auc_within
 
 SCANS = 40
+ALONE = np.arange(SCANS)
+"""Every scan is of a patient of its own."""
 KEYS = ("kidney_left/stone", "kidney_right/stone", "liver/cyst", "liver/rare")
 
 
@@ -43,14 +45,14 @@ def by_pairs(run: Answers, abnormality: str) -> float:
 
 def test_organs_of_different_kinds_are_never_compared():
     run = answers(1, 1.0)
-    found = figure([run], SCANS, 200)
+    found = figure([run], ALONE, 200)
     assert found.by_abnormality["stone"] == pytest.approx(by_pairs(run, "stone"), abs=1e-12)
     assert found.by_abnormality["cyst"] == pytest.approx(by_pairs(run, "cyst"), abs=1e-12)
     assert found.value == pytest.approx((by_pairs(run, "stone") + by_pairs(run, "cyst")) / 2)
     assert "rare" not in found.by_abnormality  # one scan says nothing
-    assert set(judged(run)) == {"stone", "cyst"}
-    with pytest.raises(UserError, match="No abnormality is in enough test scans"):
-        figure([replace(run, present=run.present & (run.scan < 3))], SCANS, 10)
+    assert set(judged(run, ALONE)) == {"stone", "cyst"}
+    with pytest.raises(UserError, match="No abnormality is in enough test patients"):
+        figure([replace(run, present=run.present & (run.scan < 3))], ALONE, 10)
 
 
 def test_weights_count_as_repeated_scans():
@@ -69,18 +71,56 @@ def test_ties_are_half_and_a_guess_is_at_chance():
     run = answers(3, 0.0)
     flat = np.zeros(len(run.scores))
     assert auc_within(flat, run.present, run.key, np.ones((1, len(flat))))[0] == 0.5
-    found = figure([answers(seed, 0.0) for seed in range(6)], SCANS, 300)
+    found = figure([answers(seed, 0.0) for seed in range(6)], ALONE, 300)
     assert found.low < 0.5 < found.high and len(found.seeds) == 6
 
 
 def test_a_difference_is_taken_within_draws():
     """Two rows that fail on the same scans differ by less than their intervals would let one think."""
     one, other = ([answers(seed, skill) for seed in (4, 5)] for skill in (1.0, 1.3))
-    low, high = figure(one, SCANS, 400), figure(other, SCANS, 400)
+    low, high = figure(one, ALONE, 400), figure(other, ALONE, 400)
     found = difference(high, low)
     assert found["value"] == pytest.approx(high.value - low.value)
     assert found["high"] - found["low"] < (high.high - high.low) + (low.high - low.low)
     assert found["low"] > 0
+
+
+class Stored:
+    """Five prepared scans of three patients."""
+
+    count = 5
+
+    def record(self, index: int) -> dict[str, str]:
+        return {"patient": "bacab"[index]}
+
+
+def test_scans_of_a_patient_are_drawn_together():
+    """Two scans a patient: the figure of each draw against counting pairs with every scan as often as its patient."""
+    assert patients_of(Stored()).tolist() == [0, 1, 2, 1, 0]
+    run, patients = answers(1, 1.0), np.arange(SCANS) // 2
+    found = figure([run], patients, 3)
+    counts = Resampling(SCANS // 2, 3).counts.astype(int)
+    assert found.value == figure([run], ALONE, 3).value  # of all as they are
+    for draw, count in zip(found.draws, counts, strict=True):
+        rows = np.repeat(np.arange(len(run.scan)), count[patients[run.scan]])
+        drawn = replace(run, **{name: getattr(run, name)[rows] for name in ("key", "scan", "scores", "present")})
+        assert draw == pytest.approx((by_pairs(drawn, "stone") + by_pairs(drawn, "cyst")) / 2)
+
+
+def test_a_patient_counted_twice_makes_nothing_surer():
+    """Every scan twice: as one patient each the interval stays, as two it would shrink."""
+    run = answers(1, 1.0)
+    key, scan, scores, present = (np.tile(v, 2) for v in (run.key, run.scan, run.scores, run.present))
+    scan[len(run.scan) :] += SCANS
+    twice = replace(run, key=key, scan=scan, scores=scores, present=present)
+    once, same, shrunk = (
+        figure([each], patients, 400)
+        for each, patients in ((run, ALONE), (twice, np.tile(ALONE, 2)), (twice, np.arange(2 * SCANS)))
+    )
+    assert (same.low, same.high) == pytest.approx((once.low, once.high))
+    assert shrunk.high - shrunk.low < 0.85 * (once.high - once.low)
+    few = replace(run, present=run.present & (run.scan < 16))
+    assert "stone" in judged(few, ALONE) and "stone" not in judged(few, np.where(ALONE < 16, 0, ALONE))
 
 
 def test_a_table_holds_every_row_and_survives_a_file(tmp_path):
@@ -88,7 +128,7 @@ def test_a_table_holds_every_row_and_survives_a_file(tmp_path):
     save_answers(tmp_path / "answers.npz", run)
     again = load_answers(tmp_path / "answers.npz")
     assert again.keys == run.keys and again.about == run.about and np.array_equal(again.scores, run.scores)
-    found = {"clip": figure([run], SCANS, 100), "ours": figure([answers(2, 2.0)], SCANS, 100)}
+    found = {"clip": figure([run], ALONE, 100), "ours": figure([answers(2, 2.0)], ALONE, 100)}
     rows = {name: entry(name.upper(), value, [run], {"clip": found["clip"]}) for name, value in found.items()}
     text = as_markdown({"rows": rows, "references": ["clip"], "said": "what it rests on"})
     assert "| CLIP |" in text and "| OURS |" in text and text.endswith("what it rests on")

@@ -6,14 +6,15 @@ import io
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
+from tests.training.gloo import joined
 from training.config import LoaderConfig, PretrainConfig
 from training.data.records import LabelledScan
 from training.engine import checkpoint, loop
@@ -100,16 +101,12 @@ def go(settings: PretrainConfig, death: Death | None, rank: int = 0, processes: 
     """A run from its beginning, or with ``resume`` from where it was; writes its weights where it comes to its end."""
     torch.set_num_threads(1)
     low_crops()
-    if processes > 1:
-        store = dist.FileStore(str(settings.run / meeting), processes)
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=processes)
-    if death is not None:
-        arm(death)
-    run = start(settings, Noted(settings.run) if settings.loader.workers else None)
-    loop.train(run, lambda _: {})
-    torch.save(state_of(run), settings.run / f"weights{rank}.pt")
-    if processes > 1:
-        dist.destroy_process_group()
+    with joined(rank, settings.run / meeting, processes) if processes > 1 else nullcontext():
+        if death is not None:
+            arm(death)
+        run = start(settings, Noted(settings.run) if settings.loader.workers else None)
+        loop.train(run, lambda _: {})
+        torch.save(state_of(run), settings.run / f"weights{rank}.pt")
 
 
 CONTEXT = get_context("forkserver")

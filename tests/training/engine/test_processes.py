@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from napari_ctvlp.errors import UserError
+from tests.training.gloo import joined
 from training.data.seeding import scans_of_step
 from training.engine import loop
 
@@ -31,47 +32,42 @@ def train(method: str, micro: int | None) -> tuple[list[float], torch.Tensor]:
     return losses, state_of(run)
 
 
-def join(rank: int, folder: str, name: str) -> None:
-    torch.set_num_threads(1)
-    low_crops()
-    dist.init_process_group("gloo", store=dist.FileStore(f"{folder}/{name}", 2), rank=rank, world_size=2)
-
-
 def worker(rank: int, folder: str) -> None:
-    join(rank, folder, "store")
-    torch.save({method: train(method, 1 if method == "ours" else None) for method in METHODS}, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    low_crops()
+    with joined(rank, Path(folder) / "store"):
+        found = {method: train(method, 1 if method == "ours" else None) for method in METHODS}
+        torch.save(found, f"{folder}/{rank}.pt")
 
 
 def resuming(rank: int, folder: str) -> None:
     """One run in one go, and one in a piece a step; the second in fresh objects each time."""
-    join(rank, folder, "resume")
-    whole = start(config_of("ours-bank", Path(folder) / "whole"))
-    loop.train(whole, lambda _: {})
-    config = replace(config_of("ours-bank", Path(folder) / "parts"), minutes=0.0)
-    run = start(config)
-    loop.train(run, lambda _: {})
-    while not run.done:
-        dist.barrier()
-        run = start(replace(config, resume=True))
+    low_crops()
+    with joined(rank, Path(folder) / "resume"):
+        whole = start(config_of("ours-bank", Path(folder) / "whole"))
+        loop.train(whole, lambda _: {})
+        config = replace(config_of("ours-bank", Path(folder) / "parts"), minutes=0.0)
+        run = start(config)
         loop.train(run, lambda _: {})
-    torch.save((state_of(whole), state_of(run)), f"{folder}/resumed{rank}.pt")
-    dist.destroy_process_group()
+        while not run.done:
+            dist.barrier()
+            run = start(replace(config, resume=True))
+            loop.train(run, lambda _: {})
+        torch.save((state_of(whole), state_of(run)), f"{folder}/resumed{rank}.pt")
 
 
 def broken(rank: int, folder: str, scan: int) -> None:
     """A run of which one scan is broken, and one of which all are."""
-    join(rank, folder, "broken")
-    run = start(config_of("ours-bank", Path(folder) / "one"), Phantoms(broken=[scan]))
-    loop.train(run, lambda _: {})
-    told = ""
-    hopeless = start(config_of("ours-bank", Path(folder) / "all"), Phantoms(broken=range(4)))
-    try:
-        loop.train(hopeless, lambda _: {})
-    except UserError as error:
-        told = str(error)
-    torch.save((state_of(run), run.skipped, told), f"{folder}/broken{rank}.pt")
-    dist.destroy_process_group()
+    low_crops()
+    with joined(rank, Path(folder) / "broken"):
+        run = start(config_of("ours-bank", Path(folder) / "one"), Phantoms(broken=[scan]))
+        loop.train(run, lambda _: {})
+        told = ""
+        hopeless = start(config_of("ours-bank", Path(folder) / "all"), Phantoms(broken=range(4)))
+        try:
+            loop.train(hopeless, lambda _: {})
+        except UserError as error:
+            told = str(error)
+        torch.save((state_of(run), run.skipped, told), f"{folder}/broken{rank}.pt")
 
 
 @pytest.mark.slow

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 
 from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.errors import UserError
+from tests.training.gloo import joined
 from tests.training.tiny_text import tiny_tower, write_tiny
 from training.config import PretrainConfig, TextConfig
 from training.engine import loop
@@ -166,15 +166,13 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, method):
 
 
 def shared(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
     low_crops()
-    dist.init_process_group("gloo", store=dist.FileStore(f"{folder}/store", 2), rank=rank, world_size=2)
-    found = {}
-    for method in ("ctglip", "fvlm", "ours"):
-        run, result = stepped(replace(config_with("all", method), text=TextConfig(train="all", micro=4)))
-        found[method] = (float(result.loss), text_gradient(run))
-    torch.save(found, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    with joined(rank, Path(folder) / "store"):
+        found = {}
+        for method in ("ctglip", "fvlm", "ours"):
+            run, result = stepped(replace(config_with("all", method), text=TextConfig(train="all", micro=4)))
+            found[method] = (float(result.loss), text_gradient(run))
+        torch.save(found, f"{folder}/{rank}.pt")
 
 
 @pytest.mark.slow

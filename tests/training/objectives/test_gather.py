@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.training.gloo import joined
+from training.engine.step import average_gradients
 from training.objectives.base import Features, Organs, Views
 from training.objectives.contrast import contrast_sums
-from training.objectives.gather import gather_rows, gather_step, mean_over_processes, processes
+from training.objectives.gather import gather_rows, gather_step, mean_over_processes
 from training.objectives.registry import METHODS
 
 from . import cases
@@ -88,9 +89,9 @@ def gradients(name: str, scans: list[int]) -> tuple[Tensor, Tensor]:
     """Loss and the gradient of every parameter of one method."""
     torch.manual_seed(0)
     step = Step(name)
-    wrapped = nn.parallel.DistributedDataParallel(step) if processes() > 1 else step
-    loss = wrapped(scans)
+    loss = step(scans)
     loss.backward()
+    average_gradients(step)
     found = [torch.zeros_like(p) if p.grad is None else p.grad for p in step.parameters()]
     return loss.detach(), torch.cat([g.flatten() for g in found])
 
@@ -101,12 +102,12 @@ def own_rows(scans: list[int]) -> tuple[Tensor, Tensor]:
     layer = nn.Linear(8, 8)
     mine = torch.tensor([n for n, (_, scan, _, _) in enumerate(cases.ROWS) if scan in scans], dtype=torch.int64)
     key = mine // 2
-    wrapped = nn.parallel.DistributedDataParallel(layer) if processes() > 1 else layer
-    rows = F.normalize(wrapped(cases.unit(3, 11, 8)[mine]), dim=-1)
+    rows = F.normalize(layer(cases.unit(3, 11, 8)[mine]), dim=-1)
     columns = rows + 0.1 * cases.unit(4, 11, 8)[mine]
     total, count = contrast_sums(rows, gather_rows(columns)[0], torch.tensor(4.0), key, gather_rows(key)[0], chunk=2)
     loss = mean_over_processes(total, count)
     loss.backward()
+    average_gradients(layer)
     return loss.detach(), torch.cat([p.grad.flatten() for p in layer.parameters() if p.grad is not None])
 
 
@@ -118,13 +119,11 @@ def everything(split: str | None, rank: int) -> dict[str, tuple[Tensor, Tensor]]
 
 def worker(rank: int, folder: str) -> None:
     """One of two processes."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", store=dist.FileStore(f"{folder}/store", 2), rank=rank, world_size=2)
-    rows, sizes = gather_rows(torch.tensor([True, False]).expand(rank, 2))
-    assert sizes == [0, 1] and rows.tolist() == [[True, False]]
-    assert gather_rows(torch.zeros(0, 3))[0].shape == (0, 3)
-    torch.save({split: everything(split, rank) for split in SPLITS}, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    with joined(rank, Path(folder) / "store"):
+        rows, sizes = gather_rows(torch.tensor([True, False]).expand(rank, 2))
+        assert sizes == [0, 1] and rows.tolist() == [[True, False]]
+        assert gather_rows(torch.zeros(0, 3))[0].shape == (0, 3)
+        torch.save({split: everything(split, rank) for split in SPLITS}, f"{folder}/{rank}.pt")
 
 
 @pytest.fixture(scope="module")
