@@ -74,7 +74,7 @@ class CompareConfig:
     optim: OptimConfig = field(
         default_factory=lambda: OptimConfig(steps=100, horizon=None, batch=16, warmup=30, ema=0.98)
     )
-    refine: RefineConfig = field(default_factory=lambda: RefineConfig(steps=400, limit=800, within=2.0))
+    refine: RefineConfig = field(default_factory=lambda: RefineConfig(steps=400, within=2.0))
     text: TextConfig = field(default_factory=TextConfig)
     jobs: int = 2
     """Runs at a time."""

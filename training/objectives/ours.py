@@ -7,11 +7,11 @@
   false of it: telling normal from abnormal, and left from right, is all that is left to learn.
 - finding: every abnormality b of the organ kind o against "normal", each judged on its own,
 
-      L = 1/2 mean_{b holds} log(1 + e^-m_b) + 1/2 mean_{b does not} log(1 + e^m_b),
+      L = mean_{(o, b)} 1/2 mean_{b holds} log(1 + e^-m_b) + 1/2 mean_{b does not} log(1 + e^m_b),
       m_b = s (<v, t_b> - <v, t_normal>)
 
-  where m_b is the score that an abnormality is found by. Findings do not compete here, as they do in a softmax, and
-  rare ones weigh as much as their absence.
+  where m_b is the score that an abnormality is found by, over the (o, b) that the step shows in both states. Findings do
+  not compete here, as they do in a softmax; rare ones weigh as much as their absence, and as much as frequent ones.
 - report: contrast per anatomy as in fVLM, against the organ's own sentences, which say more than the dictionary does.
   Two organs are positives as far as their states agree: Y_ij = |states_i and states_j| / |states_i or states_j|, and 1
   for equal sentences. That corrects normal and abnormal false negatives at once, without a second model. Sentences made
@@ -31,7 +31,7 @@ from .blocks import Blocks, blocks_of, one_way
 from .clip import whole_term
 from .ctglip import OrganRows, abnormality_term, candidates, known_rows, organ_term, within_term
 from .fvlm import anatomy_logits
-from .rows import balanced_logistic, organs_of, padded_groups
+from .rows import balanced_by_statement, organs_of, padded_groups
 
 
 def finding_term(rows: OrganRows, texts: Texts, scale: Tensor) -> Term:
@@ -42,7 +42,7 @@ def finding_term(rows: OrganRows, texts: Texts, scale: Tensor) -> Term:
     at_normal = (similarity * normal).sum(1, keepdim=True) / normal.sum(1, keepdim=True).clamp_min(1)
     margin = scale * (similarity - at_normal)
     asked = own & ~normal & normal.any(1, keepdim=True)
-    return balanced_logistic(margin, rows.states[:, texts.dictionary_class], asked)
+    return balanced_by_statement(margin, rows.states[:, texts.dictionary_class], asked)
 
 
 def agreement(ours: Tensor, theirs: Tensor) -> Tensor:

@@ -60,6 +60,26 @@ def balanced_logistic(logits: Tensor, holds: Tensor, asked: Tensor) -> Term:
     return Term(torch.stack(present).mean(), math.log(2))
 
 
+def balanced_by_statement(logits: Tensor, holds: Tensor, asked: Tensor) -> Term:
+    """As :func:`balanced_logistic`, each statement by itself: the mean over those that are both true and false of rows.
+
+    Parameters
+    ----------
+    logits : (n, m) float
+        Of each statement about each row.
+    holds, asked : (n, m) bool
+        Which statements are true, and which count at all.
+    """
+    logits = logits.float()
+    true, false = asked & holds, asked & ~holds
+    both = true.any(0) & false.any(0)
+    if not both.any():
+        return Term(logits.sum() * 0, 0.0)
+    missed = (F.softplus(-logits) * true).sum(0) / true.sum(0).clamp_min(1)
+    alarms = (F.softplus(logits) * false).sum(0) / false.sum(0).clamp_min(1)
+    return Term(0.5 * (missed + alarms)[both].mean(), math.log(2))
+
+
 def padded_groups(group: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Rows by group, as one padded table.
 

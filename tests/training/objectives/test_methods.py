@@ -234,7 +234,7 @@ def ours_by_hand(organs, texts, recalled=None):
     logits = SCALE * array(organs.vectors)[told] @ vectors.T
     wanted = np.array([[float(c in ROWS[row][2]) for c in classes] for row in told])
 
-    holds, absent = [], []
+    statements = {}
     for row in told:
         kind, _, states, _ = ROWS[row]
         own = [c for c in range(7) if CLASS_ORGAN[c] == kind]
@@ -243,7 +243,10 @@ def ours_by_hand(organs, texts, recalled=None):
         for c in own:
             if c != normal:
                 margin = SCALE * (similarity[c] - similarity[normal])
+                holds, absent = statements.setdefault((kind, c), ([], []))
                 (holds if c in states else absent).append(softplus(-margin if c in states else margin))
+    judged = [pair for pair in statements.values() if all(pair)]
+    assert len(judged) == 3 and len(statements) == 4  # no right kidney has a stone
 
     reports = []
     for kind in (LIVER, LEFT):
@@ -276,7 +279,7 @@ def ours_by_hand(organs, texts, recalled=None):
         "organ": organ_by_hand(organs, texts),
         "abnormality": both_ways(logits, wanted),
         "within": within_by_hand(logits, told, classes, 4.0, [None, RIGHT, LEFT]),
-        "finding": (np.mean(holds) + np.mean(absent)) / 2,
+        "finding": np.mean([(np.mean(holds) + np.mean(absent)) / 2 for holds, absent in judged]),
         "report": np.mean(reports),
     }
 
