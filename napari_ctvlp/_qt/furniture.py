@@ -52,6 +52,13 @@ class Furniture:
         self._own_scale_bar = False
         self._shown = False
 
+    def set_scan(self, scan: object | None) -> None:
+        """Furnish the canvas while a scan is open."""
+        if scan is None:
+            self.remove()
+        else:
+            self.show()
+
     def show(self) -> None:
         """Add what is missing and set the letters for the present view."""
         if not self._shown:

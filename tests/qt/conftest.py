@@ -9,7 +9,7 @@ import pytest
 
 from napari_ctvlp.ask.types import AbnormalityScore, Finding, OrganMatch, Ranking
 from napari_ctvlp.encoder.contract import EncodingCancelled
-from napari_ctvlp.session import Rooms
+from napari_ctvlp.rooms import Rooms
 
 
 class WordRooms(Rooms):
