@@ -17,6 +17,7 @@ from napari_ctvlp._qt.query_line import QueryLine
 from napari_ctvlp._qt.ranking_view import RankingView
 from napari_ctvlp._qt.scan_panel import ScanPanel
 from napari_ctvlp._qt.series_chooser import SeriesChooser
+from napari_ctvlp._qt.view_bar import ViewBar
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 
 WIDTH = 380
@@ -40,6 +41,7 @@ class Dock(QWidget):
         self.scan = ScanPanel()
         self.progress = ProgressRow()
         self.encoder = EncoderPicker()
+        self.view = ViewBar()
         self.position = WrappedLabel()
         self.position.setAccessibleName("Under the cursor")
         self.notice = QLabel("research use, not for diagnosis")
@@ -64,6 +66,7 @@ class Dock(QWidget):
             self.progress,
             self.encoder,
             _line(),
+            self.view,
             self.position,
             self.notice,
         ):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,13 @@ from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.runner import ThreadRunner
+from napari_ctvlp._qt.shortcuts import Shortcuts
+from napari_ctvlp._qt.undo import Undo
+from napari_ctvlp._qt.view_bar import OWN_KEY, UNDO_KEY, preset_key
+from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
+from napari_ctvlp.anatomy.windows import PRESETS
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.session import Session
 
@@ -40,7 +46,7 @@ class CtvlpWidget(QWidget):
     """The dock "CT query": ask the open scan in plain words, see organs light up and scores appear.
 
     The rooms behind it: `OpenLayers` (what is open), `Opening` (files), `Answering` (questions), `Navigator` (where the
-    view stands).
+    view stands), `WindowLevel` (HU on the screen).
 
     Parameters
     ----------
@@ -69,22 +75,43 @@ class CtvlpWidget(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setAcceptDrops(True)
 
+        self._keys = Shortcuts()
         self.overlay = Overlay()
         wiring.callback(self.overlay.set_layer, None)
         self._furniture = Furniture(napari_viewer)
         wiring.callback(self._furniture.remove)
         self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, wiring)
+        self.undo = Undo()
+        self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.dock.position, wiring)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
         self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)
         wiring.connect(session.scan_changed, self._furniture.set_scan)
         wiring.connect(session.failed, self._on_failed)
+        self._join_view(wiring)
         wiring.connect(napari_viewer.events.theme, self._apply_theme)
         self._apply_theme()
         # the widget itself may be gone when Qt says so: what has to be undone hangs on the wiring, not on the widget
         self.destroyed.connect(wiring.close)
         self.layers.sync()
         session.load_encoder()
+
+    def _join_view(self, wiring: Wiring) -> None:
+        """Join the row of buttons, the keys and what they act on."""
+        session, view, keys, window = self.session, self.dock.view, self._keys, self.window_level
+        view.window_chosen.connect(window.choose)
+        view.own_window_requested.connect(window.choose_own)
+        view.automatic_toggled.connect(window.set_automatic)
+        view.undo_requested.connect(self.undo.undo)
+        wiring.connect(window.changed, view.set_window_text)
+        wiring.connect(window.changed, self._furniture.set_window_text)
+        wiring.connect(self.undo.changed, view.set_undo)
+        wiring.connect(session.scan_changed, self._on_scan_changed)
+        for place, preset in enumerate(PRESETS):
+            keys.add(preset_key(place), partial(window.choose, preset))
+        keys.add(OWN_KEY, window.choose_own)
+        keys.add(UNDO_KEY, self.undo.undo)
+        wiring.callback(keys.remove)
 
     # -- for others --------------------------------------------------------------------------------------------
 
@@ -103,6 +130,9 @@ class CtvlpWidget(QWidget):
     def close_down(self) -> None:
         """Stop work, give the layers their colours and the canvas its look back; safe to call twice."""
         self._wiring.close()
+
+    def _on_scan_changed(self, scan: object) -> None:
+        self.undo.clear()  # what was done to another scan
 
     # -- what is said ------------------------------------------------------------------------------------------
 
@@ -123,6 +153,7 @@ class CtvlpWidget(QWidget):
         """Put the cursor into the question, and learn of the window's end in time."""
         super().showEvent(event)
         self.dock.query.setFocus()
+        self._keys.install(self)
         window = self.window()
         if window is not None and window is not self and window is not self._window():
             self._window = weakref.ref(window)  # a strong reference would outlive the window and keep its canvas

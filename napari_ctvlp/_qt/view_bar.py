@@ -1,0 +1,82 @@
+"""How the scan is shown, in one row: the window of HU and its menu."""
+
+# mypy: disable-error-code="union-attr"
+# (the stubs of PyQt6 call everything optional that Qt never leaves out for a living widget)
+
+from __future__ import annotations
+
+from functools import partial
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QWidget
+
+from napari_ctvlp.anatomy.windows import PRESETS
+
+OWN_KEY = "Shift+0"
+UNDO_KEY = "U"
+
+
+def preset_key(place: int) -> str:
+    """Key of a preset, by its place in `PRESETS`."""
+    return f"Shift+{place + 1}"
+
+
+class ViewBar(QWidget):
+    """Buttons for what is done to the view, each with its key.
+
+    Signals
+    -------
+    window_chosen(object)
+        A preset (`napari_ctvlp.anatomy.windows.Window`).
+    own_window_requested(), undo_requested()
+        A menu entry or button was used.
+    automatic_toggled(bool)
+        Whether questions choose the window.
+    """
+
+    window_chosen = Signal(object)
+    own_window_requested = Signal()
+    automatic_toggled = Signal(bool)
+    undo_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.window_button = _button("Window", "Window of HU; right drag in the image changes it")
+        self.window_button.setAccessibleName("Window of HU")
+        menu = QMenu(self.window_button)
+        for place, window in enumerate(PRESETS):
+            text = f"{window.name}   {window.width:g} / {window.level:g}\t{preset_key(place)}"
+            menu.addAction(text, partial(self.window_chosen.emit, window))
+        menu.addSeparator()
+        menu.addAction(f"the scan's own\t{OWN_KEY}", self.own_window_requested.emit)
+        self.automatic = menu.addAction("choose by the organ asked for")
+        self.automatic.setCheckable(True)
+        self.automatic.setChecked(True)
+        self.automatic.toggled.connect(self.automatic_toggled)
+        self.window_button.setMenu(menu)
+        self.undo_button = _button("Undo", "")
+        self.undo_button.clicked.connect(self.undo_requested)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.window_button)
+        layout.addStretch(1)
+        layout.addWidget(self.undo_button)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.set_window_text("")
+        self.set_undo("")
+
+    def set_window_text(self, text: str) -> None:
+        """Show this window; empty where no scan is open."""
+        self.window_button.setText(text or "Window")
+        self.window_button.setEnabled(bool(text))
+
+    def set_undo(self, name: str) -> None:
+        """Name what would be taken back; empty where there is nothing."""
+        self.undo_button.setEnabled(bool(name))
+        self.undo_button.setToolTip(f"Take back: {name} ({UNDO_KEY})" if name else f"Nothing to take back ({UNDO_KEY})")
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button
