@@ -62,3 +62,9 @@ class Rooms:
         from napari_ctvlp.ask import score_abnormalities
 
         return score_abnormalities(embedding)
+
+    def write_statistics(self, path: str | Path, masks: OrganMasks) -> None:
+        """Write what is known of the organs as CSV."""
+        from napari_ctvlp.scan.statistics_table import write_statistics
+
+        write_statistics(path, masks)

@@ -42,6 +42,7 @@ class Session:
     ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``scores_changed`` (tuple of AbnormalityScore),
     ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
     go on with ``open_scan(path, one of them, then)``,
+    ``written`` (name of a file that was written),
     ``failed`` (exception: a `napari_ctvlp.errors.UserError` carries a sentence for the user).
     """
 
@@ -53,6 +54,7 @@ class Session:
     scores_changed = Signal(object)
     activity_changed = Signal(object)
     series_offered = Signal(object, object, object)
+    written = Signal(str)
     failed = Signal(object)
 
     def __init__(self, runner: Runner = run_now, rooms: Rooms | None = None, encoder_name: str = "starter") -> None:
@@ -217,6 +219,20 @@ class Session:
         if use_names != self.use_names:
             self.use_names = use_names
             self._answer()
+
+    def export_statistics(self, path: str | Path) -> None:
+        """Write what is known of the organs as CSV."""
+        masks, rooms = self.masks, self.rooms
+        if masks is None:
+            from napari_ctvlp.errors import UserError
+
+            self.failed.emit(UserError("There are no organ masks whose statistics could be written."))
+            return
+        self._bench.start(
+            Task.EXPORT,
+            lambda _report, _cancelled: rooms.write_statistics(path, masks),
+            lambda _: self.written.emit(Path(path).name),
+        )
 
     def _answer(self) -> None:
         embedding, text, use_names, rooms = self.embedding, self.query, self.use_names, self.rooms

@@ -51,6 +51,7 @@ class Task(StrEnum):
     ENCODER = "loading encoder"
     QUERY = "asking"
     SCORES = "scoring findings"
+    EXPORT = "writing"
 
 
 @dataclass(frozen=True)
