@@ -49,6 +49,7 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_step
 	$(BIN)/python -m tests.benchmarks.bench_text
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query
+	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_views
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEvent
@@ -21,14 +21,16 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from napari_ctvlp._qt.answering import Answering
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.furniture import Furniture
+from napari_ctvlp._qt.linked_views import LinkedViews
 from napari_ctvlp._qt.navigator import Navigator
 from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
+from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.undo import Undo
-from napari_ctvlp._qt.view_bar import OWN_KEY, UNDO_KEY, preset_key
+from napari_ctvlp._qt.view_bar import HIDE_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
@@ -46,7 +48,7 @@ class CtvlpWidget(QWidget):
     """The dock "CT query": ask the open scan in plain words, see organs light up and scores appear.
 
     The rooms behind it: `OpenLayers` (what is open), `Opening` (files), `Answering` (questions), `Navigator` (where the
-    view stands), `WindowLevel` (HU on the screen).
+    view stands), `WindowLevel` (HU on the screen), `LinkedViews` (coronal and sagittal).
 
     Parameters
     ----------
@@ -68,7 +70,9 @@ class CtvlpWidget(QWidget):
         wiring.callback(session.close)
         self._window: Callable[[], QWidget | None] = lambda: None
 
-        self.dock = Dock(display_name)
+        self.overlay = Overlay()
+        wiring.callback(self.overlay.set_layer, None)
+        self.dock = Dock(display_name, self.overlay.looks)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.dock)
@@ -76,17 +80,23 @@ class CtvlpWidget(QWidget):
         self.setAcceptDrops(True)
 
         self._keys = Shortcuts()
-        self.overlay = Overlay()
-        wiring.callback(self.overlay.set_layer, None)
         self._furniture = Furniture(napari_viewer)
         wiring.callback(self._furniture.remove)
         self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, wiring)
         self.undo = Undo()
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.dock.position, wiring)
+        self.views = LinkedViews(
+            napari_viewer, self.navigator, self.window_level, self.undo, lambda: self.layers.shown, self
+        )
+        wiring.callback(self.views.close)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
         self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)
+        self._organ_list = OrganList(
+            self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
+        )
         wiring.connect(session.scan_changed, self._furniture.set_scan)
+        wiring.connect(session.written, self._on_written)
         wiring.connect(session.failed, self._on_failed)
         self._join_view(wiring)
         wiring.connect(napari_viewer.events.theme, self._apply_theme)
@@ -106,11 +116,17 @@ class CtvlpWidget(QWidget):
         wiring.connect(window.changed, view.set_window_text)
         wiring.connect(window.changed, self._furniture.set_window_text)
         wiring.connect(self.undo.changed, view.set_undo)
+        view.views_requested.connect(self.views.toggle)
+        view.organs_requested.connect(self._toggle_organs)
+        wiring.connect(self.views.shown_changed, view.set_views_shown)
+        wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         for place, preset in enumerate(PRESETS):
             keys.add(preset_key(place), partial(window.choose, preset))
         keys.add(OWN_KEY, window.choose_own)
         keys.add(UNDO_KEY, self.undo.undo)
+        keys.add(VIEWS_KEY, self.views.toggle)
+        keys.add(HIDE_KEY, self._toggle_organs)
         wiring.callback(keys.remove)
 
     # -- for others --------------------------------------------------------------------------------------------
@@ -133,8 +149,22 @@ class CtvlpWidget(QWidget):
 
     def _on_scan_changed(self, scan: object) -> None:
         self.undo.clear()  # what was done to another scan
+        self.views.update_layers()
+
+    def _on_masks_changed(self, masks: object) -> None:
+        self.views.update_layers()
+
+    def _toggle_organs(self) -> None:
+        """Hide all organs, or show them again."""
+        layer = self.layers.masks_layer
+        if layer is not None:
+            layer.visible = not layer.visible
+            self.undo.push("showing the organs" if layer.visible else "hiding the organs", self._toggle_organs)
 
     # -- what is said ------------------------------------------------------------------------------------------
+
+    def _on_written(self, name: str) -> None:
+        show_info(f"{name} was written.")
 
     def _on_failed(self, error: Exception) -> None:
         if isinstance(error, UserError):
@@ -160,9 +190,15 @@ class CtvlpWidget(QWidget):
             window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """End all work when the window goes: a child widget gets no close event, and a close event may be refused."""
-        if event is not None and event.type() == QEvent.Type.DeferredDelete and watched is self._window():
-            self.close_down()
+        """End all work when the window goes: a child widget gets no close event, and a close event may be refused.
+
+        The window hides when it was closed, and there is still time to give the other canvases back; one that was never
+        shown is only deleted.
+        """
+        if event is not None and watched is self._window():
+            hides = event.type() == QEvent.Type.Hide and not event.spontaneous()
+            if hides or event.type() == QEvent.Type.DeferredDelete:
+                self.close_down()
         return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:

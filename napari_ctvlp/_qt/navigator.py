@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
+
 from napari_ctvlp._qt.cursor_text import cursor_text
+from napari_ctvlp._qt.pointing import Pointing
+from napari_ctvlp._qt.slice_view import keep_in_view
 from napari_ctvlp.anatomy import display_name
 
 if TYPE_CHECKING:
     import napari
+    from napari.components import ViewerModel
 
     from napari_ctvlp._qt.open_layers import OpenLayers
     from napari_ctvlp._qt.wiring import Wiring
@@ -27,7 +33,13 @@ class Navigator:
         Where the place under the cursor is written.
     wiring : Wiring
         Undoes its connections.
+
+    Notes
+    -----
+    ``organ_reached`` (psygnal) carries the organ that was jumped to or pointed at, empty where none lies there.
     """
+
+    organ_reached = Signal(str)
 
     def __init__(
         self,
@@ -41,8 +53,13 @@ class Navigator:
         self._session = session
         self._layers = layers
         self._position = position
-        wiring.connect(viewer.cursor.events.position, self._on_cursor)
+        self.watch(viewer, wiring)
+        self._pointing = Pointing(viewer, self.point_at, wiring)
         wiring.connect(session.scan_changed, self._on_scan_changed)
+
+    def watch(self, model: ViewerModel, wiring: Wiring) -> None:
+        """Write what lies under the cursor of this view, too."""
+        wiring.connect(model.cursor.events.position, partial(self._on_cursor, model))
 
     def jump(self, organ: str) -> None:
         """Show the slice through an organ, and pan to it where it lies outside the view."""
@@ -50,26 +67,36 @@ class Navigator:
         if masks is None or layer is None or organ not in masks.statistics:
             return
         self.go_to(tuple(layer.data_to_world(masks.statistics[organ].centroid_index)))
+        self.organ_reached.emit(organ)
+
+    def point_at(self, world: tuple[float, ...]) -> None:
+        """Go to a point in world mm (I, P, L) and tell which organ lies there."""
+        self.go_to(world)
+        self.organ_reached.emit(self._organ_at(world))
+
+    def _organ_at(self, world: tuple[float, ...]) -> str:
+        masks, layer = self._session.masks, self._layers.masks_layer
+        if masks is None or layer is None:
+            return ""
+        index = tuple(round(float(v)) for v in layer.world_to_data(world))
+        if any(i < 0 or i >= n for i, n in zip(index, masks.labels.shape, strict=True)):
+            return ""
+        return masks.names.get(int(masks.labels[index]), "")
 
     def go_to(self, world: tuple[float, ...]) -> None:
         """Show the slices through a point in world mm (I, P, L), and pan to it where it lies outside the view."""
         dims = self._viewer.dims
         dims.point = (*tuple(dims.point)[: dims.ndim - 3], *world)
-        if dims.ndisplay != 2 or dims.ndim != 3:
-            return
-        camera, size = self._viewer.scene.camera, self._viewer.canvas.size
-        wanted = [world[axis] for axis in dims.displayed]
-        reach = [pixels / camera.zoom / 2 for pixels in size]
-        if any(abs(w - c) > r for w, c, r in zip(wanted, tuple(camera.center)[-2:], reach, strict=True)):
-            camera.center = (0.0, *wanted)
+        if dims.ndisplay == 2 and dims.ndim == 3:
+            keep_in_view(self._viewer, world)
 
     def _on_scan_changed(self, scan: object) -> None:
         self._position.clear()
 
-    def _on_cursor(self, event: object = None) -> None:
+    def _on_cursor(self, model: ViewerModel, event: object = None) -> None:
         scan, layer = self._session.scan, self._layers.scan_layer
-        if scan is None or layer is None or not self._viewer.mouse_over_canvas:
+        if scan is None or layer is None or not model.mouse_over_canvas:
             self._position.clear()
             return
-        voxel = layer.world_to_data(self._viewer.cursor.position)
+        voxel = layer.world_to_data(model.cursor.position)
         self._position.setText(cursor_text(scan, self._session.masks, tuple(voxel), display_name))

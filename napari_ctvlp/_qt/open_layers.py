@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels, Layer
+from napari.layers import Image, Labels, Layer
 
 from napari_ctvlp._qt.layer_lookup import (
     foreign_labels,
@@ -59,7 +59,7 @@ class OpenLayers:
         panel.scan_chosen.connect(self._on_scan_chosen)
 
     @property
-    def scan_layer(self) -> Layer | None:
+    def scan_layer(self) -> Image | None:
         """The layer that shows the open scan."""
         found = [layer for layer in self._viewer.layers if scan_of(layer) is self._session.scan]
         return found[-1] if found and self._session.scan is not None else None
@@ -69,6 +69,11 @@ class OpenLayers:
         """The layer that shows the open masks."""
         found = [layer for layer in self._viewer.layers if masks_of(layer) is self._session.masks]
         return found[-1] if found and self._session.masks is not None else None
+
+    @property
+    def shown(self) -> list[Image | Labels]:
+        """The layers of the open scan, lowest first."""
+        return [layer for layer in (self.scan_layer, self.masks_layer) if layer is not None]
 
     @property
     def foreign(self) -> Layer | None:

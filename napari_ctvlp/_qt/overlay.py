@@ -9,13 +9,14 @@ import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject, QTimer
 
+from napari_ctvlp._qt.organ_looks import Colour, OrganLooks
+
 if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_ctvlp.ask.types import Ranking
     from napari_ctvlp.scan.types import OrganMasks
 
-Colour = tuple[float, float, float, float]
 # Amber of the Okabe-Ito palette made lighter: far from every grey of a CT in brightness, for colour-blind readers too
 ACCENT: tuple[float, float, float] = (1.0, 0.82, 0.2)
 RESTING = 0.4
@@ -48,7 +49,7 @@ def highlight_colours(
     for label, (red, green, blue, alpha) in base.items():
         score = scores.get(label, 0.0) if label is not None else 0.0
         if best > 0 and score >= MATCH_SHARE * best:
-            colours[label] = (*accent, GLOW[0] + (GLOW[1] - GLOW[0]) * min(1.0, score))
+            colours[label] = (*accent, alpha * (GLOW[0] + (GLOW[1] - GLOW[0]) * min(1.0, score)))
         else:
             colours[label] = (red, green, blue, RECEDED * alpha)
     return colours
@@ -63,18 +64,22 @@ def ranking_scores(ranking: Ranking, masks: OrganMasks) -> dict[int, float]:
 class Overlay(QObject):
     """Recolours one Labels layer, at most once per turn of the event loop; the data is never touched.
 
-    The layer's own colours are drawn faint while nothing is asked, and given back when the layer is let go.
+    The layer's own colours are drawn faint while nothing is asked, and given back when the layer is let go. What the
+    user chose for single organs (``looks``) holds in both.
     """
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.looks = OrganLooks()
         self._layer: Labels | None = None
         self._base: dict[int | None, Colour] = {}
+        self._scores: Mapping[int, float] | None = None
         self._wanted: dict[int | None, Colour] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self.flush)
+        self.looks.changed.connect(self._draw)
 
     def set_layer(self, layer: Labels | None) -> None:
         """Recolour this layer from now on; the one before gets its own colours back."""
@@ -84,18 +89,29 @@ class Overlay(QObject):
         self.flush()
         self._layer = layer
         self._base = {}
+        self._scores = None
         if layer is not None:
             labels = getattr(layer.colormap, "color_dict", None) or {None: (0.0, 0.0, 0.0, 0.0)}
             self._base = {key: _rgba(value) for key, value in labels.items()}
-        self.reset()
+        self.looks.reset({label: colour for label, colour in self._base.items() if label})
 
     def show(self, scores: Mapping[int, float]) -> None:
         """Let these labels glow in proportion to their scores and the others recede."""
-        self._want(highlight_colours(scores, self._base))
+        self._scores = dict(scores)
+        self._draw()
 
     def reset(self) -> None:
         """Draw every organ in its own colour, faint."""
-        self._want({label: (*colour[:3], RESTING * colour[3]) for label, colour in self._base.items()})
+        self._scores = None
+        self._draw()
+
+    def _draw(self) -> None:
+        base: dict[int | None, Colour] = dict(self._base)
+        base.update(self.looks.base().items())
+        if self._scores is None:
+            self._want({label: (*colour[:3], RESTING * colour[3]) for label, colour in base.items()})
+        else:
+            self._want(highlight_colours(self._scores, base))
 
     def flush(self) -> None:
         """Recolour now what is waiting to be recoloured."""

@@ -14,6 +14,8 @@ from napari_ctvlp.anatomy.windows import PRESETS
 
 OWN_KEY = "Shift+0"
 UNDO_KEY = "U"
+VIEWS_KEY = "Q"
+HIDE_KEY = "H"
 
 
 def preset_key(place: int) -> str:
@@ -28,7 +30,7 @@ class ViewBar(QWidget):
     -------
     window_chosen(object)
         A preset (`napari_ctvlp.anatomy.windows.Window`).
-    own_window_requested(), undo_requested()
+    own_window_requested(), undo_requested(), views_requested(), organs_requested()
         A menu entry or button was used.
     automatic_toggled(bool)
         Whether questions choose the window.
@@ -38,6 +40,8 @@ class ViewBar(QWidget):
     own_window_requested = Signal()
     automatic_toggled = Signal(bool)
     undo_requested = Signal()
+    views_requested = Signal()
+    organs_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,11 +58,18 @@ class ViewBar(QWidget):
         self.automatic.setChecked(True)
         self.automatic.toggled.connect(self.automatic_toggled)
         self.window_button.setMenu(menu)
+        self.views_button = _button("Views", f"Coronal and sagittal beside the axial slice ({VIEWS_KEY})")
+        self.views_button.setCheckable(True)
+        self.views_button.clicked.connect(self.views_requested)
+        self.organs_button = _button("Organs", f"Hide all organs, or show them again ({HIDE_KEY})")
+        self.organs_button.clicked.connect(self.organs_requested)
         self.undo_button = _button("Undo", "")
         self.undo_button.clicked.connect(self.undo_requested)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.window_button)
+        layout.addWidget(self.views_button)
+        layout.addWidget(self.organs_button)
         layout.addStretch(1)
         layout.addWidget(self.undo_button)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -69,6 +80,10 @@ class ViewBar(QWidget):
         """Show this window; empty where no scan is open."""
         self.window_button.setText(text or "Window")
         self.window_button.setEnabled(bool(text))
+
+    def set_views_shown(self, shown: bool) -> None:
+        """Whether the side views are shown."""
+        self.views_button.setChecked(shown)
 
     def set_undo(self, name: str) -> None:
         """Name what would be taken back; empty where there is nothing."""

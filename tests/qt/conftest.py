@@ -64,7 +64,7 @@ def word_rooms(word_encoder):
 
 
 @pytest.fixture
-def window(make_napari_viewer, word_rooms):
+def window(make_napari_viewer, word_rooms, qtbot):
     """A viewer with the dock; work runs at once."""
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1200, 850)
@@ -72,6 +72,7 @@ def window(make_napari_viewer, word_rooms):
     viewer.window.add_dock_widget(widget, name="CT query", area="right")
     yield viewer, widget
     widget.close_down()
+    qtbot.wait(1)  # a turn of the event loop, in which Qt deletes what is to be deleted later
 
 
 @pytest.fixture
