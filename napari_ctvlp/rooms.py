@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.types import OrganMasks, Scan
@@ -62,6 +63,12 @@ class Rooms:
         from napari_ctvlp.ask import score_abnormalities
 
         return score_abnormalities(embedding)
+
+    def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
+        """Map where in the matching organs an answer lies."""
+        from napari_ctvlp.ask.locate import locate
+
+        return locate(embedding, masks, ranking, scan.spacing)
 
     def write_statistics(self, path: str | Path, masks: OrganMasks) -> None:
         """Write what is known of the organs as CSV."""

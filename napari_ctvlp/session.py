@@ -17,6 +17,7 @@ from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.work import Activity, Report, Runner, Task, Workbench, run_now
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.types import OrganMasks, Scan
@@ -39,7 +40,8 @@ class Session:
     Notes
     -----
     Signals (psygnal) carry the new value: ``scan_changed``, ``masks_changed``, ``encoder_changed``,
-    ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``scores_changed`` (tuple of AbnormalityScore),
+    ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``located_changed`` (SimilarityMap or None, some time
+    after its ranking), ``scores_changed`` (tuple of AbnormalityScore),
     ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
     go on with ``open_scan(path, one of them, then)``,
     ``written`` (name of a file that was written),
@@ -51,6 +53,7 @@ class Session:
     encoder_changed = Signal(object)
     embedding_changed = Signal(object)
     ranking_changed = Signal(object)
+    located_changed = Signal(object)
     scores_changed = Signal(object)
     activity_changed = Signal(object)
     series_offered = Signal(object, object, object)
@@ -65,6 +68,7 @@ class Session:
         self.encoder_name = encoder_name
         self.embedding: ScanEmbedding | None = None
         self.ranking: Ranking | None = None
+        self.located: SimilarityMap | None = None
         self.scores: tuple[AbnormalityScore, ...] = ()
         self.query = ""
         self.use_names = True
@@ -247,6 +251,27 @@ class Session:
     def _set_ranking(self, ranking: Ranking | None) -> None:
         self.ranking = ranking
         self.ranking_changed.emit(ranking)
+        self._locate()
+
+    def _locate(self) -> None:
+        """Map where in its organs the answer lies; the map of the answer before is forgotten."""
+        self._bench.drop(Task.LOCATE)
+        self._set_located(None)
+        embedding, masks, ranking, scan, rooms = self.embedding, self.masks, self.ranking, self.scan, self.rooms
+        if embedding is None or embedding.dense is None or masks is None or scan is None:
+            return
+        if ranking is None or ranking.best is None:
+            return
+        self._bench.start(
+            Task.LOCATE,
+            lambda _report, _cancelled: rooms.locate(embedding, masks, ranking, scan),
+            self._set_located,
+        )
+
+    def _set_located(self, located: SimilarityMap | None) -> None:
+        if located is not self.located:
+            self.located = located
+            self.located_changed.emit(located)
 
     def _forget_answers(self) -> None:
         for task in (Task.ENCODING, Task.QUERY, Task.SCORES):

@@ -51,6 +51,7 @@ class Task(StrEnum):
     ENCODER = "loading encoder"
     QUERY = "asking"
     SCORES = "scoring findings"
+    LOCATE = "locating"
     EXPORT = "writing"
 
 

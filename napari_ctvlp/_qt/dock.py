@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QFrame, QLabel, QSplitter, QTabWidget, QVB
 from napari_ctvlp._qt.answer_label import AnswerLabel
 from napari_ctvlp._qt.encoder_picker import EncoderPicker
 from napari_ctvlp._qt.findings_panel import FindingsPanel
+from napari_ctvlp._qt.map_legend import MapLegend
 from napari_ctvlp._qt.organ_looks import OrganLooks
 from napari_ctvlp._qt.organ_panel import OrganPanel
 from napari_ctvlp._qt.overlay import ACCENT
@@ -49,12 +50,14 @@ class Dock(QWidget):
         self.progress = ProgressRow()
         self.encoder = EncoderPicker()
         self.view = ViewBar()
+        self.legend = MapLegend()
+        self.legend.hide()
         self.position = WrappedLabel()
         self.position.setAccessibleName("Under the cursor")
         self.notice = QLabel("research use, not for diagnosis")
         self.notice.setEnabled(False)
 
-        ask = _column(_heading("Ask"), self.query, self.answer, self.ranking, self.use_names)
+        ask = _column(_heading("Ask"), self.query, self.answer, self.legend, self.ranking, self.use_names)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(ask)
         splitter.addWidget(self.tables)

@@ -22,6 +22,7 @@ from napari_ctvlp._qt.answering import Answering
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.linked_views import LinkedViews
+from napari_ctvlp._qt.map_legend import PEAK_KEY
 from napari_ctvlp._qt.navigator import Navigator
 from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
@@ -29,8 +30,9 @@ from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.shortcuts import Shortcuts
+from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.undo import Undo
-from napari_ctvlp._qt.view_bar import HIDE_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
+from napari_ctvlp._qt.view_bar import HIDE_KEY, MAP_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
@@ -40,6 +42,7 @@ from napari_ctvlp.session import Session
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Image, Labels
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +89,11 @@ class CtvlpWidget(QWidget):
         self.undo = Undo()
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.dock.position, wiring)
+        self.similarity = SimilarityLayer(
+            napari_viewer, session, self.navigator, self.overlay, self.dock.legend, self.undo, wiring
+        )
         self.views = LinkedViews(
-            napari_viewer, self.navigator, self.window_level, self.undo, lambda: self.layers.shown, self
+            napari_viewer, self.navigator, self.window_level, self.undo, self._layers_of_all_views, self
         )
         wiring.callback(self.views.close)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
@@ -118,6 +124,8 @@ class CtvlpWidget(QWidget):
         wiring.connect(self.undo.changed, view.set_undo)
         view.views_requested.connect(self.views.toggle)
         view.organs_requested.connect(self._toggle_organs)
+        view.map_requested.connect(self.similarity.toggle)
+        wiring.connect(self.similarity.changed, self._on_map_changed)
         wiring.connect(self.views.shown_changed, view.set_views_shown)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.scan_changed, self._on_scan_changed)
@@ -127,6 +135,8 @@ class CtvlpWidget(QWidget):
         keys.add(UNDO_KEY, self.undo.undo)
         keys.add(VIEWS_KEY, self.views.toggle)
         keys.add(HIDE_KEY, self._toggle_organs)
+        keys.add(MAP_KEY, self.similarity.toggle)
+        keys.add(PEAK_KEY, self.similarity.next_peak)
         wiring.callback(keys.remove)
 
     # -- for others --------------------------------------------------------------------------------------------
@@ -153,6 +163,14 @@ class CtvlpWidget(QWidget):
 
     def _on_masks_changed(self, masks: object) -> None:
         self.views.update_layers()
+
+    def _layers_of_all_views(self) -> list[Image | Labels]:
+        """What the side views show, lowest first."""
+        return [*self.layers.shown, *self.similarity.layers]
+
+    def _on_map_changed(self, there: bool, wanted: bool) -> None:
+        self.dock.view.set_map(there, wanted)
+        self.dock.legend.setVisible(there and wanted)
 
     def _toggle_organs(self) -> None:
         """Hide all organs, or show them again."""

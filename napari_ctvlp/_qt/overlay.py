@@ -25,12 +25,17 @@ RECEDED = 0.1
 """Alpha of an organ that does not answer."""
 GLOW = (0.25, 0.8)
 """Alpha of a matching organ, from a weak answer to a sure one; a stone inside must stay visible."""
+UNDER_A_MAP = 0.25
+"""Share of the glow that stays where a map of similarity is drawn over it."""
 MATCH_SHARE = 0.5
 """An organ glows when its score is at least this share of the best one's."""
 
 
 def highlight_colours(
-    scores: Mapping[int, float], base: Mapping[int | None, Colour], accent: tuple[float, float, float] = ACCENT
+    scores: Mapping[int, float],
+    base: Mapping[int | None, Colour],
+    accent: tuple[float, float, float] = ACCENT,
+    strength: float = 1.0,
 ) -> dict[int | None, Colour]:
     """Colours for an answer: accent in proportion to the score, everything else its own colour made faint.
 
@@ -38,6 +43,8 @@ def highlight_colours(
     ----------
     scores : mapping of label to score in 0..1
     base : mapping of label (None for any other) to RGBA in 0..1
+    accent : RGB of the glow
+    strength : share of the usual glow
 
     Returns
     -------
@@ -49,7 +56,7 @@ def highlight_colours(
     for label, (red, green, blue, alpha) in base.items():
         score = scores.get(label, 0.0) if label is not None else 0.0
         if best > 0 and score >= MATCH_SHARE * best:
-            colours[label] = (*accent, alpha * (GLOW[0] + (GLOW[1] - GLOW[0]) * min(1.0, score)))
+            colours[label] = (*accent, strength * alpha * (GLOW[0] + (GLOW[1] - GLOW[0]) * min(1.0, score)))
         else:
             colours[label] = (red, green, blue, RECEDED * alpha)
     return colours
@@ -74,6 +81,7 @@ class Overlay(QObject):
         self._layer: Labels | None = None
         self._base: dict[int | None, Colour] = {}
         self._scores: Mapping[int, float] | None = None
+        self._mapped = False
         self._wanted: dict[int | None, Colour] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -105,13 +113,20 @@ class Overlay(QObject):
         self._scores = None
         self._draw()
 
+    def set_mapped(self, mapped: bool) -> None:
+        """Whether a map of similarity is drawn over the organs that answer; their glow makes room for it."""
+        if mapped != self._mapped:
+            self._mapped = mapped
+            self._draw()
+
     def _draw(self) -> None:
         base: dict[int | None, Colour] = dict(self._base)
         base.update(self.looks.base().items())
         if self._scores is None:
             self._want({label: (*colour[:3], RESTING * colour[3]) for label, colour in base.items()})
         else:
-            self._want(highlight_colours(self._scores, base))
+            strength = UNDER_A_MAP if self._mapped else 1.0
+            self._want(highlight_colours(self._scores, base, strength=strength))
 
     def flush(self) -> None:
         """Recolour now what is waiting to be recoloured."""

@@ -9,7 +9,17 @@ from typing import Any
 from napari.layers import Image, Labels
 
 FOLLOWED: dict[type, tuple[str, ...]] = {
-    Image: ("contrast_limits", "colormap", "gamma", "opacity", "blending", "visible", "interpolation2d"),
+    Image: (
+        "contrast_limits",
+        "colormap",
+        "gamma",
+        "opacity",
+        "blending",
+        "visible",
+        "interpolation2d",
+        "scale",
+        "translate",
+    ),
     Labels: ("colormap", "opacity", "blending", "visible", "contour"),
 }
 
@@ -29,9 +39,12 @@ class Twin:
         self._names = names = FOLLOWED[kind]
         self._live = True
         place = {name: getattr(layer, name) for name in ("scale", "translate", "units", "axis_labels")}
-        look = {name: getattr(layer, name) for name in names if name not in ("interpolation2d", "contour")}
+        later = ("interpolation2d", "contour")
+        look = {name: getattr(layer, name) for name in names if name not in (*later, *place)}
         self.layer = kind(layer.data, name=layer.name, **place, **look)
-        for name in set(names) - set(look):
+        for name in later:
+            if name not in names:
+                continue
             setattr(self.layer, name, getattr(layer, name))
         self._undo: list[Callable[[], None]] = []
         for name in names:

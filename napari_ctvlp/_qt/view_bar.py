@@ -1,4 +1,4 @@
-"""How the scan is shown, in one row: the window of HU and its menu."""
+"""How the scan is shown: the window of HU, and what is drawn beside it and over it."""
 
 # mypy: disable-error-code="union-attr"
 # (the stubs of PyQt6 call everything optional that Qt never leaves out for a living widget)
@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp.anatomy.windows import PRESETS
 
@@ -16,6 +16,7 @@ OWN_KEY = "Shift+0"
 UNDO_KEY = "U"
 VIEWS_KEY = "Q"
 HIDE_KEY = "H"
+MAP_KEY = "K"
 
 
 def preset_key(place: int) -> str:
@@ -30,7 +31,7 @@ class ViewBar(QWidget):
     -------
     window_chosen(object)
         A preset (`napari_ctvlp.anatomy.windows.Window`).
-    own_window_requested(), undo_requested(), views_requested(), organs_requested()
+    own_window_requested(), undo_requested(), views_requested(), organs_requested(), map_requested()
         A menu entry or button was used.
     automatic_toggled(bool)
         Whether questions choose the window.
@@ -42,6 +43,7 @@ class ViewBar(QWidget):
     undo_requested = Signal()
     views_requested = Signal()
     organs_requested = Signal()
+    map_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,15 +65,21 @@ class ViewBar(QWidget):
         self.views_button.clicked.connect(self.views_requested)
         self.organs_button = _button("Organs", f"Hide all organs, or show them again ({HIDE_KEY})")
         self.organs_button.clicked.connect(self.organs_requested)
+        self.map_button = _button("Map", f"Where in the organs the answer lies ({MAP_KEY})")
+        self.map_button.setCheckable(True)
+        self.map_button.clicked.connect(self.map_requested)
         self.undo_button = _button("Undo", "")
         self.undo_button.clicked.connect(self.undo_requested)
-        layout = QHBoxLayout(self)
+        top, bottom = QHBoxLayout(), QHBoxLayout()
+        top.addWidget(self.window_button, 1)
+        top.addWidget(self.undo_button)
+        for button in (self.views_button, self.organs_button, self.map_button):
+            bottom.addWidget(button, 1)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.window_button)
-        layout.addWidget(self.views_button)
-        layout.addWidget(self.organs_button)
-        layout.addStretch(1)
-        layout.addWidget(self.undo_button)
+        layout.setSpacing(4)
+        layout.addLayout(top)
+        layout.addLayout(bottom)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.set_window_text("")
         self.set_undo("")
@@ -84,6 +92,12 @@ class ViewBar(QWidget):
     def set_views_shown(self, shown: bool) -> None:
         """Whether the side views are shown."""
         self.views_button.setChecked(shown)
+
+    def set_map(self, there: bool, wanted: bool) -> None:
+        """Whether there is a map and whether it is wanted."""
+        self.map_button.setChecked(wanted)
+        tip = "" if there else "; the present answer has none"
+        self.map_button.setToolTip(f"Where in the organs the answer lies ({MAP_KEY}){tip}")
 
     def set_undo(self, name: str) -> None:
         """Name what would be taken back; empty where there is nothing."""
