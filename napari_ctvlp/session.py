@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from psygnal import Signal
 
 from napari_ctvlp.rooms import Rooms
-from napari_ctvlp.work import Activity, Report, Runner, Task, Workbench, run_now
+from napari_ctvlp.work import CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
@@ -96,6 +96,7 @@ class Session:
         self._bench.drop(Task.MASKS)
         if masks is self.masks:
             return
+        self._bench.drop(Task.SURFACES)
         self.masks = masks
         self._forget_answers()
         self.masks_changed.emit(masks)
@@ -288,9 +289,13 @@ class Session:
         """What the session is busy with, the most telling first; None when idle."""
         return self._bench.activity
 
+    def run(self, task: Task, work: Callable[[Report, Cancelled], Any], done: Callable[[Any], None]) -> None:
+        """Do other work about what is open, in place of what is under way for ``task``."""
+        self._bench.start(task, work, done)
+
     def cancel(self) -> None:
         """End the work that can be cancelled; what is open and what was answered stays."""
-        for task in (Task.SCAN, Task.MASKS, Task.ENCODING):
+        for task in CANCELLABLE:
             self._bench.drop(task)
 
     def close(self) -> None:

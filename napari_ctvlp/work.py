@@ -52,7 +52,12 @@ class Task(StrEnum):
     QUERY = "asking"
     SCORES = "scoring findings"
     LOCATE = "locating"
+    SURFACES = "making surfaces"
     EXPORT = "writing"
+
+
+CANCELLABLE = (Task.SCAN, Task.MASKS, Task.ENCODING, Task.SURFACES)
+"""What `Session.cancel` ends."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Activity:
     @property
     def can_cancel(self) -> bool:
         """Whether ``Session.cancel`` ends it; a query or a loading encoder ends by itself soon."""
-        return self.task in (Task.ENCODING, Task.SCAN, Task.MASKS)
+        return self.task in CANCELLABLE
 
 
 @dataclass(eq=False)

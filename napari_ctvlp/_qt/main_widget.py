@@ -19,6 +19,7 @@ from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEv
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answering import Answering
+from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.linked_views import LinkedViews
@@ -32,7 +33,7 @@ from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.undo import Undo
-from napari_ctvlp._qt.view_bar import HIDE_KEY, MAP_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
+from napari_ctvlp._qt.view_bar import BODY_KEY, HIDE_KEY, MAP_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
@@ -96,6 +97,7 @@ class CtvlpWidget(QWidget):
             napari_viewer, self.navigator, self.window_level, self.undo, self._layers_of_all_views, self
         )
         wiring.callback(self.views.close)
+        self.body = Body(napari_viewer, session, self.layers, self.undo, self, wiring)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
         self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)
         self._organ_list = OrganList(
@@ -124,6 +126,8 @@ class CtvlpWidget(QWidget):
         wiring.connect(self.undo.changed, view.set_undo)
         view.views_requested.connect(self.views.toggle)
         view.organs_requested.connect(self._toggle_organs)
+        view.body_requested.connect(self.body.toggle)
+        wiring.connect(self.body.shown_changed, view.set_body_shown)
         view.map_requested.connect(self.similarity.toggle)
         wiring.connect(self.similarity.changed, self._on_map_changed)
         wiring.connect(self.views.shown_changed, view.set_views_shown)
@@ -135,6 +139,7 @@ class CtvlpWidget(QWidget):
         keys.add(UNDO_KEY, self.undo.undo)
         keys.add(VIEWS_KEY, self.views.toggle)
         keys.add(HIDE_KEY, self._toggle_organs)
+        keys.add(BODY_KEY, self.body.toggle)
         keys.add(MAP_KEY, self.similarity.toggle)
         keys.add(PEAK_KEY, self.similarity.next_peak)
         wiring.callback(keys.remove)

@@ -17,6 +17,7 @@ UNDO_KEY = "U"
 VIEWS_KEY = "Q"
 HIDE_KEY = "H"
 MAP_KEY = "K"
+BODY_KEY = "J"
 
 
 def preset_key(place: int) -> str:
@@ -31,7 +32,7 @@ class ViewBar(QWidget):
     -------
     window_chosen(object)
         A preset (`napari_ctvlp.anatomy.windows.Window`).
-    own_window_requested(), undo_requested(), views_requested(), organs_requested(), map_requested()
+    own_window_requested(), undo_requested(), views_requested(), organs_requested(), map_requested(), body_requested()
         A menu entry or button was used.
     automatic_toggled(bool)
         Whether questions choose the window.
@@ -44,6 +45,7 @@ class ViewBar(QWidget):
     views_requested = Signal()
     organs_requested = Signal()
     map_requested = Signal()
+    body_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,12 +70,15 @@ class ViewBar(QWidget):
         self.map_button = _button("Map", f"Where in the organs the answer lies ({MAP_KEY})")
         self.map_button.setCheckable(True)
         self.map_button.clicked.connect(self.map_requested)
+        self.body_button = _button("3D", f"Organs as surfaces in 3D ({BODY_KEY})")
+        self.body_button.setCheckable(True)
+        self.body_button.clicked.connect(self.body_requested)
         self.undo_button = _button("Undo", "")
         self.undo_button.clicked.connect(self.undo_requested)
         top, bottom = QHBoxLayout(), QHBoxLayout()
         top.addWidget(self.window_button, 1)
         top.addWidget(self.undo_button)
-        for button in (self.views_button, self.organs_button, self.map_button):
+        for button in (self.views_button, self.body_button, self.organs_button, self.map_button):
             bottom.addWidget(button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -92,6 +97,10 @@ class ViewBar(QWidget):
     def set_views_shown(self, shown: bool) -> None:
         """Whether the side views are shown."""
         self.views_button.setChecked(shown)
+
+    def set_body_shown(self, shown: bool) -> None:
+        """Whether the organs are shown in 3D."""
+        self.body_button.setChecked(shown)
 
     def set_map(self, there: bool, wanted: bool) -> None:
         """Whether there is a map and whether it is wanted."""

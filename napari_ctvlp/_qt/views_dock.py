@@ -1,4 +1,4 @@
-"""Coronal over sagittal, beside the main canvas."""
+"""Canvases of ours in a dock beside the main canvas."""
 
 # mypy: disable-error-code="union-attr"
 # (the stubs of PyQt6 call everything optional that Qt never leaves out for a living widget)
@@ -18,8 +18,8 @@ SHARE = 0.36
 NAME = "Coronal and sagittal"
 
 
-class ViewsDock(QWidget):
-    """The slice views in a splitter.
+class DockContent(QWidget):
+    """What napari docks: a widget that knows its dock.
 
     Signals
     -------
@@ -29,26 +29,27 @@ class ViewsDock(QWidget):
 
     removed = Signal()
 
-    def __init__(self, views: Sequence[SliceView]) -> None:
+    def __init__(self, content: QWidget) -> None:
         super().__init__()
-        splitter = QSplitter(Qt.Orientation.Vertical)
-        for view in views:
-            splitter.addWidget(view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(splitter)
+        layout.addWidget(content)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._docked = False
-        self._width_before = 0
 
     def place_beside(self, other: QWidget) -> None:
-        """Stand left of another docked widget, with half of the room that the main canvas had."""
+        """Stand left of another docked widget, with some of the main canvas' room; below what of ours stands there."""
         mine, theirs, window = _dock(self), _dock(other), _window(self)
         self._docked = mine is not None
         if mine is None or theirs is None or window is None or theirs.isFloating():
             return
         if window.dockWidgetArea(theirs) != Qt.DockWidgetArea.RightDockWidgetArea:
             return
+        ours = [dock for content in window.findChildren(DockContent) if (dock := _dock(content)) not in (None, mine)]
+        for dock in ours:
+            if window.dockWidgetArea(dock) == Qt.DockWidgetArea.RightDockWidgetArea and not dock.isFloating():
+                window.splitDockWidget(dock, mine, Qt.Orientation.Vertical)
+                return
         window.splitDockWidget(mine, theirs, Qt.Orientation.Horizontal)
         width = theirs.width()
         # the new dock has no size before the layout's next turn
@@ -69,6 +70,24 @@ class ViewsDock(QWidget):
         if dock is not None:
             dock.setVisible(shown)
 
+    def event(self, event: QEvent | None) -> bool:
+        """Qt: napari takes the widget out of its dock when the user closes that."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and self._docked and _dock(self) is None:
+            self._docked = False
+            self.removed.emit()
+        return super().event(event)
+
+
+class ViewsDock(DockContent):
+    """The slice views in a splitter, coronal over sagittal."""
+
+    def __init__(self, views: Sequence[SliceView]) -> None:
+        splitter = QSplitter(Qt.Orientation.Vertical)
+        for view in views:
+            splitter.addWidget(view)
+        super().__init__(splitter)
+        self._width_before = 0
+
     def set_central_shown(self, shown: bool) -> None:
         """Show or hide the main canvas; its room goes to the views."""
         mine, window = _dock(self), _window(self)
@@ -86,13 +105,6 @@ class ViewsDock(QWidget):
             mine_width = mine.width() + central.width()
         central.setVisible(shown)
         window.resizeDocks([*others, mine], [*widths, mine_width], Qt.Orientation.Horizontal)
-
-    def event(self, event: QEvent | None) -> bool:
-        """Qt: napari takes the widget out of its dock when the user closes that."""
-        if event is not None and event.type() == QEvent.Type.ParentChange and self._docked and _dock(self) is None:
-            self._docked = False
-            self.removed.emit()
-        return super().event(event)
 
 
 def _dock(widget: QWidget) -> QDockWidget | None:
