@@ -207,6 +207,8 @@ class CtvlpWidget(QWidget):
         super().showEvent(event)
         self.dock.query.setFocus()
         self._keys.install(self)
+        for child in self.findChildren(QWidget):
+            child.ensurePolished()  # napari's style takes its time: now, and not when a hidden one is first shown
         window = self.window()
         if window is not None and window is not self and window is not self._window():
             self._window = weakref.ref(window)  # a strong reference would outlive the window and keep its canvas

@@ -91,6 +91,12 @@ class MapLegend(QWidget):
         self.high.setText(f"{located.high:.2f}")
         self.set_peak(0, len(located.peaks))
 
+    def set_opacity(self, opacity: float) -> None:
+        """Show this opacity without telling anybody."""
+        self.opacity.blockSignals(True)
+        self.opacity.setValue(round(100 * opacity))
+        self.opacity.blockSignals(False)
+
     def set_peak(self, current: int, count: int) -> None:
         """Say at which of how many peaks the view stands; 0 for none yet."""
         at = f"{current} of {count}" if current else f"{count}"

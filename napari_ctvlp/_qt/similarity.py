@@ -28,6 +28,9 @@ NAME = "similarity"
 class SimilarityLayer:
     """Shows and hides the map, explains it, goes from peak to peak.
 
+    Hiding is an opacity of 0: a layer that is not visible is taken out of every canvas and put back, several times the
+    cost.
+
     Parameters
     ----------
     viewer, session, navigator, overlay, legend, undo
@@ -60,6 +63,7 @@ class SimilarityLayer:
         self._undo = undo
         self.wanted = False
         self._layer: Image | None = None
+        self._setting = False
         self._peak = 0
         wiring.connect(session.located_changed, self._on_located)
         wiring.connect(session.scan_changed, self._on_scan_changed)
@@ -72,6 +76,11 @@ class SimilarityLayer:
     def layers(self) -> list[Image]:
         """The layer, where there is one."""
         return [] if self._layer is None else [self._layer]
+
+    @property
+    def shown(self) -> bool:
+        """Whether a map is to be seen."""
+        return self._layer is not None and self._layer.visible and self._layer.opacity > 0
 
     def toggle(self) -> None:
         """Show the map or hide it."""
@@ -110,7 +119,7 @@ class SimilarityLayer:
         scale = spacing * located.step
         translate = np.asarray(scan.napari_translate) + np.asarray(located.start) * spacing
         if self._layer is not None:
-            self._layer.visible = False  # nothing is drawn between the steps
+            self._set_opacity(0.0)  # nothing is seen between the steps
             self._layer.data = located.values
             self._layer.scale = scale
             self._layer.translate = translate
@@ -121,13 +130,13 @@ class SimilarityLayer:
             name=NAME,
             colormap=map_colormap(),
             contrast_limits=(0, 255),
-            opacity=self._legend.opacity.value() / 100,
+            opacity=0.0,
             scale=scale,
             translate=translate,
             axis_labels=("I", "P", "L"),
             units=("mm",) * 3,
-            visible=False,
         )
+        layer.events.opacity.connect(self._on_layer_opacity)
         self._layer = layer
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = active  # the user's tools stay with the user's layer
@@ -135,14 +144,31 @@ class SimilarityLayer:
     def _show(self) -> None:
         there = self._session.located is not None
         shown = there and self.wanted and self._layer is not None
-        if self._layer is not None:
-            self._layer.visible = shown
+        self._set_opacity(self._legend.opacity.value() / 100 if shown else 0.0)
         self._overlay.set_mapped(shown)
         self.changed.emit(there, self.wanted)
 
     def _on_opacity(self, opacity: float) -> None:
-        if self._layer is not None:
+        if self.wanted and self._session.located is not None:
+            self._set_opacity(opacity)
+
+    def _set_opacity(self, opacity: float) -> None:
+        if self._layer is not None and self._layer.opacity != opacity:
+            self._setting = True
             self._layer.opacity = opacity
+            self._setting = False
+
+    def _on_layer_opacity(self, event: object = None) -> None:
+        """The user changed it in napari's own controls."""
+        if self._setting or self._layer is None or self._session.located is None:
+            return
+        opacity = float(self._layer.opacity)
+        if opacity > 0:
+            self._legend.set_opacity(opacity)
+        if self.wanted != (opacity > 0):
+            self.wanted = opacity > 0
+            self._overlay.set_mapped(self.wanted)
+            self.changed.emit(True, self.wanted)
 
     def _on_scan_changed(self, scan: object) -> None:
         self._remove()

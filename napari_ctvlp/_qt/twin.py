@@ -24,6 +24,20 @@ FOLLOWED: dict[type, tuple[str, ...]] = {
 }
 
 
+class _PlainImage(Image):
+    """An image that nobody sees in a layer list."""
+
+    def _update_thumbnail(self) -> None:
+        """Thumbnails would take a third of every change of looks, and these are not shown."""
+
+
+class _PlainLabels(Labels):
+    """Labels that nobody sees in a layer list."""
+
+    def _update_thumbnail(self) -> None:
+        """See `_PlainImage`."""
+
+
 class Twin:
     """Follows one layer; napari cannot show one layer in two viewers.
 
@@ -41,7 +55,8 @@ class Twin:
         place = {name: getattr(layer, name) for name in ("scale", "translate", "units", "axis_labels")}
         later = ("interpolation2d", "contour")
         look = {name: getattr(layer, name) for name in names if name not in (*later, *place)}
-        self.layer = kind(layer.data, name=layer.name, **place, **look)
+        plain = _PlainLabels if kind is Labels else _PlainImage
+        self.layer = plain(layer.data, name=layer.name, **place, **look)
         for name in later:
             if name not in names:
                 continue

@@ -59,17 +59,18 @@ def test_map_is_off_until_asked_for_and_lies_on_its_organ(mapped, phantom, qtbot
     viewer, widget = mapped
     widget.ask("liver")
     layer = viewer.layers[NAME]
-    assert not layer.visible
+    assert not widget.similarity.shown
     assert not widget.dock.legend.isVisible()
     key(widget, qtbot, Qt.Key.Key_K)
-    assert layer.visible
+    assert widget.similarity.shown
+    assert layer.opacity == pytest.approx(0.7)
     assert widget.dock.legend.isVisible()
     assert widget.dock.view.map_button.isChecked()
     assert (widget.dock.legend.low.text(), widget.dock.legend.high.text()) == ("-1.00", "2.00")
     start = viewer.layers[1].data_to_world([a for a, _ in phantom[1].statistics["liver"].box])
     assert np.allclose(layer.data_to_world((0, 0, 0)), start)
     key(widget, qtbot, Qt.Key.Key_U)
-    assert not layer.visible
+    assert not widget.similarity.shown
 
 
 def test_map_is_drawn_and_opacity_is_followed(mapped, qtbot):
@@ -96,10 +97,10 @@ def test_another_answer_moves_the_one_layer(mapped, phantom):
     assert first.data.shape == tuple(b - a for a, b in phantom[1].statistics["spleen"].box)
     assert viewer.layers.selection.active is active
     widget.ask("banana")  # nothing matches: no map, and nothing stale
-    assert not first.visible
+    assert not widget.similarity.shown
     assert not widget.dock.legend.isVisible()
     widget.ask("spleen")
-    assert first.visible
+    assert widget.similarity.shown
 
 
 def test_g_goes_from_peak_to_peak_and_around(mapped, phantom, qtbot):
@@ -125,7 +126,8 @@ def test_a_map_the_user_deleted_comes_back_with_the_next_answer(mapped):
     widget.similarity.toggle()
     widget.similarity.toggle()
     widget.ask("spleen")
-    assert viewer.layers[NAME].visible
+    assert widget.similarity.shown
+    assert viewer.layers[NAME].opacity > 0
 
 
 def test_closing_and_another_scan_take_the_map_away(mapped, phantom):
@@ -133,3 +135,15 @@ def test_closing_and_another_scan_take_the_map_away(mapped, phantom):
     widget.ask("liver")
     widget.close()
     assert [layer.name for layer in viewer.layers] == ["phantom", "phantom organs"]
+
+
+def test_naparis_own_opacity_is_followed(mapped):
+    viewer, widget = mapped
+    widget.ask("liver")
+    viewer.layers[NAME].opacity = 0.4
+    assert widget.similarity.wanted
+    assert widget.dock.legend.opacity.value() == 40
+    assert widget.dock.view.map_button.isChecked()
+    viewer.layers[NAME].opacity = 0
+    assert not widget.similarity.wanted
+    assert not widget.dock.view.map_button.isChecked()
