@@ -78,7 +78,7 @@ class Body:
         self.shown = shown
         self._dock.set_shown(shown)
         self._follow(self._layers.masks_layer if shown else None)
-        if shown and self.view is not None and not self.view.surfaces:
+        if shown and self.view is not None and not self.view.ready:
             self._ask_for_meshes()
         self._undo.push("3D view" if shown else "hiding the 3D view", self.toggle)
         self.shown_changed.emit(shown)
@@ -129,7 +129,7 @@ class Body:
             self._on_colours()
 
     def _on_colours(self, event: object = None) -> None:
-        if self.view is not None and self._labels is not None and self.view.surfaces:
+        if self.view is not None and self._labels is not None and self.view.ready:
             self.view.set_colours(self._labels.colormap.color_dict)
 
     def _on_masks_changed(self, masks: object) -> None:

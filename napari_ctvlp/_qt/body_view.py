@@ -8,6 +8,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Surface
 from napari.qt import QtViewer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.overlay import ACCENT
@@ -15,7 +16,8 @@ from napari_ctvlp.scan.surfaces import Mesh
 
 NAME = "Organs in 3D"
 GLASS = 0.18
-"""Opacity of organs that do not answer."""
+"""Opacity of the body where organs in it answer."""
+WHOLE, GLASSY, SOLID = "whole", "glass", "solid"
 Colour = Sequence[float]
 
 
@@ -32,7 +34,11 @@ def solid_and_glass(colours: Mapping[int | None, Colour]) -> tuple[dict[int, Col
 
 
 class BodyView(QWidget):
-    """A 3D canvas with two surfaces, whatever the number of organs."""
+    """A 3D canvas with three surfaces, whatever the number of organs.
+
+    "whole" is all that is shown, drawn while nothing is asked; "glass" is the same as glass, and "solid" what answers.
+    An answer then changes but the small one. Several changes in one turn of the event loop are drawn once.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,8 +47,15 @@ class BodyView(QWidget):
         self.view.dims.hide()
         self.waiting = QLabel("making surfaces ...")
         self._meshes: dict[int, Mesh] = {}
+        self._own: dict[int, Colour] = {}
+        self._wanted: Mapping[int | None, Colour] = {}
+        self._drawn: dict[str, object] = {}
         self._layers: dict[str, Surface] = {}
         self._closed = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self.flush)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.waiting)
@@ -52,24 +65,43 @@ class BodyView(QWidget):
 
     @property
     def surfaces(self) -> dict[str, Surface]:
-        """What is drawn: "solid" and "glass", where there is any."""
-        return dict(self._layers)
+        """What is drawn now."""
+        return {name: layer for name, layer in self._layers.items() if layer.visible}
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are meshes."""
+        return bool(self._meshes)
 
     def set_meshes(self, meshes: Sequence[Mesh], colours: Mapping[int | None, Colour]) -> None:
         """Show these organs, seen from the front."""
         self._meshes = {mesh.label: mesh for mesh in meshes}
+        self._own, self._drawn = {}, {}
         self.waiting.setVisible(not meshes)
         self.set_colours(colours)
+        self.flush()
         if meshes:
             self.model.scene.camera.set_view_direction((0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
             self.model.fit_to_view()
 
     def set_colours(self, colours: Mapping[int | None, Colour]) -> None:
-        """Draw organs as the slices draw them."""
+        """Draw organs as the slices draw them, soon."""
+        self._wanted = dict(colours)
+        self._timer.start()
+
+    def flush(self) -> None:
+        """Draw what is waiting to be drawn."""
+        self._timer.stop()
         if self._closed:
             return
-        for name, wanted in zip(("solid", "glass"), solid_and_glass(colours), strict=True):
-            self._draw(name, wanted)
+        solid, glass = solid_and_glass(self._wanted)
+        asked = bool(glass)
+        plain = glass if asked else solid
+        self._own.update({label: tuple(round(float(c), 3) for c in colour[:3]) for label, colour in plain.items()})
+        body = {label: self._own.get(label, colour) for label, colour in sorted({**solid, **glass}.items())}
+        self._draw(SOLID, solid if asked else {})
+        self._draw(GLASSY if asked else WHOLE, body)
+        self._hide(WHOLE if asked else GLASSY)
 
     def follow_theme(self, theme: str) -> None:
         """Take the theme of the main viewer."""
@@ -80,38 +112,47 @@ class BodyView(QWidget):
         if self._closed:
             return
         self._closed = True
+        self._timer.stop()
         self._layers = {}
         self.view.close()
         self.view.deleteLater()
         del self.view
 
+    def _hide(self, name: str) -> None:
+        layer = self._layers.get(name)
+        if layer is not None and layer.visible:
+            layer.visible = False
+
     def _draw(self, name: str, wanted: Mapping[int, Colour]) -> None:
         meshes = [self._meshes[label] for label in wanted if label in self._meshes]
-        layer = self._layers.get(name)
         if not meshes:
-            if layer is not None:
-                layer.visible = False
+            self._hide(name)
             return
+        content = tuple((mesh.label, tuple(wanted[mesh.label][:3])) for mesh in meshes)
+        if self._drawn.get(name) == content:
+            layer = self._layers[name]
+            if not layer.visible:
+                layer.visible = True
+            return
+        self._drawn[name] = content
         offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
         vertices = np.concatenate([mesh.vertices for mesh in meshes])
         faces = np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets[:-1], strict=True)])
         colours = np.concatenate(
             [np.tile((*wanted[mesh.label][:3], 1.0), (len(mesh.vertices), 1)) for mesh in meshes]
         ).astype(np.float32)
-        if layer is None:
-            layer = Surface(
+        # a surface cannot change its vertices and their colours at once: a new one is less work than the steps between
+        before = self._layers.pop(name, None)
+        if before is not None:
+            self.model.layers.remove(before)
+        self._layers[name] = self.model.add_layer(
+            Surface(
                 (vertices, faces),
                 vertex_colors=colours,
                 name=name,
                 shading="smooth",
-                opacity=GLASS if name == "glass" else 1.0,
-                blending="translucent_no_depth" if name == "glass" else "opaque",
+                opacity=GLASS if name == GLASSY else 1.0,
+                blending="translucent_no_depth" if name == GLASSY else "opaque",
                 axis_labels=("I", "P", "L"),
             )
-            self._layers[name] = layer
-            self.model.add_layer(layer)
-            return
-        layer.vertex_colors = None
-        layer.data = (vertices, faces)
-        layer.vertex_colors = colours
-        layer.visible = True
+        )

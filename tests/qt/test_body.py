@@ -21,9 +21,15 @@ def test_what_glows_is_solid_and_the_rest_is_glass():
     assert [set(part) for part in solid_and_glass({**rest, 2: (*ACCENT, 0.6)})] == [{2}, {1}]
 
 
-def seen(view, qtbot):
+def flush(widget):
+    widget.overlay.flush()
+    widget.body.view.flush()
+
+
+def seen(widget, qtbot):
+    flush(widget)
     qtbot.wait(100)
-    return view.view.screenshot(flash=False)[..., :3].astype(float)
+    return widget.body.view.view.screenshot(flash=False)[..., :3].astype(float)
 
 
 def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, qtbot):
@@ -37,11 +43,11 @@ def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, q
     assert widget.body.shown
     assert widget.dock.view.body_button.isChecked()
     view = widget.body.view
-    assert set(view.surfaces) == {"solid"}
+    assert set(view.surfaces) == {"whole"}
     qtbot.wait(300)
     for question, side in (("liver", 0), ("spleen", 1), ("left kidney", 1)):
         widget.ask(question)
-        picture = seen(view, qtbot)
+        picture = seen(widget, qtbot)
         amber = (picture[..., 0] - picture[..., 2]) > 70
         halves = amber[:, : amber.shape[1] // 2].sum(), amber[:, amber.shape[1] // 2 :].sum()
         assert halves[side] > 5 * max(1, halves[1 - side]), question  # patient's left is at the right, as on slices
@@ -52,17 +58,22 @@ def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, q
         if question == "left kidney":
             assert rows.mean() > liver  # lower in the body, lower in the picture
     assert set(view.surfaces) == {"solid", "glass"}
+    body = view.surfaces["glass"]
+    widget.ask("liver")
+    flush(widget)
+    assert view.surfaces["glass"] is body  # another answer makes only its own organ anew
     widget.ask("")
-    widget.overlay.flush()
-    assert not view.surfaces["glass"].visible
+    flush(widget)
+    assert set(view.surfaces) == {"whole"}
+    everything = len(view.surfaces["whole"].data[0])
     widget.dock.organs.solo_requested.emit((1,))
-    widget.overlay.flush()
-    alone = len(view.surfaces["solid"].data[0])
+    flush(widget)
+    assert len(view.surfaces["whole"].data[0]) < everything
     widget.undo.undo()
-    widget.overlay.flush()
-    assert len(view.surfaces["solid"].data[0]) > alone
+    flush(widget)
+    assert len(view.surfaces["whole"].data[0]) == everything
     viewer.layers.remove(viewer.layers[1])
-    assert not view.surfaces["solid"].visible
+    assert view.surfaces == {}
     widget.body.toggle()
     assert not view.isVisible()
     widget.close()

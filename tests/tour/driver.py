@@ -60,12 +60,13 @@ class Driver:
         self.wait()
 
     def ask(self, text: str) -> None:
-        """Type a question and press Enter."""
+        """Type a question and press Enter; an empty one is Escape."""
         line = self.widget.dock.query
         line.setFocus()
         line.selectAll()
-        QTest.keyClicks(line, text)
-        QTest.keyClick(line, Qt.Key.Key_Return)
+        if text:
+            QTest.keyClicks(line, text)
+        QTest.keyClick(line, Qt.Key.Key_Return if text else Qt.Key.Key_Escape)
         self.idle()
 
     def canvas(self, name: str = "axial") -> QWidget:
