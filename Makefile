@@ -48,7 +48,9 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_loader
 	$(BIN)/python -m tests.benchmarks.bench_step
 	$(BIN)/python -m tests.benchmarks.bench_text
+	$(BIN)/python -m tests.benchmarks.bench_locate
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query
+	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_views
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""The command line: ``napari-ctvlp`` opens the window, ``audit`` and ``score`` work without one."""
+"""The command line: ``napari-ctvlp`` opens the window, ``audit``, ``stats`` and ``score`` work without one."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ WRONG_INPUT = 2
 class WindowArgs:
     """Open a CT scan in napari and ask it in plain words.
 
-    Two more commands work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is
-    plausible, ``napari-ctvlp score SCAN --masks MASKS`` writes scores and answers. Research use, not for diagnosis.
+    More commands work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is
+    plausible, ``stats SCAN --masks MASKS`` measures its organs, ``score SCAN --masks MASKS`` writes scores and answers.
+    Research use, not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -79,6 +80,22 @@ class ScoreArgs:
     """Save a picture of the window with the first question answered (needs a screen or a virtual one)."""
 
 
+@dataclass(frozen=True)
+class StatsArgs:
+    """Volume, mean HU and whether the field of view cuts it, for every organ of the masks."""
+
+    scan: Annotated[Path | None, tyro.conf.Positional] = None
+    """NIfTI file, DICOM folder or one DICOM file."""
+    masks: Path | None = None
+    """Multi-label NIfTI, or folder of one-organ masks."""
+    series: str | None = None
+    """Which series of a DICOM folder that holds several."""
+    sample: bool = False
+    """Use the built-in synthetic scan with its masks."""
+    csv: Path | None = None
+    """Write the table there instead of on the screen."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of ``napari-ctvlp``; bad input ends with one sentence on standard error and status 2."""
     args = list(sys.argv[1:] if argv is None else argv)
@@ -88,6 +105,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 _audit(tyro.cli(AuditArgs, prog="napari-ctvlp audit", args=args[1:]))
             case ["score"]:
                 _score(tyro.cli(ScoreArgs, prog="napari-ctvlp score", args=args[1:]))
+            case ["stats"]:
+                _stats(tyro.cli(StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
             case _:
                 _window(tyro.cli(WindowArgs, prog="napari-ctvlp", args=args))
     except UserError as error:
@@ -170,6 +189,20 @@ def _score(args: ScoreArgs) -> None:
         print(f"Window saved to {args.screenshot}")
 
 
+def _stats(args: StatsArgs) -> None:
+    _check_choice(args.scan, args.masks, args.sample)
+    if not args.sample and (args.scan is None or args.masks is None):
+        raise UserError("Statistics need a scan and its organ masks: napari-ctvlp stats SCAN --masks MASKS.")
+    from napari_ctvlp.scan.statistics_table import statistics_csv, write_statistics
+
+    _, masks = _open(args)
+    if args.csv is None:
+        print(statistics_csv(masks), end="")
+    else:
+        write_statistics(args.csv, masks)
+        print(f"Statistics written to {args.csv}")
+
+
 def _check_choice(scan: Path | None, masks: Path | None, sample: bool) -> None:
     if sample and (scan is not None or masks is not None):
         raise UserError("Choose either --sample or a scan of your own.")
@@ -187,7 +220,7 @@ def _questions_of(path: Path | None) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _open(args: ScoreArgs) -> tuple[Scan, OrganMasks]:
+def _open(args: ScoreArgs | StatsArgs) -> tuple[Scan, OrganMasks]:
     if args.sample:
         from napari_ctvlp.sample import load_sample
 

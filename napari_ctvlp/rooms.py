@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
-    from napari_ctvlp.encoder.contract import ScanEmbedding, ScanEncoder
+    from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.scan.surfaces import Mesh
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 
@@ -62,3 +64,21 @@ class Rooms:
         from napari_ctvlp.ask import score_abnormalities
 
         return score_abnormalities(embedding)
+
+    def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
+        """Map where in the matching organs an answer lies."""
+        from napari_ctvlp.ask.locate import locate
+
+        return locate(embedding, masks, ranking, scan.spacing)
+
+    def organ_meshes(self, scan: Scan, masks: OrganMasks, cancelled: Cancelled) -> list[Mesh]:
+        """Make the surfaces of all organs."""
+        from napari_ctvlp.scan.surfaces import organ_meshes
+
+        return organ_meshes(scan, masks, cancelled)
+
+    def write_statistics(self, path: str | Path, masks: OrganMasks) -> None:
+        """Write what is known of the organs as CSV."""
+        from napari_ctvlp.scan.statistics_table import write_statistics
+
+        write_statistics(path, masks)

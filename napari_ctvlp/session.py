@@ -1,86 +1,28 @@
 """The state of one open scan and its answers; no Qt and no napari.
 
 A session is told what is open (scan, masks, encoder) and what is asked, starts the work that follows from it, and emits
-what came out. Work goes through a runner: at once in scripts and tests, in a thread in the window. Every piece of work
-carries a generation number; whatever arrives after something newer was started in its place is dropped.
+what came out. How work runs, and how late results are dropped, is `napari_ctvlp.work`.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
 from napari_ctvlp.rooms import Rooms
+from napari_ctvlp.work import CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
-Report = Callable[[float], None]
-Work = Callable[[Report], Any]
 HISTORY_LENGTH = 100
-
-
-class Runner(Protocol):
-    """Runs work and tells of it; ``progress``, ``done`` and ``failed`` are called in the thread of the session."""
-
-    def __call__(
-        self,
-        work: Work,
-        *,
-        progress: Report,
-        done: Callable[[Any], None],
-        failed: Callable[[Exception], None],
-    ) -> None: ...
-
-
-def run_now(work: Work, *, progress: Report, done: Callable[[Any], None], failed: Callable[[Exception], None]) -> None:
-    """Run the work at once, in the caller's thread (scripts, notebooks, tests)."""
-    try:
-        result = work(progress)
-    except Exception as error:
-        failed(error)
-    else:
-        done(result)
-
-
-class Task(StrEnum):
-    """What a session may be busy with, the most telling first; one piece of work each at a time."""
-
-    SCAN = "reading scan"
-    MASKS = "reading masks"
-    ENCODING = "encoding"
-    ENCODER = "loading encoder"
-    QUERY = "asking"
-    SCORES = "scoring findings"
-
-
-@dataclass(frozen=True)
-class Activity:
-    """What a session is busy with; ``fraction`` is 0..1, or None where it cannot be told."""
-
-    task: Task
-    fraction: float | None = None
-
-    @property
-    def can_cancel(self) -> bool:
-        """Whether ``Session.cancel`` ends it; a query or a loading encoder ends by itself soon."""
-        return self.task in (Task.ENCODING, Task.SCAN, Task.MASKS)
-
-
-@dataclass(eq=False)
-class _Job:
-    generation: int
-    stop: threading.Event
-    fraction: float | None = None
 
 
 class Session:
@@ -98,9 +40,11 @@ class Session:
     Notes
     -----
     Signals (psygnal) carry the new value: ``scan_changed``, ``masks_changed``, ``encoder_changed``,
-    ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``scores_changed`` (tuple of AbnormalityScore),
+    ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``located_changed`` (SimilarityMap or None, some time
+    after its ranking), ``scores_changed`` (tuple of AbnormalityScore),
     ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
     go on with ``open_scan(path, one of them, then)``,
+    ``written`` (name of a file that was written),
     ``failed`` (exception: a `napari_ctvlp.errors.UserError` carries a sentence for the user).
     """
 
@@ -109,13 +53,14 @@ class Session:
     encoder_changed = Signal(object)
     embedding_changed = Signal(object)
     ranking_changed = Signal(object)
+    located_changed = Signal(object)
     scores_changed = Signal(object)
     activity_changed = Signal(object)
     series_offered = Signal(object, object, object)
+    written = Signal(str)
     failed = Signal(object)
 
     def __init__(self, runner: Runner = run_now, rooms: Rooms | None = None, encoder_name: str = "starter") -> None:
-        self._runner = runner
         self.rooms = rooms if rooms is not None else Rooms()
         self.scan: Scan | None = None
         self.masks: OrganMasks | None = None
@@ -123,13 +68,12 @@ class Session:
         self.encoder_name = encoder_name
         self.embedding: ScanEmbedding | None = None
         self.ranking: Ranking | None = None
+        self.located: SimilarityMap | None = None
         self.scores: tuple[AbnormalityScore, ...] = ()
         self.query = ""
         self.use_names = True
         self.history: list[str] = []
-        self._generation = 0
-        self._jobs: dict[Task, _Job] = {}
-        self._closed = False
+        self._bench = Workbench(runner, self.activity_changed.emit, self.failed.emit)
         self._embeddings: WeakKeyDictionary[OrganMasks, ScanEmbedding] = WeakKeyDictionary()
 
     # -- what is open ------------------------------------------------------------------------------------------
@@ -140,7 +84,7 @@ class Session:
             if masks is not None:
                 self.set_masks(masks)
             return
-        self._drop(Task.MASKS)
+        self._bench.drop(Task.MASKS)
         self.scan = scan
         self.masks = None
         self._forget_answers()
@@ -149,9 +93,10 @@ class Session:
 
     def set_masks(self, masks: OrganMasks | None) -> None:
         """Make ``masks`` the organ masks of the open scan, and encode them."""
-        self._drop(Task.MASKS)
+        self._bench.drop(Task.MASKS)
         if masks is self.masks:
             return
+        self._bench.drop(Task.SURFACES)
         self.masks = masks
         self._forget_answers()
         self.masks_changed.emit(masks)
@@ -177,7 +122,7 @@ class Session:
             if then is not None:
                 then()
 
-        self._start(Task.SCAN, work, done)
+        self._bench.start(Task.SCAN, work, done)
 
     def open_sample(self, then: Callable[[], None] | None = None) -> None:
         """Make the built-in synthetic scan with its masks the open one."""
@@ -188,7 +133,7 @@ class Session:
             if then is not None:
                 then()
 
-        self._start(Task.SCAN, lambda _report, _cancelled: rooms.load_sample(), done)
+        self._bench.start(Task.SCAN, lambda _report, _cancelled: rooms.load_sample(), done)
 
     def open_masks(self, path: str | Path) -> None:
         """Read organ masks for the open scan."""
@@ -198,11 +143,11 @@ class Session:
 
             self.failed.emit(UserError(f"{Path(path).name}: organ masks need a scan; open the scan first."))
             return
-        self._start(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), self.set_masks)
+        self._bench.start(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), self.set_masks)
 
     def use_encoder(self, name: str) -> None:
         """Load another encoder and answer with it."""
-        self._drop(Task.ENCODER)
+        self._bench.drop(Task.ENCODER)
         self.encoder_name = name
         self.encoder = None
         self._embeddings.clear()
@@ -211,11 +156,11 @@ class Session:
 
     def load_encoder(self) -> None:
         """Load the chosen encoder unless it is loaded or on its way."""
-        if self.encoder is not None or Task.ENCODER in self._jobs:
+        if self.encoder is not None or Task.ENCODER in self._bench:
             return
         name, rooms = self.encoder_name, self.rooms
 
-        self._start(Task.ENCODER, lambda _report, _cancelled: rooms.load_encoder(name), self._set_encoder)
+        self._bench.start(Task.ENCODER, lambda _report, _cancelled: rooms.load_encoder(name), self._set_encoder)
 
     def _set_encoder(self, encoder: ScanEncoder) -> None:
         self.encoder = encoder
@@ -226,7 +171,7 @@ class Session:
 
     def encode(self) -> None:
         """Encode the organs of the open scan (unless done already); load the encoder first where it is missing."""
-        if self._closed or self.scan is None or self.masks is None or self.embedding is not None:
+        if self._bench.closed or self.scan is None or self.masks is None or self.embedding is not None:
             return
         if self.encoder is None:
             self.load_encoder()
@@ -239,7 +184,7 @@ class Session:
         def work(report: Report, cancelled: Cancelled) -> ScanEmbedding:
             return encoder.encode_scan(scan, masks, progress=report, cancelled=cancelled)
 
-        self._start(Task.ENCODING, work, self._set_embedding, fraction=0.0)
+        self._bench.start(Task.ENCODING, work, self._set_embedding, fraction=0.0)
 
     def _set_embedding(self, embedding: ScanEmbedding) -> None:
         if self.masks is not None:
@@ -248,7 +193,7 @@ class Session:
         self.embedding_changed.emit(embedding)
         self._answer()
         rooms = self.rooms
-        self._start(
+        self._bench.start(
             Task.SCORES, lambda _report, _cancelled: tuple(rooms.score_abnormalities(embedding)), self._set_scores
         )
 
@@ -263,7 +208,7 @@ class Session:
         """
         self.query = text.strip()
         if not self.query:
-            self._drop(Task.QUERY)
+            self._bench.drop(Task.QUERY)
             self._set_ranking(None)
             return
         if self.query in self.history:
@@ -271,7 +216,7 @@ class Session:
         self.history.append(self.query)
         del self.history[:-HISTORY_LENGTH]
         self._answer()
-        if self.embedding is None and Task.ENCODING not in self._jobs:
+        if self.embedding is None and Task.ENCODING not in self._bench:
             self.encode()
 
     def set_use_names(self, use_names: bool) -> None:
@@ -280,11 +225,25 @@ class Session:
             self.use_names = use_names
             self._answer()
 
+    def export_statistics(self, path: str | Path) -> None:
+        """Write what is known of the organs as CSV."""
+        masks, rooms = self.masks, self.rooms
+        if masks is None:
+            from napari_ctvlp.errors import UserError
+
+            self.failed.emit(UserError("There are no organ masks whose statistics could be written."))
+            return
+        self._bench.start(
+            Task.EXPORT,
+            lambda _report, _cancelled: rooms.write_statistics(path, masks),
+            lambda _: self.written.emit(Path(path).name),
+        )
+
     def _answer(self) -> None:
         embedding, text, use_names, rooms = self.embedding, self.query, self.use_names, self.rooms
         if embedding is None or not text:
             return
-        self._start(
+        self._bench.start(
             Task.QUERY,
             lambda _report, _cancelled: rooms.rank_organs(embedding, text, use_names),
             self._set_ranking,
@@ -293,10 +252,31 @@ class Session:
     def _set_ranking(self, ranking: Ranking | None) -> None:
         self.ranking = ranking
         self.ranking_changed.emit(ranking)
+        self._locate()
+
+    def _locate(self) -> None:
+        """Map where in its organs the answer lies; the map of the answer before is forgotten."""
+        self._bench.drop(Task.LOCATE)
+        self._set_located(None)
+        embedding, masks, ranking, scan, rooms = self.embedding, self.masks, self.ranking, self.scan, self.rooms
+        if embedding is None or embedding.dense is None or masks is None or scan is None:
+            return
+        if ranking is None or ranking.best is None:
+            return
+        self._bench.start(
+            Task.LOCATE,
+            lambda _report, _cancelled: rooms.locate(embedding, masks, ranking, scan),
+            self._set_located,
+        )
+
+    def _set_located(self, located: SimilarityMap | None) -> None:
+        if located is not self.located:
+            self.located = located
+            self.located_changed.emit(located)
 
     def _forget_answers(self) -> None:
         for task in (Task.ENCODING, Task.QUERY, Task.SCORES):
-            self._drop(task)
+            self._bench.drop(task)
         self.embedding = None
         self._set_ranking(None)
         self._set_scores(())
@@ -307,62 +287,17 @@ class Session:
     @property
     def activity(self) -> Activity | None:
         """What the session is busy with, the most telling first; None when idle."""
-        for task in Task:
-            if task in self._jobs:
-                return Activity(task, self._jobs[task].fraction)
-        return None
+        return self._bench.activity
+
+    def run(self, task: Task, work: Callable[[Report, Cancelled], Any], done: Callable[[Any], None]) -> None:
+        """Do other work about what is open, in place of what is under way for ``task``."""
+        self._bench.start(task, work, done)
 
     def cancel(self) -> None:
         """End the work that can be cancelled; what is open and what was answered stays."""
-        for task in (Task.SCAN, Task.MASKS, Task.ENCODING):
-            self._drop(task)
+        for task in CANCELLABLE:
+            self._bench.drop(task)
 
     def close(self) -> None:
         """Stop all work and emit nothing more."""
-        self._closed = True
-        for job in self._jobs.values():
-            job.stop.set()
-        self._jobs.clear()
-
-    def _start(
-        self,
-        task: Task,
-        work: Callable[[Report, Cancelled], Any],
-        done: Callable[[Any], None],
-        fraction: float | None = None,
-    ) -> None:
-        if self._closed:
-            return
-        self._drop(task)
-        self._generation += 1
-        job = self._jobs[task] = _Job(self._generation, threading.Event(), fraction)
-        self.activity_changed.emit(self.activity)
-
-        def current() -> bool:
-            running = self._jobs.get(task)
-            return running is not None and running.generation == job.generation
-
-        def on_progress(value: float) -> None:
-            if current():
-                job.fraction = value
-                self.activity_changed.emit(self.activity)
-
-        def on_done(result: Any) -> None:
-            if current():
-                self._drop(task)
-                done(result)
-
-        def on_failed(error: Exception) -> None:
-            if current():
-                self._drop(task)
-                self.failed.emit(error)
-
-        self._runner(lambda report: work(report, job.stop.is_set), progress=on_progress, done=on_done, failed=on_failed)
-
-    def _drop(self, task: Task) -> None:
-        """Forget the work under way for ``task``: ask it to stop, and do not listen to it any more."""
-        job = self._jobs.pop(task, None)
-        if job is not None:
-            job.stop.set()
-            if not self._closed:
-                self.activity_changed.emit(self.activity)
+        self._bench.close()

@@ -142,3 +142,19 @@ def test_help_names_all_commands():
         [sys.executable, "-m", "napari_ctvlp.cli", "--help"], capture_output=True, text=True, check=True
     )
     assert "audit" in told.stdout and "score" in told.stdout and "--sample" in told.stdout
+
+
+def test_stats_are_printed_or_written(tmp_path, capsys):
+    main(["stats", "--sample"])
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert len(rows) > 50
+    assert {"liver", "kidney_left"} <= {row["organ"] for row in rows}
+    main(["stats", "--sample", "--csv", str(tmp_path / "organs.csv")])
+    with (tmp_path / "organs.csv").open(newline="") as handle:
+        assert list(csv.DictReader(handle)) == rows
+
+
+def test_stats_without_masks_say_what_is_missing(capsys):
+    with pytest.raises(SystemExit):
+        main(["stats", "ct.nii.gz"])
+    assert "need a scan and its organ masks" in capsys.readouterr().err

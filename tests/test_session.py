@@ -11,8 +11,10 @@ import pytest
 from napari_ctvlp.ask.types import AbnormalityScore, OrganMatch, Ranking
 from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.scan.types import OrganMasks
-from napari_ctvlp.session import HISTORY_LENGTH, Rooms, Session, Task
+from napari_ctvlp.session import HISTORY_LENGTH, Session
+from napari_ctvlp.work import Task
 
 
 class ToyRooms(Rooms):

@@ -6,17 +6,21 @@ from collections.abc import Callable
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QCheckBox, QFrame, QLabel, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFrame, QLabel, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answer_label import AnswerLabel
 from napari_ctvlp._qt.encoder_picker import EncoderPicker
 from napari_ctvlp._qt.findings_panel import FindingsPanel
+from napari_ctvlp._qt.map_legend import MapLegend
+from napari_ctvlp._qt.organ_looks import OrganLooks
+from napari_ctvlp._qt.organ_panel import OrganPanel
 from napari_ctvlp._qt.overlay import ACCENT
 from napari_ctvlp._qt.progress_row import ProgressRow
 from napari_ctvlp._qt.query_line import QueryLine
 from napari_ctvlp._qt.ranking_view import RankingView
 from napari_ctvlp._qt.scan_panel import ScanPanel
 from napari_ctvlp._qt.series_chooser import SeriesChooser
+from napari_ctvlp._qt.view_bar import ViewBar
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 
 WIDTH = 380
@@ -24,9 +28,9 @@ CHARACTERS = 46
 
 
 class Dock(QWidget):
-    """Ask, findings and scan, one above the other."""
+    """Ask, findings and organs, and scan, one above the other."""
 
-    def __init__(self, display_name: Callable[[str], str], parent: QWidget | None = None) -> None:
+    def __init__(self, display_name: Callable[[str], str], looks: OrganLooks, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         accent = QColor.fromRgbF(*ACCENT)
         self.query = QueryLine()
@@ -36,22 +40,29 @@ class Dock(QWidget):
         self.use_names.setToolTip("Off: rank by what the encoder sees alone")
         self.use_names.setChecked(True)
         self.findings = FindingsPanel(display_name)
+        self.organs = OrganPanel(display_name, looks)
+        self.tables = QTabWidget()
+        self.tables.setDocumentMode(True)
+        self.tables.addTab(self.findings, "Findings")
+        self.tables.addTab(self.organs, "Organs")
         self.series = SeriesChooser()
         self.scan = ScanPanel()
         self.progress = ProgressRow()
         self.encoder = EncoderPicker()
+        self.view = ViewBar()
+        self.legend = MapLegend()
+        self.legend.hide()
         self.position = WrappedLabel()
         self.position.setAccessibleName("Under the cursor")
         self.notice = QLabel("research use, not for diagnosis")
         self.notice.setEnabled(False)
 
-        ask = _column(_heading("Ask"), self.query, self.answer, self.ranking, self.use_names)
-        findings = _column(_heading("Findings"), self.findings)
+        ask = _column(_heading("Ask"), self.query, self.answer, self.legend, self.ranking, self.use_names)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(ask)
-        splitter.addWidget(findings)
+        splitter.addWidget(self.tables)
         splitter.setChildrenCollapsible(False)
-        for view in (self.ranking, self.findings.table):
+        for view in (self.ranking, self.findings.table, self.organs.table):
             view.setMinimumHeight(3 * view.fontMetrics().height() + 30)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
@@ -64,6 +75,7 @@ class Dock(QWidget):
             self.progress,
             self.encoder,
             _line(),
+            self.view,
             self.position,
             self.notice,
         ):

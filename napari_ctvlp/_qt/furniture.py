@@ -1,4 +1,4 @@
-"""Letters at the edges of the canvas that say where left, front and head are, and a scale bar in mm."""
+"""Letters at the edges of the canvas that say where left, front and head are, a scale bar in mm, the window of HU."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from napari.components.overlays import TextOverlay
 
 if TYPE_CHECKING:
     import napari
+    from napari.components import ViewerModel
 
 # towards higher and lower index of the axes I, P, L
 TOWARDS = ("I", "P", "L")
 AGAINST = ("S", "A", "R")
 EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
 PREFIX = "ctvlp_"
+WINDOW = PREFIX + "window"
 
 
 def edge_letters(
@@ -45,12 +47,19 @@ def edge_letters(
 
 
 class Furniture:
-    """Adds the letters and, when there is none, a scale bar; takes away again only what it added."""
+    """Adds the letters, the window and, when there is none, a scale bar; takes away again only what it added."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer | ViewerModel) -> None:
         self._viewer = viewer
         self._own_scale_bar = False
         self._shown = False
+
+    def set_scan(self, scan: object | None) -> None:
+        """Furnish the canvas while a scan is open."""
+        if scan is None:
+            self.remove()
+        else:
+            self.show()
 
     def show(self) -> None:
         """Add what is missing and set the letters for the present view."""
@@ -83,6 +92,15 @@ class Furniture:
                 overlays[key].text = letters[edge]
                 overlays[key].visible = True
 
+    def set_window_text(self, text: str) -> None:
+        """Say with which window the scan is shown; empty for nothing."""
+        overlays = self._viewer.canvas.overlays
+        if WINDOW in overlays:
+            overlays[WINDOW].text = text
+            overlays[WINDOW].visible = bool(text)
+        elif text:
+            overlays[WINDOW] = TextOverlay(text=text, position="bottom_left", font_size=10, visible=True)
+
     def remove(self) -> None:
         """Take away what was added."""
         if not self._shown:
@@ -90,9 +108,9 @@ class Furniture:
         self._shown = False
         self._viewer.dims.events.disconnect(self.update)
         self._viewer.scene.camera.events.orientation.disconnect(self.update)
-        for edge in EDGES:
+        for key in (*(PREFIX + edge for edge in EDGES), WINDOW):
             with suppress(KeyError):  # a user may have removed one
-                del self._viewer.canvas.overlays[PREFIX + edge]
+                del self._viewer.canvas.overlays[key]
         if self._own_scale_bar:
             self._own_scale_bar = False
             self._viewer.canvas.overlays.scale_bar.visible = False

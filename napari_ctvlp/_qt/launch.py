@@ -72,6 +72,8 @@ def open_window(
     widget = CtvlpWidget(viewer, Session(runner, encoder_name=encoder))
     widget.on_close(runner.close)
     viewer.window.add_dock_widget(widget, name=DOCK_NAME, area="right")
+    widget.views.set_shown(True)  # making canvases takes a second: better before there is anything to wait for
+    widget.undo.clear()
     failures: list[Exception] = []
     widget.session.failed.connect(failures.append)
     if ask:

@@ -9,13 +9,14 @@ import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject, QTimer
 
+from napari_ctvlp._qt.organ_looks import Colour, OrganLooks
+
 if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_ctvlp.ask.types import Ranking
     from napari_ctvlp.scan.types import OrganMasks
 
-Colour = tuple[float, float, float, float]
 # Amber of the Okabe-Ito palette made lighter: far from every grey of a CT in brightness, for colour-blind readers too
 ACCENT: tuple[float, float, float] = (1.0, 0.82, 0.2)
 RESTING = 0.4
@@ -24,12 +25,17 @@ RECEDED = 0.1
 """Alpha of an organ that does not answer."""
 GLOW = (0.25, 0.8)
 """Alpha of a matching organ, from a weak answer to a sure one; a stone inside must stay visible."""
+UNDER_A_MAP = 0.25
+"""Share of the glow that stays where a map of similarity is drawn over it."""
 MATCH_SHARE = 0.5
 """An organ glows when its score is at least this share of the best one's."""
 
 
 def highlight_colours(
-    scores: Mapping[int, float], base: Mapping[int | None, Colour], accent: tuple[float, float, float] = ACCENT
+    scores: Mapping[int, float],
+    base: Mapping[int | None, Colour],
+    accent: tuple[float, float, float] = ACCENT,
+    strength: float = 1.0,
 ) -> dict[int | None, Colour]:
     """Colours for an answer: accent in proportion to the score, everything else its own colour made faint.
 
@@ -37,6 +43,8 @@ def highlight_colours(
     ----------
     scores : mapping of label to score in 0..1
     base : mapping of label (None for any other) to RGBA in 0..1
+    accent : RGB of the glow
+    strength : share of the usual glow
 
     Returns
     -------
@@ -48,7 +56,7 @@ def highlight_colours(
     for label, (red, green, blue, alpha) in base.items():
         score = scores.get(label, 0.0) if label is not None else 0.0
         if best > 0 and score >= MATCH_SHARE * best:
-            colours[label] = (*accent, GLOW[0] + (GLOW[1] - GLOW[0]) * min(1.0, score))
+            colours[label] = (*accent, strength * alpha * (GLOW[0] + (GLOW[1] - GLOW[0]) * min(1.0, score)))
         else:
             colours[label] = (red, green, blue, RECEDED * alpha)
     return colours
@@ -63,18 +71,23 @@ def ranking_scores(ranking: Ranking, masks: OrganMasks) -> dict[int, float]:
 class Overlay(QObject):
     """Recolours one Labels layer, at most once per turn of the event loop; the data is never touched.
 
-    The layer's own colours are drawn faint while nothing is asked, and given back when the layer is let go.
+    The layer's own colours are drawn faint while nothing is asked, and given back when the layer is let go. What the
+    user chose for single organs (``looks``) holds in both.
     """
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.looks = OrganLooks()
         self._layer: Labels | None = None
         self._base: dict[int | None, Colour] = {}
+        self._scores: Mapping[int, float] | None = None
+        self._mapped = False
         self._wanted: dict[int | None, Colour] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self.flush)
+        self.looks.changed.connect(self._draw)
 
     def set_layer(self, layer: Labels | None) -> None:
         """Recolour this layer from now on; the one before gets its own colours back."""
@@ -84,18 +97,36 @@ class Overlay(QObject):
         self.flush()
         self._layer = layer
         self._base = {}
+        self._scores = None
         if layer is not None:
             labels = getattr(layer.colormap, "color_dict", None) or {None: (0.0, 0.0, 0.0, 0.0)}
             self._base = {key: _rgba(value) for key, value in labels.items()}
-        self.reset()
+        self.looks.reset({label: colour for label, colour in self._base.items() if label})
 
     def show(self, scores: Mapping[int, float]) -> None:
         """Let these labels glow in proportion to their scores and the others recede."""
-        self._want(highlight_colours(scores, self._base))
+        self._scores = dict(scores)
+        self._draw()
 
     def reset(self) -> None:
         """Draw every organ in its own colour, faint."""
-        self._want({label: (*colour[:3], RESTING * colour[3]) for label, colour in self._base.items()})
+        self._scores = None
+        self._draw()
+
+    def set_mapped(self, mapped: bool) -> None:
+        """Whether a map of similarity is drawn over the organs that answer; their glow makes room for it."""
+        if mapped != self._mapped:
+            self._mapped = mapped
+            self._draw()
+
+    def _draw(self) -> None:
+        base: dict[int | None, Colour] = dict(self._base)
+        base.update(self.looks.base().items())
+        if self._scores is None:
+            self._want({label: (*colour[:3], RESTING * colour[3]) for label, colour in base.items()})
+        else:
+            strength = UNDER_A_MAP if self._mapped else 1.0
+            self._want(highlight_colours(self._scores, base, strength=strength))
 
     def flush(self) -> None:
         """Recolour now what is waiting to be recoloured."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
-from napari_ctvlp.session import Activity
+from napari_ctvlp.work import Activity
 
 
 class ProgressRow(QWidget):

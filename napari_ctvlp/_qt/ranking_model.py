@@ -41,6 +41,10 @@ class RankingModel(QAbstractTableModel):
         """Organ of a row, by its TotalSegmentator v2 name."""
         return self._organs[row].organ
 
+    def row_of(self, organ: str) -> int | None:
+        """Row of an organ, None where the answer does not speak of it."""
+        return next((row for row, match in enumerate(self._organs) if match.organ == organ), None)
+
     def rowCount(self, parent: QModelIndex = _NO_INDEX) -> int:
         """Qt: organs in the answer."""
         return 0 if parent.isValid() else len(self._organs)

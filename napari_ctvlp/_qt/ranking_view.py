@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QModelIndex, Qt, Signal
+from qtpy.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
@@ -62,6 +62,17 @@ class RankingView(QTableView):
         """Show this answer, or nothing."""
         self._model.set_ranking(ranking)
         self.scrollToTop()
+
+    def select(self, organ: str) -> None:
+        """Make an organ the current row without asking anybody to jump there; nothing where it is not in the answer."""
+        row = self._model.row_of(organ)
+        if row is None:
+            self.clearSelection()
+            return
+        index = self._model.index(row, ORGAN)
+        flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+        self.selectionModel().setCurrentIndex(index, flags)
+        self.scrollTo(index)
 
     def set_name_colour(self, colour: QColor) -> None:
         """Colour of the bars by name, from the theme; the accent belongs to what the encoder sees."""

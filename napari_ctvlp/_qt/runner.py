@@ -9,7 +9,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_ctvlp.session import Report, Work
+from napari_ctvlp.work import Report, Work
 
 
 class ThreadRunner(QObject):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from .contract import (
     Calibration,
-    DenseGrid,
+    Cells,
+    Dense,
     EncoderCard,
     EncodingCancelled,
     OrganStatus,
@@ -16,7 +17,8 @@ from .contract import (
 
 __all__ = [
     "Calibration",
-    "DenseGrid",
+    "Cells",
+    "Dense",
     "EncoderCard",
     "EncodingCancelled",
     "OrganStatus",

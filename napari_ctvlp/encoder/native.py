@@ -27,6 +27,7 @@ from .contract import (
     Progress,
     ScanEmbedding,
 )
+from .dense import NativeDense
 from .known_texts import KnownTexts
 from .preprocess import VERSION, network_input
 from .text import TextTower
@@ -175,7 +176,9 @@ class NativeEncoder:
                 status.append(OrganStatus.COMPLETE)
         matrix = np.stack(stacked) if stacked else np.zeros((0, self.card.dim), np.float32)
         tick(1.0)
-        return ScanEmbedding(tuple(names), matrix.astype(np.float32), tuple(status), self)
+        labels = {organ: label for label, organ in masks.names.items()}
+        dense = NativeDense(tower, maps, index, given, labels, scan.hu.shape)
+        return ScanEmbedding(tuple(names), matrix.astype(np.float32), tuple(status), self, dense)
 
     @torch.inference_mode()
     def encode_text_meaning(self, texts: Sequence[str]) -> FloatArray:

@@ -195,7 +195,7 @@ def segment_softmax(scores: Tensor, segment: Tensor, segments: int) -> Tensor:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """For thousands of tiny operations: threads that wait for each other at each took up to 80 times as long."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -234,7 +234,7 @@ class _PoolOrganByOrgan(torch.autograd.Function):
         heads = len(asked)
         pooled = rows.new_zeros(len(sizes), heads + 1, rows.shape[1])
         weights = rows.new_empty(heads, len(token))
-        with _one_thread():
+        with one_thread():
             for organ, (where, mine, count) in enumerate(_per_organ(sizes, token, weights, log_count[None])):
                 if len(where):
                     own = rows.index_select(0, where)
@@ -254,7 +254,7 @@ class _PoolOrganByOrgan(torch.autograd.Function):
         rows, queries, token, weights, pooled = ctx.saved_tensors
         heads = len(weights)
         for_rows, for_queries = torch.zeros_like(rows), torch.zeros_like(queries)
-        with _one_thread():
+        with one_thread():
             for organ, (where, mine) in enumerate(_per_organ(ctx.sizes, token, weights)):
                 if len(where):
                     own, (pull, lift) = rows.index_select(0, where), wanted[organ].split([heads, 1])

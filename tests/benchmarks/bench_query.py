@@ -113,10 +113,10 @@ def main() -> None:
         text = f"{forms[turn % len(forms)].format(rng.choice(organs))} {turn}"
         parts["text + ranking"].append(milliseconds(partial(rank_organs, embedding, text)))
         ranking = rank_organs(embedding, text)
-        widget._overlay.show(ranking_scores(ranking, masks))
-        parts["recolour"].append(milliseconds(widget._overlay.flush))
+        widget.overlay.show(ranking_scores(ranking, masks))
+        parts["recolour"].append(milliseconds(widget.overlay.flush))
         parts["tables and jump"].append(milliseconds(partial(session.ranking_changed.emit, ranking)))
-        widget._overlay.flush()
+        widget.overlay.flush()
         parts["frame"].append(milliseconds(lambda: viewer.screenshot(canvas_only=True, flash=False)))
     print(f"encoder {encoder.card.name}, {len(masks.names)} organs, median of {ROUNDS} questions")
     for name, times in parts.items():

@@ -7,9 +7,11 @@ import threading
 import numpy as np
 import pytest
 
+from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp.ask.types import AbnormalityScore, Finding, OrganMatch, Ranking
 from napari_ctvlp.encoder.contract import EncodingCancelled
-from napari_ctvlp.session import Rooms
+from napari_ctvlp.rooms import Rooms
+from napari_ctvlp.session import Session
 
 
 class WordRooms(Rooms):
@@ -59,6 +61,18 @@ class SlowEncoder:
 @pytest.fixture
 def word_rooms(word_encoder):
     return WordRooms(word_encoder)
+
+
+@pytest.fixture
+def window(make_napari_viewer, word_rooms, qtbot):
+    """A viewer with the dock; work runs at once."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 850)
+    widget = CtvlpWidget(viewer, Session(rooms=word_rooms))
+    viewer.window.add_dock_widget(widget, name="CT query", area="right")
+    yield viewer, widget
+    widget.close_down()
+    qtbot.wait(1)  # a turn of the event loop, in which Qt deletes what is to be deleted later
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from napari_ctvlp._qt.progress_row import ProgressRow
 from napari_ctvlp._qt.scan_panel import NO_MASKS, NO_SCAN, ScanPanel
 from napari_ctvlp._qt.series_chooser import SeriesChooser
 from napari_ctvlp.scan.types import Audit, AuditItem
-from napari_ctvlp.session import Activity, Task
+from napari_ctvlp.work import Activity, Task
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.scan_panel import NO_MASKS
 from napari_ctvlp.anatomy import organ_colour
-from napari_ctvlp.scan.layers import masks_layer, scan_layer
 from napari_ctvlp.session import Session
 
 from .conftest import SlowEncoder
+from .windows import add_layers, brightness, organ_pixels, picture
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -40,17 +40,6 @@ def notifications():
 
 
 @pytest.fixture
-def window(make_napari_viewer, word_rooms):
-    """A viewer with the dock; work runs at once."""
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1200, 850)
-    widget = CtvlpWidget(viewer, Session(rooms=word_rooms))
-    viewer.window.add_dock_widget(widget, name="CT query", area="right")
-    yield viewer, widget
-    widget.close_down()
-
-
-@pytest.fixture
 def slow_window(make_napari_viewer, word_rooms, qtbot):
     """A viewer with the dock whose encoder works in a thread until it is told to go on."""
     encoder = SlowEncoder(word_rooms.encoder)
@@ -64,46 +53,6 @@ def slow_window(make_napari_viewer, word_rooms, qtbot):
     encoder.go_on.set()
     runner.close()
     qtbot.waitUntil(lambda: not our_threads())
-
-
-def add_layers(viewer, scan, masks=None):
-    """Add what the readers add."""
-    data, options, _ = scan_layer(scan)
-    layers = [viewer.add_image(data, **options)]
-    if masks is not None:
-        colours = {name: organ_colour(name) for name in masks.names.values()}
-        data, options, _ = masks_layer(scan, masks, colours)
-        layers.append(viewer.add_labels(data, **options))
-    return layers
-
-
-def picture(viewer, qtbot):
-    """What the canvas shows, (rows, columns, RGB) floats; waits for the overlay's turn of the event loop."""
-    qtbot.wait(60)
-    return viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(float)
-
-
-def brightness(pixels):
-    """Mean luminance (Rec. 709) of (n, RGB) pixels."""
-    return float((pixels @ [0.2126, 0.7152, 0.0722]).mean())
-
-
-def organ_pixels(viewer, masks, organ, shape):
-    """Mask of the canvas pixels that show an organ in the present axial slice, a little inside of its edge."""
-    camera, step = viewer.scene.camera, viewer.dims.current_step[0]
-    layer = next(layer for layer in viewer.layers if isinstance(layer, Labels))
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    scale = viewer.canvas.size[0] / shape[0]
-    y = (rows * scale - viewer.canvas.size[0] / 2) / camera.zoom + camera.center[1]
-    x = (columns * scale - viewer.canvas.size[1] / 2) / camera.zoom + camera.center[2]
-    p = np.round((y - layer.translate[1]) / layer.scale[1]).astype(int)
-    q = np.round((x - layer.translate[2]) / layer.scale[2]).astype(int)
-    (_, _), (p0, p1), (l0, l1) = masks.statistics[organ].box
-    inside = (p > p0) & (p < p1 - 1) & (q > l0) & (q < l1 - 1)
-    (i0, i1) = masks.statistics[organ].box[0]
-    assert i0 <= step < i1
-    assert inside.sum() > 100
-    return inside
 
 
 def test_asked_organ_brightens_and_others_do_not(window, phantom, qtbot):

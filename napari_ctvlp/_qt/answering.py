@@ -1,0 +1,92 @@
+"""From the question line to the session, and from its answers to the dock and the canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from napari_ctvlp._qt.answer_label import next_step
+from napari_ctvlp._qt.overlay import Overlay, ranking_scores
+from napari_ctvlp.anatomy.query import suggestions
+
+if TYPE_CHECKING:
+    from napari_ctvlp._qt.dock import Dock
+    from napari_ctvlp._qt.wiring import Wiring
+    from napari_ctvlp.ask.types import Ranking
+    from napari_ctvlp.encoder.contract import ScanEncoder
+    from napari_ctvlp.session import Session
+
+
+class Answering:
+    """Asks, and shows what comes of it: sentence, tables, glow, jump.
+
+    Parameters
+    ----------
+    dock, session, overlay
+        Whom it serves.
+    jump : callable
+        Shows an organ.
+    wiring : Wiring
+        Undoes its connections.
+    """
+
+    def __init__(
+        self, dock: Dock, session: Session, overlay: Overlay, jump: Callable[[str], None], wiring: Wiring
+    ) -> None:
+        from napari_ctvlp.encoder import list_encoders
+
+        self._dock = dock
+        self._session = session
+        self._overlay = overlay
+        self._jump = jump
+        dock.query.asked.connect(self._on_asked)
+        dock.ranking.organ_chosen.connect(jump)
+        dock.findings.organ_chosen.connect(jump)
+        dock.use_names.toggled.connect(session.set_use_names)
+        dock.progress.cancel_requested.connect(session.cancel)
+        dock.encoder.encoder_chosen.connect(session.use_encoder)
+        wiring.connect(session.masks_changed, self._on_masks_changed)
+        wiring.connect(session.encoder_changed, self._on_encoder_changed)
+        wiring.connect(session.ranking_changed, self._on_ranking_changed)
+        wiring.connect(session.scores_changed, dock.findings.set_scores)
+        wiring.connect(session.activity_changed, self._on_activity_changed)
+        dock.query.set_suggestions(suggestions())
+        dock.encoder.set_encoders(list_encoders(), session.encoder_name)
+
+    def ask(self, text: str) -> None:
+        """Ask as if typed into the line."""
+        self._dock.query.setText(text)
+        self._on_asked(text)
+
+    def _on_asked(self, text: str) -> None:
+        self._session.ask(text)
+        self._dock.query.set_history(self._session.history)
+
+    def _on_masks_changed(self, masks: object) -> None:
+        self._show_hint()
+
+    def _on_encoder_changed(self, encoder: ScanEncoder) -> None:
+        self._dock.encoder.set_card(encoder.card)
+
+    def _on_ranking_changed(self, ranking: Ranking | None) -> None:
+        masks = self._session.masks
+        self._dock.ranking.set_ranking(ranking)
+        if ranking is None or masks is None:
+            self._overlay.reset()
+            self._show_hint()
+            return
+        self._dock.answer.set_ranking(ranking)
+        best = ranking.best
+        if best is None:
+            self._overlay.reset()
+        else:
+            self._overlay.show(ranking_scores(ranking, masks))
+            self._jump(best.organ)
+
+    def _on_activity_changed(self, activity: Any) -> None:
+        self._dock.progress.set_activity(activity)
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        if self._session.ranking is None:
+            self._dock.answer.set_hint(next_step(self._session))

@@ -1,0 +1,249 @@
+"""Axial, coronal and sagittal in step: place, layers, looks; any of them can have the window to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.qt import QtViewer
+from psygnal import Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_ctvlp._qt.crosshair import Crosshair
+from napari_ctvlp._qt.slice_view import SliceView
+from napari_ctvlp._qt.views_dock import NAME, ViewsDock
+from napari_ctvlp._qt.wiring import Wiring
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image, Labels
+
+    from napari_ctvlp._qt.navigator import Navigator
+    from napari_ctvlp._qt.undo import Undo
+    from napari_ctvlp._qt.window_level import WindowLevel
+
+AXIAL = "axial"
+SIDES = (("coronal", 1), ("sagittal", 2))
+Layers = Callable[[], "list[Image | Labels]"]
+
+
+class LinkedViews:
+    """Opens and closes the side views and keeps all three together.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Its canvas is the main view.
+    navigator, window_level, undo
+        Where pointing, right drag and maximising go.
+    layers : callable
+        Layers of the viewer that all views show, lowest first.
+    beside : QWidget
+        The dock that the views stand left of.
+
+    Notes
+    -----
+    ``shown_changed`` (psygnal) carries whether the side views are shown.
+    """
+
+    shown_changed = Signal(bool)
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        navigator: Navigator,
+        window_level: WindowLevel,
+        undo: Undo,
+        layers: Layers,
+        beside: QWidget,
+    ) -> None:
+        self._viewer = viewer
+        self._navigator = navigator
+        self._window_level = window_level
+        self._undo = undo
+        self._layers = layers
+        self._beside = beside
+        self.views: list[SliceView] = []
+        self.crosshair: Crosshair | None = None
+        self.maximised: str | None = None
+        self._dock: ViewsDock | None = None
+        self._shown = False
+        self._moving = False
+        self._wiring = Wiring()
+
+    @property
+    def shown(self) -> bool:
+        """Whether the side views are shown."""
+        return self._shown
+
+    def toggle(self) -> None:
+        """Show the side views or hide them."""
+        self.set_shown(not self._shown)
+
+    def set_shown(self, shown: bool) -> None:
+        """Show the side views, made when first shown, or hide them."""
+        if shown == self._shown:
+            return
+        if shown and self._dock is None:
+            self._make()
+        self._restore()
+        assert self._dock is not None
+        self._shown = shown
+        self._dock.set_shown(shown)
+        for view in self.views:
+            view.set_live(shown)
+        self.update_layers()
+        self._follow()
+        if not shown and self.crosshair is not None:
+            self.crosshair.set_place(None)
+        self._undo.push("views" if shown else "hiding the views", partial(self.set_shown, not shown))
+        self.shown_changed.emit(shown)
+
+    def update_layers(self) -> None:
+        """Show what the main viewer shows, after layers came or went."""
+        layers = self._layers() if self._shown else []
+        for view in self.views if self._shown else ():
+            view.show_layers(layers)
+        if not layers and self.crosshair is not None:
+            self.crosshair.set_place(None)
+        self._follow()
+
+    def maximise(self, name: str) -> None:
+        """Give one view the window, or, where it has it already, give all three their places back."""
+        if not self._shown or self._dock is None:
+            return
+        before = self.maximised
+        wanted = None if before == name else name
+        self._arrange(wanted)
+        self._undo.push(f"maximising {name}", partial(self._arrange, before))
+
+    def close(self) -> None:
+        """Give all canvases back; safe to call twice."""
+        if self._dock is None:
+            return
+        self._restore()
+        dock, self._dock = self._dock, None
+        self._wiring.close()
+        self._wiring = Wiring()
+        with suppress(LookupError, RuntimeError, AttributeError):  # the user closed it, or the window is gone
+            self._viewer.window.remove_dock_widget(dock)
+        with suppress(RuntimeError):
+            dock.deleteLater()
+        self.views = []
+        self.crosshair = None
+        if self._shown:
+            self._shown = False
+            self.shown_changed.emit(False)
+
+    # -- making ------------------------------------------------------------------------------------------------
+
+    def _make(self) -> None:
+        viewer, wiring = self._viewer, self._wiring
+        self.views = [SliceView(name, axis, self._navigator.point_at) for name, axis in SIDES]
+        for view in self.views:
+            model = view.model
+            view.follow_theme(viewer.theme)
+            model.mouse_drag_callbacks.append(self._window_level.drag)
+            model.mouse_double_click_callbacks.append(partial(self._on_double_click, view.name))
+            wiring.connect(model.dims.events.point, partial(self._on_side_moved, view))
+            self._navigator.watch(model, wiring)
+            wiring.callback(view.release)
+        canvas = _canvas_of(viewer, self._beside)
+        if canvas is not None:
+            self.crosshair = Crosshair(viewer, canvas)
+            wiring.callback(self._drop_crosshair, self.crosshair)
+        wiring.connect(viewer.dims.events.point, self._follow)
+        wiring.connect(viewer.layers.events.inserted, self._on_layers_changed)
+        wiring.connect(viewer.layers.events.removed, self._on_layers_changed)
+        wiring.connect(viewer.layers.events.reordered, self._on_layers_changed)
+        wiring.connect(viewer.events.theme, self._on_theme)
+        self._take_double_click(wiring)
+        self._dock = ViewsDock(self.views)
+        self._dock.removed.connect(self.close)
+        viewer.window.add_dock_widget(self._dock, name=NAME, area="right")
+        self._dock.place_beside(self._beside)
+
+    def _take_double_click(self, wiring: Wiring) -> None:
+        """Maximise on a double click in the main canvas, where napari zooms, for as long as the views are there."""
+        callbacks = self._viewer.mouse_double_click_callbacks
+        before = list(callbacks)
+        zooms = [callback for callback in before if getattr(callback, "__name__", "") == "double_click_to_zoom"]
+        ours = partial(self._on_double_click, AXIAL)
+        for callback in zooms:
+            callbacks.remove(callback)
+        callbacks.append(ours)
+
+        def give_back() -> None:
+            if ours in callbacks:
+                callbacks.remove(ours)
+            callbacks.extend(callback for callback in zooms if callback not in callbacks)
+
+        wiring.callback(give_back)
+
+    def _drop_crosshair(self, crosshair: Crosshair) -> None:
+        crosshair.release()
+        with suppress(RuntimeError):  # the canvas went first
+            crosshair.hide()
+            crosshair.deleteLater()
+
+    # -- keeping in step ---------------------------------------------------------------------------------------
+
+    def _follow(self, event: object = None) -> None:
+        """Bring the side views to where the main viewer stands."""
+        if self._moving or not self._shown or not self._layers():
+            return
+        self._moving = True
+        try:
+            world = tuple(float(v) for v in self._viewer.dims.point)[-3:]
+            if self.crosshair is not None:
+                self.crosshair.set_place(world if self._viewer.dims.ndim == 3 else None)
+            for view in self.views:
+                view.go_to(world)
+        finally:
+            self._moving = False
+
+    def _on_side_moved(self, view: SliceView, event: object = None) -> None:
+        """A side view was scrolled."""
+        if self._moving or not self._shown or view.model.dims.ndim != 3:
+            return
+        dims = self._viewer.dims
+        axis = dims.ndim - 3 + view.axis
+        place = float(view.model.dims.point[view.axis])
+        if dims.point[axis] != place:
+            dims.set_point(axis, place)
+
+    def _on_layers_changed(self, event: object = None) -> None:
+        self.update_layers()
+
+    def _on_theme(self, event: object = None) -> None:
+        for view in self.views:
+            view.follow_theme(self._viewer.theme)
+
+    # -- maximising --------------------------------------------------------------------------------------------
+
+    def _on_double_click(self, name: str, model: Any, event: Any) -> None:
+        if self._shown:
+            self.maximise(name)
+
+    def _restore(self) -> None:
+        if self.maximised is not None:
+            self._arrange(None)
+
+    def _arrange(self, name: str | None) -> None:
+        if self._dock is None:
+            return
+        self.maximised = name
+        for view in self.views:
+            view.setVisible(name in (None, AXIAL, view.name))
+        self._dock.set_shown(name != AXIAL and (self._shown or name is not None))
+        self._dock.set_central_shown(name in (None, AXIAL))
+
+
+def _canvas_of(viewer: napari.viewer.Viewer, inside: QWidget) -> QWidget | None:
+    """The widget of the main canvas, found among the window's own children."""
+    wrapped = getattr(viewer, "__wrapped__", viewer)
+    window = inside.window()
+    found = window.findChildren(QtViewer) if window is not None else []
+    return next((view.canvas.native for view in found if view.viewer is wrapped), None)

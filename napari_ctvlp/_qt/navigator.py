@@ -1,0 +1,102 @@
+"""Where the view stands in the scan: jump to an organ, say what lies under the cursor."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_ctvlp._qt.cursor_text import cursor_text
+from napari_ctvlp._qt.pointing import Pointing
+from napari_ctvlp._qt.slice_view import keep_in_view
+from napari_ctvlp.anatomy import display_name
+
+if TYPE_CHECKING:
+    import napari
+    from napari.components import ViewerModel
+
+    from napari_ctvlp._qt.open_layers import OpenLayers
+    from napari_ctvlp._qt.wiring import Wiring
+    from napari_ctvlp._qt.wrapped_label import WrappedLabel
+    from napari_ctvlp.session import Session
+
+
+class Navigator:
+    """Moves the viewer, and writes the place under the cursor.
+
+    Parameters
+    ----------
+    viewer, session, layers
+        Whom it serves.
+    position : WrappedLabel
+        Where the place under the cursor is written.
+    wiring : Wiring
+        Undoes its connections.
+
+    Notes
+    -----
+    ``organ_reached`` (psygnal) carries the organ that was jumped to or pointed at, empty where none lies there.
+    """
+
+    organ_reached = Signal(str)
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        session: Session,
+        layers: OpenLayers,
+        position: WrappedLabel,
+        wiring: Wiring,
+    ) -> None:
+        self._viewer = viewer
+        self._session = session
+        self._layers = layers
+        self._position = position
+        self.watch(viewer, wiring)
+        self._pointing = Pointing(viewer, self.point_at, wiring)
+        wiring.connect(session.scan_changed, self._on_scan_changed)
+
+    def watch(self, model: ViewerModel, wiring: Wiring) -> None:
+        """Write what lies under the cursor of this view, too."""
+        wiring.connect(model.cursor.events.position, partial(self._on_cursor, model))
+
+    def jump(self, organ: str) -> None:
+        """Show the slice through an organ, and pan to it where it lies outside the view."""
+        masks, layer = self._session.masks, self._layers.masks_layer
+        if masks is None or layer is None or organ not in masks.statistics:
+            return
+        self.go_to(tuple(layer.data_to_world(masks.statistics[organ].centroid_index)))
+        self.organ_reached.emit(organ)
+
+    def point_at(self, world: tuple[float, ...]) -> None:
+        """Go to a point in world mm (I, P, L) and tell which organ lies there."""
+        self.go_to(world)
+        self.organ_reached.emit(self._organ_at(world))
+
+    def _organ_at(self, world: tuple[float, ...]) -> str:
+        masks, layer = self._session.masks, self._layers.masks_layer
+        if masks is None or layer is None:
+            return ""
+        index = tuple(round(float(v)) for v in layer.world_to_data(world))
+        if any(i < 0 or i >= n for i, n in zip(index, masks.labels.shape, strict=True)):
+            return ""
+        return masks.names.get(int(masks.labels[index]), "")
+
+    def go_to(self, world: tuple[float, ...]) -> None:
+        """Show the slices through a point in world mm (I, P, L), and pan to it where it lies outside the view."""
+        dims = self._viewer.dims
+        dims.point = (*tuple(dims.point)[: dims.ndim - 3], *world)
+        if dims.ndisplay == 2 and dims.ndim == 3:
+            keep_in_view(self._viewer, world)
+
+    def _on_scan_changed(self, scan: object) -> None:
+        self._position.clear()
+
+    def _on_cursor(self, model: ViewerModel, event: object = None) -> None:
+        scan, layer = self._session.scan, self._layers.scan_layer
+        if scan is None or layer is None or not model.mouse_over_canvas:
+            self._position.clear()
+            return
+        voxel = layer.world_to_data(model.cursor.position)
+        self._position.setText(cursor_text(scan, self._session.masks, tuple(voxel), display_name))

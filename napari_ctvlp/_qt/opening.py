@@ -1,0 +1,96 @@
+"""Files that the user gives: dialogs, drops, a choice of series, a layer's own file."""
+
+# mypy: disable-error-code="union-attr"
+# (the stubs of PyQt6 call everything optional that Qt never leaves out for a living widget)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels
+from napari.utils.notifications import show_info
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_ctvlp.scan.reader import looks_like_dicom
+
+if TYPE_CHECKING:
+    from napari_ctvlp._qt.dock import Dock
+    from napari_ctvlp._qt.open_layers import OpenLayers
+    from napari_ctvlp._qt.wiring import Wiring
+    from napari_ctvlp.session import Session
+
+
+class Opening:
+    """Hands the session what to read.
+
+    Parameters
+    ----------
+    dock, session, layers
+        Whom it serves.
+    parent : QWidget
+        Of the dialogs.
+    wiring : Wiring
+        Undoes its connections.
+    """
+
+    def __init__(self, dock: Dock, session: Session, layers: OpenLayers, parent: QWidget, wiring: Wiring) -> None:
+        self._dock = dock
+        self._session = session
+        self._layers = layers
+        self._parent = parent
+        self._offered: tuple[str | Path, Sequence[Any], Callable[[], None] | None] | None = None
+        dock.series.series_chosen.connect(self._on_series_chosen)
+        dock.scan.sample_requested.connect(session.open_sample)
+        dock.scan.masks_file_requested.connect(self._on_masks_file)
+        dock.scan.masks_folder_requested.connect(self._on_masks_folder)
+        dock.scan.reopen_requested.connect(self._on_reopen)
+        wiring.connect(session.series_offered, self.offer_series)
+
+    def offer_series(self, path: str | Path, found: Sequence[Any], then: Callable[[], None] | None = None) -> None:
+        """Let the user pick one of several DICOM series of a folder."""
+        self._offered = (path, found, then)
+        self._dock.series.offer(Path(path).name, [str(series) for series in found])
+
+    def drop(self, paths: Sequence[str]) -> bool:
+        """A scan when there is none yet or it is DICOM, else organ masks for the open scan; False when not taken."""
+        if len(paths) != 1:
+            show_info("Drop one file or one folder at a time.")
+            return False
+        if self._session.scan is None or looks_like_dicom(Path(paths[0])):
+            self._session.open_scan(paths[0])
+        else:
+            self._session.open_masks(paths[0])
+        return True
+
+    def _on_series_chosen(self, place: int) -> None:
+        if self._offered is not None:
+            path, found, then = self._offered
+            self._offered = None
+            self._session.open_scan(path, found[place].key, then)
+
+    def _on_masks_file(self) -> None:
+        dialog = QFileDialog(self._parent, "Organ masks", "", "NIfTI (*.nii *.nii.gz)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        self._ask_for_masks(dialog)
+
+    def _on_masks_folder(self) -> None:
+        dialog = QFileDialog(self._parent, "Folder of organ masks")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        self._ask_for_masks(dialog)
+
+    def _ask_for_masks(self, dialog: QFileDialog) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._session.open_masks)
+        dialog.open()
+
+    def _on_reopen(self) -> None:
+        layer = self._layers.foreign
+        if layer is None or layer.source.path is None:
+            return
+        if isinstance(layer, Labels):
+            self._session.open_masks(layer.source.path)
+        else:
+            self._session.open_scan(layer.source.path)

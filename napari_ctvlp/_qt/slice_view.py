@@ -1,0 +1,162 @@
+"""One more slice view of the scan, with a canvas of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari.components import ViewerModel
+from napari.qt import QtViewer
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QResizeEvent, QShowEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_ctvlp._qt.crosshair import Crosshair
+from napari_ctvlp._qt.furniture import Furniture
+from napari_ctvlp._qt.pointing import Go, Pointing
+from napari_ctvlp._qt.twin import Twin
+from napari_ctvlp._qt.wiring import Wiring
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+
+class SliceView(QWidget):
+    """A canvas that shows the scan cut along one axis.
+
+    Parameters
+    ----------
+    name : str
+        "coronal" or "sagittal".
+    axis : int
+        The axis cut along, of I, P, L.
+    go : callable
+        Called with the world mm (I, P, L) that was pointed at.
+    """
+
+    def __init__(self, name: str, axis: int, go: Go) -> None:
+        super().__init__()
+        self.name = name
+        self.axis = axis
+        self.model = ViewerModel(title=name, ndisplay=2)
+        # without layers the dims have two axes, and the order is set once there are three
+        self._order = (axis, *(a for a in range(3) if a != axis))
+        self.view = QtViewer(self.model)
+        self.crosshair = Crosshair(self.model, self.view.canvas.native)
+        self.furniture = Furniture(self.model)
+        self._twins: list[Twin] = []
+        self._fitted = False
+        self._extent = 0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._fit)
+        self._wiring = Wiring()
+        self._wiring.callback(self._close)
+        self._pointing = Pointing(self.model, go, self._wiring)
+        self.model.mouse_double_click_callbacks.clear()  # it zooms; here it maximises
+        self.setMinimumSize(120, 120)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.view)
+
+    @property
+    def layers(self) -> list[Any]:
+        """The viewer's layers that are shown here, too, lowest first."""
+        return [twin.source for twin in self._twins]
+
+    def show_layers(self, layers: Sequence[Image | Labels]) -> None:
+        """Show these layers of the main viewer, lowest first; what is shown already stays as it is."""
+        if self.layers == list(layers):
+            return
+        keep = {id(twin.source): twin for twin in self._twins}
+        wanted = [keep.pop(id(layer)) if id(layer) in keep else Twin(layer) for layer in layers]
+        for twin in keep.values():
+            twin.release()
+            self.model.layers.remove(twin.layer)
+        scans_changed = not (wanted and self._twins and wanted[0] is self._twins[0])
+        self._twins = wanted
+        for place, twin in enumerate(wanted):
+            if twin.layer not in self.model.layers:
+                self.model.layers.insert(place, twin.layer)
+            elif (now := self.model.layers.index(twin.layer)) != place:
+                self.model.layers.move(now, place)
+        if not wanted:
+            self.furniture.remove()
+            self.crosshair.set_place(None)
+            return
+        self.model.dims.order = self._order
+        self.furniture.show()
+        if scans_changed:
+            self._fitted = False
+            self._fit_soon()
+
+    def set_live(self, live: bool) -> None:
+        """Whether layers are followed; a view that is hidden need not."""
+        for twin in self._twins:
+            twin.set_live(live)
+
+    def go_to(self, world: Sequence[float]) -> None:
+        """Show the slice through a point in world mm (I, P, L), the crosshair there, and pan where it is outside."""
+        dims = self.model.dims
+        if dims.ndim != 3 or not self._twins:
+            return
+        # the other two axes lie in the slice: setting them would only slice the same again
+        if dims.point[self.axis] != world[self.axis]:
+            dims.set_point(self.axis, world[self.axis])
+        self.crosshair.set_place(world)
+        keep_in_view(self.model, world)
+
+    def follow_theme(self, theme: str) -> None:
+        """Take the theme of the main viewer."""
+        self.model.theme = theme
+
+    def release(self) -> None:
+        """Give the canvas and all connections up; napari checks that no view is left over."""
+        self._wiring.close()
+
+    def on_release(self, callback: Callable[..., object], *args: object) -> None:
+        """Call this, too, when the view is given up."""
+        self._wiring.callback(callback, *args)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Qt: only now the size is known."""
+        super().showEvent(event)
+        self._fit_soon()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: what is shown grows and shrinks with the view."""
+        super().resizeEvent(event)
+        if self._fitted and self._extent and self.isVisible():
+            extent = min(self.width(), self.height())
+            self.model.scene.camera.zoom *= extent / self._extent
+            self._extent = extent
+
+    def _fit_soon(self) -> None:
+        if not self._fitted and self.isVisible() and self._twins:
+            self._fitted = True
+            self._timer.start()
+
+    def _fit(self) -> None:
+        if self._twins:
+            self._extent = min(self.width(), self.height())
+            self.model.fit_to_view()
+
+    def _close(self) -> None:
+        for twin in self._twins:
+            twin.release()
+        self._twins = []
+        self.furniture.remove()
+        self.crosshair.release()
+        self.view.close()
+        self.view.deleteLater()
+        del self.view, self.crosshair  # whoever still holds this widget must not hold a canvas
+
+
+def keep_in_view(model: ViewerModel, world: Sequence[float]) -> None:
+    """Pan the camera of a slice view to a point in world mm where it lies outside."""
+    camera, size = model.scene.camera, model.canvas.size
+    wanted = [world[axis] for axis in model.dims.displayed]
+    reach = [pixels / camera.zoom / 2 for pixels in size]
+    if any(abs(w - c) > r for w, c, r in zip(wanted, tuple(camera.center)[-2:], reach, strict=True)):
+        camera.center = (0.0, *wanted)

@@ -1,0 +1,109 @@
+"""A second layer on the same data, for another view: it looks as the first one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from napari.layers import Image, Labels
+
+FOLLOWED: dict[type, tuple[str, ...]] = {
+    Image: (
+        "contrast_limits",
+        "colormap",
+        "gamma",
+        "opacity",
+        "blending",
+        "visible",
+        "interpolation2d",
+        "scale",
+        "translate",
+    ),
+    Labels: ("colormap", "opacity", "blending", "visible", "contour"),
+}
+
+
+class _PlainImage(Image):
+    """An image that nobody sees in a layer list."""
+
+    def _update_thumbnail(self) -> None:
+        """Thumbnails would take a third of every change of looks, and these are not shown."""
+
+
+class _PlainLabels(Labels):
+    """Labels that nobody sees in a layer list."""
+
+    def _update_thumbnail(self) -> None:
+        """See `_PlainImage`."""
+
+
+class Twin:
+    """Follows one layer; napari cannot show one layer in two viewers.
+
+    Parameters
+    ----------
+    layer : Image or Labels
+        Its array is shared, not copied.
+    """
+
+    def __init__(self, layer: Image | Labels) -> None:
+        self.source = layer
+        kind = Labels if isinstance(layer, Labels) else Image
+        self._names = names = FOLLOWED[kind]
+        self._live = True
+        place = {name: getattr(layer, name) for name in ("scale", "translate", "units", "axis_labels")}
+        later = ("interpolation2d", "contour")
+        look = {name: getattr(layer, name) for name in names if name not in (*later, *place)}
+        plain = _PlainLabels if kind is Labels else _PlainImage
+        self.layer = plain(layer.data, name=layer.name, **place, **look)
+        for name in later:
+            if name not in names:
+                continue
+            setattr(self.layer, name, getattr(layer, name))
+        self._undo: list[Callable[[], None]] = []
+        for name in names:
+            self._connect(getattr(layer.events, name), partial(self._copy, name))
+        self._connect(layer.events.data, self._refresh)
+        self._connect(layer.events.set_data, self._refresh_painted)
+
+    def set_live(self, live: bool) -> None:
+        """Whether to follow now; what changed meanwhile is caught up with."""
+        if live and not self._live:
+            self._live = True
+            for name in self._names:
+                self._copy(name)
+            self._refresh()
+        self._live = live
+
+    def release(self) -> None:
+        """Follow no more."""
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
+
+    def _connect(self, emitter: Any, slot: Callable[..., None]) -> None:
+        emitter.connect(slot)
+        self._undo.append(partial(emitter.disconnect, slot))
+
+    def _copy(self, name: str, event: object = None) -> None:
+        value = getattr(self.source, name)
+        if self._live and getattr(self.layer, name) is not value:
+            setattr(self.layer, name, value)
+
+    def _refresh(self, event: object = None) -> None:
+        if not self._live:
+            return
+        if self.layer.data is not self.source.data:
+            self.layer.data = self.source.data
+        else:
+            self.layer.refresh()
+
+    def _refresh_painted(self, event: object = None) -> None:
+        """Strokes into a Labels layer change the shared array in place."""
+        if (
+            self._live
+            and isinstance(self.source, Labels)
+            and str(self.source.mode) in ("paint", "erase", "fill", "polygon")
+        ):
+            self.layer.refresh()

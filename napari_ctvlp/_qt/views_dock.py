@@ -1,0 +1,121 @@
+"""Canvases of ours in a dock beside the main canvas."""
+
+# mypy: disable-error-code="union-attr"
+# (the stubs of PyQt6 call everything optional that Qt never leaves out for a living widget)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+
+from napari_ctvlp._qt.slice_view import SliceView
+
+SHARE = 0.36
+"""Of the room that the main canvas had."""
+NAME = "Coronal and sagittal"
+
+
+class DockContent(QWidget):
+    """What napari docks: a widget that knows its dock.
+
+    Signals
+    -------
+    removed()
+        The user closed the dock.
+    """
+
+    removed = Signal()
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(content)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._docked = False
+
+    def place_beside(self, other: QWidget) -> None:
+        """Stand left of another docked widget, with some of the main canvas' room; below what of ours stands there."""
+        mine, theirs, window = _dock(self), _dock(other), _window(self)
+        self._docked = mine is not None
+        if mine is None or theirs is None or window is None or theirs.isFloating():
+            return
+        if window.dockWidgetArea(theirs) != Qt.DockWidgetArea.RightDockWidgetArea:
+            return
+        ours = [dock for content in window.findChildren(DockContent) if (dock := _dock(content)) not in (None, mine)]
+        for dock in ours:
+            if window.dockWidgetArea(dock) == Qt.DockWidgetArea.RightDockWidgetArea and not dock.isFloating():
+                window.splitDockWidget(dock, mine, Qt.Orientation.Vertical)
+                return
+        window.splitDockWidget(mine, theirs, Qt.Orientation.Horizontal)
+        width = theirs.width()
+        # the new dock has no size before the layout's next turn
+        self._sharing = QTimer(self)
+        self._sharing.setSingleShot(True)
+        self._sharing.timeout.connect(partial(self._share_room, width))
+        self._sharing.start(0)
+
+    def _share_room(self, width: int) -> None:
+        mine, window = _dock(self), _window(self)
+        if mine is not None and window is not None:
+            room = window.centralWidget().width() + mine.width()
+            window.resizeDocks([mine], [max(200, int(room * SHARE))], Qt.Orientation.Horizontal)
+
+    def set_shown(self, shown: bool) -> None:
+        """Show or hide the whole dock."""
+        dock = _dock(self)
+        if dock is not None:
+            dock.setVisible(shown)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Qt: napari takes the widget out of its dock when the user closes that."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and self._docked and _dock(self) is None:
+            self._docked = False
+            self.removed.emit()
+        return super().event(event)
+
+
+class ViewsDock(DockContent):
+    """The slice views in a splitter, coronal over sagittal."""
+
+    def __init__(self, views: Sequence[SliceView]) -> None:
+        splitter = QSplitter(Qt.Orientation.Vertical)
+        for view in views:
+            splitter.addWidget(view)
+        super().__init__(splitter)
+        self._width_before = 0
+
+    def set_central_shown(self, shown: bool) -> None:
+        """Show or hide the main canvas; its room goes to the views."""
+        mine, window = _dock(self), _window(self)
+        if window is None or mine is None or window.centralWidget().isVisible() == shown:
+            return
+        docks = [d for d in window.findChildren(QDockWidget) if d.isVisible() and not d.isFloating()]
+        across = (Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea)
+        others = [d for d in docks if d is not mine and window.dockWidgetArea(d) in across]
+        widths = [d.width() for d in others]
+        central = window.centralWidget()
+        if shown:
+            mine_width = self._width_before
+        else:
+            self._width_before = mine.width()
+            mine_width = mine.width() + central.width()
+        central.setVisible(shown)
+        window.resizeDocks([*others, mine], [*widths, mine_width], Qt.Orientation.Horizontal)
+
+
+def _dock(widget: QWidget) -> QDockWidget | None:
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent
+
+
+def _window(widget: QWidget) -> QMainWindow | None:
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QMainWindow):
+        parent = parent.parentWidget()
+    return parent

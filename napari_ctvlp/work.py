@@ -1,0 +1,170 @@
+"""Pieces of work under way, one of a kind at a time; no Qt and no napari.
+
+Work goes through a runner: at once in scripts and tests, in a thread in the window. Every piece carries a generation
+number; whatever arrives after something newer was started in its place is dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from napari_ctvlp.encoder.contract import Cancelled
+
+Report = Callable[[float], None]
+Work = Callable[[Report], Any]
+
+
+class Runner(Protocol):
+    """Runs work and tells of it; ``progress``, ``done`` and ``failed`` are called in the thread of the session."""
+
+    def __call__(
+        self,
+        work: Work,
+        *,
+        progress: Report,
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+    ) -> None: ...
+
+
+def run_now(work: Work, *, progress: Report, done: Callable[[Any], None], failed: Callable[[Exception], None]) -> None:
+    """Run the work at once, in the caller's thread (scripts, notebooks, tests)."""
+    try:
+        result = work(progress)
+    except Exception as error:
+        failed(error)
+    else:
+        done(result)
+
+
+class Task(StrEnum):
+    """What a session may be busy with, the most telling first; one piece of work each at a time."""
+
+    SCAN = "reading scan"
+    MASKS = "reading masks"
+    ENCODING = "encoding"
+    ENCODER = "loading encoder"
+    QUERY = "asking"
+    SCORES = "scoring findings"
+    LOCATE = "locating"
+    SURFACES = "making surfaces"
+    EXPORT = "writing"
+
+
+CANCELLABLE = (Task.SCAN, Task.MASKS, Task.ENCODING, Task.SURFACES)
+"""What `Session.cancel` ends."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a session is busy with; ``fraction`` is 0..1, or None where it cannot be told."""
+
+    task: Task
+    fraction: float | None = None
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether ``Session.cancel`` ends it; a query or a loading encoder ends by itself soon."""
+        return self.task in CANCELLABLE
+
+
+@dataclass(eq=False)
+class _Job:
+    generation: int
+    stop: threading.Event
+    fraction: float | None = None
+
+
+class Workbench:
+    """The work under way for each task.
+
+    Parameters
+    ----------
+    runner : Runner
+        Where work runs.
+    changed : callable
+        Called with the present `Activity` (or None) whenever it changes.
+    failed : callable
+        Called with the exception of work that failed and is still wanted.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        changed: Callable[[Activity | None], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._runner = runner
+        self._changed = changed
+        self._failed = failed
+        self._generation = 0
+        self._jobs: dict[Task, _Job] = {}
+        self.closed = False
+
+    def __contains__(self, task: Task) -> bool:
+        """Whether work for this task is under way."""
+        return task in self._jobs
+
+    @property
+    def activity(self) -> Activity | None:
+        """What is under way, the most telling first; None when idle."""
+        for task in Task:
+            if task in self._jobs:
+                return Activity(task, self._jobs[task].fraction)
+        return None
+
+    def start(
+        self,
+        task: Task,
+        work: Callable[[Report, Cancelled], Any],
+        done: Callable[[Any], None],
+        fraction: float | None = None,
+    ) -> None:
+        """Start work in place of what is under way for ``task``; ``done`` gets its result unless it is dropped."""
+        if self.closed:
+            return
+        self.drop(task)
+        self._generation += 1
+        job = self._jobs[task] = _Job(self._generation, threading.Event(), fraction)
+        self._changed(self.activity)
+
+        def current() -> bool:
+            running = self._jobs.get(task)
+            return running is not None and running.generation == job.generation
+
+        def on_progress(value: float) -> None:
+            if current():
+                job.fraction = value
+                self._changed(self.activity)
+
+        def on_done(result: Any) -> None:
+            if current():
+                self.drop(task)
+                done(result)
+
+        def on_failed(error: Exception) -> None:
+            if current():
+                self.drop(task)
+                self._failed(error)
+
+        self._runner(lambda report: work(report, job.stop.is_set), progress=on_progress, done=on_done, failed=on_failed)
+
+    def drop(self, task: Task) -> None:
+        """Forget the work under way for ``task``: ask it to stop, and do not listen to it any more."""
+        job = self._jobs.pop(task, None)
+        if job is not None:
+            job.stop.set()
+            if not self.closed:
+                self._changed(self.activity)
+
+    def close(self) -> None:
+        """Ask all work to stop; nothing is told and nothing starts any more."""
+        self.closed = True
+        for job in self._jobs.values():
+            job.stop.set()
+        self._jobs.clear()

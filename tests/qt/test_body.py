@@ -1,0 +1,96 @@
+"""The organs in 3D."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.qt import QtViewer
+from qtpy.QtCore import Qt
+
+from napari_ctvlp._qt.body_view import solid_and_glass
+from napari_ctvlp._qt.overlay import ACCENT
+
+from .windows import add_layers
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+def test_what_glows_is_solid_and_the_rest_is_glass():
+    rest = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0), 1: (1, 0, 0, 0.4), 2: (0, 1, 0, 0.4), 3: (0, 0, 1, 0.0)}
+    assert [set(part) for part in solid_and_glass(rest)] == [{1, 2}, set()]
+    assert [set(part) for part in solid_and_glass({**rest, 2: (*ACCENT, 0.6)})] == [{2}, {1}]
+
+
+def flush(widget):
+    widget.overlay.flush()
+    widget.body.view.flush()
+
+
+def seen(widget, qtbot):
+    flush(widget)
+    qtbot.wait(100)
+    return widget.body.view.view.screenshot(flash=False)[..., :3].astype(float)
+
+
+def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, qtbot):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    widget.overlay.flush()
+    main = widget.window()
+    main.activateWindow()
+    qtbot.waitUntil(main.isActiveWindow)
+    qtbot.keyClick(main, Qt.Key.Key_J)
+    assert widget.body.shown
+    assert widget.dock.view.body_button.isChecked()
+    view = widget.body.view
+    assert set(view.surfaces) == {"whole"}
+    qtbot.wait(300)
+    for question, side in (("liver", 0), ("spleen", 1), ("left kidney", 1)):
+        widget.ask(question)
+        picture = seen(widget, qtbot)
+        amber = (picture[..., 0] - picture[..., 2]) > 70
+        halves = amber[:, : amber.shape[1] // 2].sum(), amber[:, amber.shape[1] // 2 :].sum()
+        assert halves[side] > 5 * max(1, halves[1 - side]), question  # patient's left is at the right, as on slices
+        rows = np.flatnonzero(amber.any(1))
+        assert rows.size > 5
+        if question == "liver":
+            liver = rows.mean()
+        if question == "left kidney":
+            assert rows.mean() > liver  # lower in the body, lower in the picture
+    assert set(view.surfaces) == {"solid", "glass"}
+    body = view.surfaces["glass"]
+    widget.ask("liver")
+    flush(widget)
+    assert view.surfaces["glass"] is body  # another answer makes only its own organ anew
+    widget.ask("")
+    flush(widget)
+    assert set(view.surfaces) == {"whole"}
+    everything = len(view.surfaces["whole"].data[0])
+    widget.dock.organs.solo_requested.emit((1,))
+    flush(widget)
+    assert len(view.surfaces["whole"].data[0]) < everything
+    widget.undo.undo()
+    flush(widget)
+    assert len(view.surfaces["whole"].data[0]) == everything
+    viewer.layers.remove(viewer.layers[1])
+    assert view.surfaces == {}
+    widget.body.toggle()
+    assert not view.isVisible()
+    widget.close()
+    assert widget.body.view is None
+    qtbot.waitUntil(lambda: len(main.findChildren(QtViewer)) == 1)
+
+
+def test_dock_closed_by_the_user_is_given_up_and_both_docks_fit(window, phantom, qtbot):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    widget.views.set_shown(True)
+    widget.body.set_shown(True)
+    qtbot.wait(100)
+    coronal, body = widget.views.views[0], widget.body.view
+    assert abs(coronal.mapToGlobal(coronal.rect().topLeft()).x() - body.mapToGlobal(body.rect().topLeft()).x()) < 20
+    assert widget.mapToGlobal(widget.rect().topLeft()).x() > body.mapToGlobal(body.rect().topRight()).x() - 5
+    viewer.window.remove_dock_widget(widget.body._dock)
+    assert not widget.body.shown
+    assert widget.body.view is None
+    assert not widget.dock.view.body_button.isChecked()

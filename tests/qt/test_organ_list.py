@@ -1,0 +1,90 @@
+"""The list of organs in the window: one organ in list, ranking, cursor and canvas; looks with a way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
+
+from napari_ctvlp._qt.overlay import RESTING
+
+from .windows import add_layers
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+def alpha(widget, viewer, label):
+    widget.overlay.flush()
+    return viewer.layers[1].colormap.color_dict[label][3]
+
+
+def current(view, column=0):
+    index = view.selectionModel().selectedRows(column)
+    return index[0].data() if index else None
+
+
+def test_list_ranking_cursor_and_canvas_stay_at_one_organ(window, phantom):
+    viewer, widget = window
+    scan, masks = phantom
+    add_layers(viewer, scan, masks)
+    organs, ranking = widget.dock.organs.table, widget.dock.ranking
+    widget.ask("spleen")
+    assert (current(organs), current(ranking)) == ("spleen", "spleen")
+    widget.dock.organs.organ_chosen.emit("kidney_right")
+    assert tuple(viewer.dims.current_step) == masks.statistics["kidney_right"].centroid_index
+    assert (current(organs), current(ranking)) == ("right kidney", "right kidney")
+    ranking.organ_chosen.emit("liver")
+    assert current(organs) == "liver"
+    widget.navigator.point_at(tuple(viewer.layers[1].data_to_world(masks.statistics["kidney_left"].centroid_index)))
+    assert (current(organs), current(ranking)) == ("left kidney", "left kidney")
+    widget.navigator.point_at(tuple(viewer.layers[1].data_to_world((0, 0, 0))))  # air
+    assert (current(organs), current(ranking)) == (None, None)
+    widget.navigator.point_at((9999.0, 0.0, 0.0))  # outside of the scan
+    assert current(organs) is None
+
+
+def test_what_is_hidden_is_not_drawn_and_one_key_takes_it_back(window, phantom, qtbot):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    panel = widget.dock.organs
+    panel.group.setCurrentText("urinary")
+    panel.hide_button.click()
+    assert [alpha(widget, viewer, label) for label in (1, 2, 3)] == [pytest.approx(RESTING), 0, 0]
+    panel.select("kidney_left")
+    panel.opacity.setValue(50)
+    widget.undo.undo()
+    widget.undo.undo()
+    assert [alpha(widget, viewer, label) for label in (1, 2, 3)] == [pytest.approx(RESTING)] * 3
+    panel.solo_button.click()
+    assert [alpha(widget, viewer, label) for label in (1, 2, 3)] == [0, 0, pytest.approx(RESTING)]
+    window_ = widget.window()
+    window_.activateWindow()
+    qtbot.waitUntil(window_.isActiveWindow)
+    qtbot.keyClick(window_, Qt.Key.Key_U)
+    assert alpha(widget, viewer, 1) == pytest.approx(RESTING)
+    qtbot.keyClick(window_, Qt.Key.Key_H)
+    assert not viewer.layers[1].visible
+    qtbot.keyClick(window_, Qt.Key.Key_U)
+    assert viewer.layers[1].visible
+
+
+def test_statistics_are_written_where_the_user_says(window, phantom, tmp_path):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    widget.dock.organs.export_button.click()
+    dialog = widget.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(tmp_path / "organs.csv"))
+    dialog.close()
+    lines = (tmp_path / "organs.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(phantom[1].names)
+    assert np.isfinite([float(line.split(",")[2]) for line in lines[1:]]).all()
+
+
+def test_list_follows_the_masks(window, phantom):
+    viewer, widget = window
+    assert not widget.dock.organs.isEnabled()
+    add_layers(viewer, *phantom)
+    assert widget.dock.organs.table.model().rowCount() == 4
+    viewer.layers.remove(viewer.layers[1])
+    assert widget.dock.organs.table.model().rowCount() == 0

@@ -1,0 +1,46 @@
+"""What one key takes back."""
+
+from __future__ import annotations
+
+from napari_ctvlp._qt.undo import DEPTH, Undo
+
+
+def test_steps_are_taken_back_newest_first():
+    undo, done = Undo(), []
+    undo.push("one", lambda: done.append(1))
+    undo.push("two", lambda: done.append(2))
+    assert undo.next == "two"
+    undo.undo()
+    undo.undo()
+    undo.undo()  # nothing left
+    assert done == [2, 1]
+    assert undo.next == ""
+
+
+def test_a_series_is_one_step_back_to_its_beginning():
+    undo, done = Undo(), []
+    for value in range(3):
+        undo.push("drag", lambda value=value: done.append(value), series="drag 1")
+    undo.push("drag", lambda: done.append("second"), series="drag 2")
+    undo.undo()
+    undo.undo()
+    assert done == ["second", 0]
+
+
+def test_taking_back_is_no_step_itself():
+    undo, told = Undo(), []
+    undo.push("one", lambda: undo.push("again", lambda: None))
+    undo.changed.connect(told.append)
+    undo.undo()
+    assert undo.next == ""
+    assert told == [""]
+
+
+def test_old_steps_are_forgotten():
+    undo, done = Undo(), []
+    for value in range(2 * DEPTH):
+        undo.push("step", lambda value=value: done.append(value))
+    while undo.next:
+        undo.undo()
+    assert len(done) == DEPTH
+    assert done[-1] == DEPTH

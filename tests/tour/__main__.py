@@ -1,0 +1,104 @@
+"""Run: ``python -m tests.tour`` (on the sample, and on a real scan where the test data is); see ``--help``.
+
+On a machine that does other work the wall times of stalls say little; the times of the window's own thread do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+TARGET_MS = 100.0
+WORST = 10
+EXEMPT = ("open_scan", "body", "light_theme")
+"""Steps whose stalls are not counted: a window that is being opened, the first 3D, all of Qt restyled by napari."""
+
+
+def main() -> int:
+    """Tour and print the worst stalls; with ``--strict`` 1 where one outside of the exempt steps exceeds the target."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.tour", description="A picture a step, and the longest stalls of the event loop."
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo/tour"), help="where pictures go")
+    parser.add_argument("--scan", type=Path, help="a scan of your own, with --masks")
+    parser.add_argument("--masks", type=Path)
+    parser.add_argument("--only", choices=("sample", "real"), help="one of the two tours")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail where the window stalled for longer than the target"
+    )
+    args = parser.parse_args()
+    if not os.environ.get("DISPLAY") and sys.platform.startswith("linux"):
+        if shutil.which("xvfb-run") is None:
+            print("No screen and no xvfb-run: install xvfb.")
+            return 2
+        screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
+        os.execvp(screen[0], [*screen, sys.executable, "-m", "tests.tour", *sys.argv[1:]])
+    worst = 0.0
+    if args.scan is None and args.only != "real":
+        worst = max(worst, tour("sample", args.out / "sample", None, None))
+    scan, masks = args.scan, args.masks
+    if scan is None and args.only != "sample":
+        from tests.conftest import SHARED
+
+        folder = SHARED / "ct" / "ts_abdomen"
+        if folder.is_dir():
+            scan, masks = folder / "ct.nii.gz", folder / "seg_v2_multilabel.nii.gz"
+        else:
+            print("No real scan (set CTVLP_TEST_DATA): toured the sample alone.")
+    if scan is not None:
+        worst = max(worst, tour("real", args.out / "real", scan, masks))
+    return int(args.strict and worst > TARGET_MS)
+
+
+def tour(name: str, folder: Path, scan: Path | None, masks: Path | None) -> float:
+    """One tour; the longest stall in ms that counts."""
+    from napari_ctvlp._qt.launch import DOCK_NAME, open_window
+
+    from . import steps
+    from .driver import Driver
+    from .watchdog import Watchdog
+
+    viewer = open_window(scan, masks, sample=scan is None)
+    watchdog = Watchdog()
+    driver = Driver(viewer, viewer.window.dock_widgets[DOCK_NAME], watchdog, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "organs.csv").unlink(missing_ok=True)
+    plan: dict[str, Callable[[Driver], None]] = {
+        "open_scan": steps.open_scan,
+        "windows": steps.windows,
+        "linked": steps.linked,
+        "ask_and_locate": steps.ask_and_locate,
+        "organs": steps.organs,
+        "statistics": partial(steps.statistics, folder=folder),
+        "body": steps.body,
+        "body_asked": steps.body_asked,
+        "light_theme": steps.light_theme,
+    }
+    try:
+        for step, work in plan.items():
+            watchdog.step = step
+            work(driver)
+            driver.wait(100)
+    finally:
+        watchdog.stop()
+        viewer.close()
+    stalls = sorted(watchdog.stalls, key=lambda stall: -stall.wall_ms)
+    counted = [stall for stall in stalls if stall.step not in EXEMPT]
+    print(f"\n{name}: pictures in {folder}; worst {WORST} stalls of the event loop (wall ms, own ms)")
+    for stall in stalls[:WORST]:
+        mark = " " if stall.step in EXEMPT or stall.wall_ms <= TARGET_MS else "!"
+        print(f"{mark} {stall.wall_ms:7.0f} {stall.own_ms:7.0f}  {stall.step:<15} {stall.where}")
+    over = [stall for stall in counted if stall.wall_ms > TARGET_MS]
+    print(f"{len(over)} over {TARGET_MS:.0f} ms outside of {', '.join(EXEMPT)}")
+    for stall in over[:WORST]:
+        print(f"  {stall.wall_ms:7.0f} {stall.own_ms:7.0f}  {stall.step:<15} {stall.where}")
+    return max((stall.wall_ms for stall in counted), default=0.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Hands and eyes: keys, mouse, pictures of the real window."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_ctvlp._qt.main_widget import CtvlpWidget
+
+from .watchdog import Watchdog
+
+NONE = Qt.KeyboardModifier.NoModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+PATIENCE_S = 120.0
+
+
+class Driver:
+    """Does to a window what a user would do."""
+
+    def __init__(self, viewer: Any, widget: CtvlpWidget, watchdog: Watchdog, folder: Path) -> None:
+        self.viewer = viewer
+        self.widget = widget
+        self.watchdog = watchdog
+        self._folder = folder
+        self._count = 0
+        self.window = widget.window()
+        self.window.activateWindow()
+
+    def wait(self, milliseconds: int = 150) -> None:
+        """Let the event loop run."""
+        loop = QEventLoop()
+        QTimer.singleShot(milliseconds, loop.quit)
+        loop.exec()
+
+    def wait_for(self, ready: Callable[[], bool]) -> None:
+        """Let the event loop run until something is there."""
+        end = time.monotonic() + PATIENCE_S
+        while not ready():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.watchdog.step}: not ready within {PATIENCE_S:.0f} s")
+            self.wait(20)
+
+    def idle(self) -> None:
+        """Wait until the session has nothing left to do and all is drawn."""
+        self.wait(60)
+        self.wait_for(lambda: self.widget.session.activity is None)
+        self.wait(200)
+
+    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = NONE) -> None:
+        """Press a key with the canvas in focus."""
+        self.canvas().setFocus()
+        QTest.keyClick(self.window, key, modifier)
+        self.wait()
+
+    def ask(self, text: str) -> None:
+        """Type a question and press Enter; an empty one is Escape."""
+        line = self.widget.dock.query
+        line.setFocus()
+        line.selectAll()
+        if text:
+            QTest.keyClicks(line, text)
+        QTest.keyClick(line, Qt.Key.Key_Return if text else Qt.Key.Key_Escape)
+        self.idle()
+
+    def canvas(self, name: str = "axial") -> QWidget:
+        """The canvas of a view."""
+        if name == "axial":
+            assert self.widget.views.crosshair is not None
+            canvas = self.widget.views.crosshair.parentWidget()
+            assert canvas is not None
+            return canvas
+        return next(view.view.canvas.native for view in self.widget.views.views if view.name == name)
+
+    def mouse(
+        self,
+        canvas: QWidget,
+        *path: tuple[float, float],
+        button: Qt.MouseButton = Qt.MouseButton.LeftButton,
+        modifier: Qt.KeyboardModifier = NONE,
+        double: bool = False,
+        press: bool = True,
+    ) -> None:
+        """Press at the first place, move along the path, release at the last; places in 0..1 of the canvas."""
+        points = [QPoint(round(x * canvas.width()), round(y * canvas.height())) for x, y in path]
+        none = Qt.MouseButton.NoButton
+        if press:
+            kind = QEvent.Type.MouseButtonDblClick if double else QEvent.Type.MouseButtonPress
+            _send(canvas, kind, points[0], button, button, modifier)
+        for point in points[1:] if press else points:
+            self.wait(30)
+            _send(canvas, QEvent.Type.MouseMove, point, none, button if press else none, modifier)
+        if press:
+            _send(canvas, QEvent.Type.MouseButtonRelease, points[-1], button, none, modifier)
+        self.wait()
+
+    def picture(self, name: str) -> None:
+        """Save what the window shows; the time this takes is not the window's."""
+        self.wait(120)
+        self.watchdog.pause()
+        self._count += 1
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.viewer.screenshot(str(self._folder / f"{self._count:02d}_{name}.png"), canvas_only=False, flash=False)
+        self.watchdog.resume()
+
+
+def _send(
+    canvas: QWidget,
+    kind: QEvent.Type,
+    point: QPoint,
+    button: Qt.MouseButton,
+    held: Qt.MouseButton,
+    modifier: Qt.KeyboardModifier,
+) -> None:
+    place = QPointF(point)
+    QApplication.sendEvent(canvas, QMouseEvent(kind, place, QPointF(canvas.mapToGlobal(point)), button, held, modifier))

@@ -1,0 +1,130 @@
+"""What the tour does, a function a step; each ends with a picture and says what must be true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+
+from napari_ctvlp._qt.organ_model import VOLUME
+from napari_ctvlp.anatomy.windows import LUNG
+
+from .driver import SHIFT, Driver
+
+
+def open_scan(driver: Driver) -> None:
+    """The scan and its organs, encoded, in three views."""
+    driver.wait_for(lambda: driver.widget.session.embedding is not None)
+    driver.idle()
+    assert driver.widget.views.shown
+
+
+def windows(driver: Driver) -> None:
+    """Presets by key, right drag, back by one key."""
+    window = driver.widget.window_level
+    own = window.value
+    driver.key(Qt.Key.Key_2, SHIFT)
+    assert window.value == (LUNG.width, LUNG.level)
+    driver.key(Qt.Key.Key_4, SHIFT)
+    driver.picture("bone_window")
+    driver.mouse(driver.canvas(), (0.4, 0.5), (0.45, 0.55), (0.5, 0.6), (0.5, 0.65), button=Qt.MouseButton.RightButton)
+    assert window.value != own
+    for _ in range(3):
+        driver.key(Qt.Key.Key_U)
+    assert window.value == own
+
+
+def linked(driver: Driver) -> None:
+    """Scroll, click in one view, move with Shift in another, maximise and back."""
+    dims = driver.viewer.dims
+    for _ in range(20):
+        dims.set_current_step(0, dims.current_step[0] + 1)
+        driver.wait(25)
+    before = tuple(dims.point)
+    driver.mouse(driver.canvas("coronal"), (0.62, 0.45))
+    assert tuple(dims.point) != before
+    path = [(0.4 + 0.02 * k, 0.4 + 0.01 * k) for k in range(10)]
+    driver.mouse(driver.canvas("sagittal"), *path, modifier=SHIFT, press=False)
+    driver.picture("linked_views")
+    driver.mouse(driver.canvas("coronal"), (0.1, 0.1), double=True)
+    assert driver.widget.views.maximised == "coronal"
+    driver.picture("coronal_maximised")
+    driver.mouse(driver.canvas("coronal"), (0.1, 0.1), double=True)
+    assert driver.widget.views.maximised is None
+
+
+def ask_and_locate(driver: Driver) -> None:
+    """A finding: glow, window, sentence; then where it lies, and its peak."""
+    driver.ask("stone in the left kidney")
+    ranking = driver.widget.session.ranking
+    assert ranking is not None and ranking.best is not None and ranking.best.organ == "kidney_left"
+    driver.picture("asked")
+    driver.key(Qt.Key.Key_K)
+    driver.key(Qt.Key.Key_G)
+    driver.idle()
+    driver.picture("map_and_peak")
+    for _ in range(4):  # off, on, off, on
+        driver.key(Qt.Key.Key_K)
+    driver.ask("liver")
+    driver.picture("map_of_an_organ")
+    driver.key(Qt.Key.Key_K)
+    driver.ask("banana")
+    driver.picture("nothing_matches")
+    driver.ask("lung nodule")
+    driver.picture("another_window")
+
+
+def organs(driver: Driver) -> None:
+    """The list: sort, filter, group, hide, alone, opacity, and back."""
+    dock = driver.widget.dock
+    driver.ask("")
+    dock.tables.setCurrentWidget(dock.organs)
+    dock.organs.table.sortByColumn(VOLUME, Qt.SortOrder.DescendingOrder)
+    driver.wait()
+    dock.organs.organ_chosen.emit("kidney_right")
+    driver.picture("organs_by_volume")
+    dock.organs.group.setCurrentText("urinary")
+    driver.wait()
+    dock.organs.solo_requested.emit(dock.organs.listed)
+    driver.picture("a_group_alone")
+    dock.organs.opacity.setValue(60)
+    driver.wait()
+    for _ in range(2):
+        driver.key(Qt.Key.Key_U)
+    dock.organs.group.setCurrentIndex(0)
+    driver.key(Qt.Key.Key_H)
+    driver.picture("organs_hidden")
+    driver.key(Qt.Key.Key_H)
+
+
+def statistics(driver: Driver, folder: Path) -> None:
+    """Statistics to a file."""
+    driver.widget.session.export_statistics(folder / "organs.csv")
+    driver.wait_for((folder / "organs.csv").exists)
+    driver.idle()
+
+
+def body(driver: Driver) -> None:
+    """The organs in 3D, before and after a question."""
+    driver.key(Qt.Key.Key_J)
+    view = driver.widget.body.view
+    assert view is not None
+    driver.wait_for(lambda: bool(view.surfaces))
+    driver.wait(500)
+    driver.picture("organs_in_3d")
+
+
+def body_asked(driver: Driver) -> None:
+    """What answers is solid."""
+    driver.ask("spleen")
+    driver.picture("answer_in_3d")
+    driver.key(Qt.Key.Key_J)
+
+
+def light_theme(driver: Driver) -> None:
+    """The same in napari's light theme."""
+    driver.viewer.theme = "light"
+    driver.wait(400)
+    driver.picture("light_theme")
+    driver.viewer.theme = "dark"
+    driver.wait(400)
