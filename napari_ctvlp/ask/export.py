@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
 from napari_ctvlp.ask.types import AbnormalityScore, Finding, Ranking
+from napari_ctvlp.atomic import write_file
 from napari_ctvlp.encoder.contract import ScanEmbedding
-from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import Scan
 
 DIGITS = 4
@@ -89,7 +87,7 @@ def write_json(path: str | Path, answers: dict[str, Any]) -> None:
     UserError
         When the place cannot be written to.
     """
-    _write(Path(path), json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+    write_file(path, json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_csv(path: str | Path, answers: dict[str, Any]) -> None:
@@ -109,7 +107,7 @@ def write_csv(path: str | Path, answers: dict[str, Any]) -> None:
         status = "matched" if query["matched"] else "nothing matches"
         for row in query["organs"]:
             table.writerow({"kind": "organ", "query": query["text"], **row, "status": status})
-    _write(Path(path), text.getvalue())
+    write_file(path, text.getvalue())
 
 
 def _finding(finding: Finding | None) -> dict[str, Any] | None:
@@ -125,22 +123,3 @@ def _finding(finding: Finding | None) -> dict[str, Any] | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), DIGITS)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside the target, then put in its place, so that no reader ever sees half a file."""
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"{path.name} cannot be written: {error.strerror or 'unknown reason'}.") from error
