@@ -139,10 +139,10 @@ def _score(args: ScoreArgs) -> None:
 
     from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities, write_csv, write_json
     from napari_ctvlp.encoder import load_encoder
+    from napari_ctvlp.encoder.cache import EmbeddingCache
 
     scan, masks = _open(args)
-    encoder = load_encoder(args.encoder)
-    embedding = encoder.encode_scan(scan, masks)
+    embedding = EmbeddingCache().encode_scan(load_encoder(args.encoder), scan, masks)
     rankings = [rank_organs(embedding, question) for question in questions]
     scores = score_abnormalities(embedding)
     answers = answers_as_json(scan, embedding, rankings, scores)

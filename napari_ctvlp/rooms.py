@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
-    from napari_ctvlp.encoder.contract import ScanEmbedding, ScanEncoder
+    from napari_ctvlp.encoder.contract import Cancelled, Progress, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 
@@ -50,6 +50,14 @@ class Rooms:
         encoder = load_encoder(name)
         prepare(encoder)
         return encoder
+
+    def encode_scan(
+        self, encoder: ScanEncoder, scan: Scan, masks: OrganMasks, progress: Progress, cancelled: Cancelled
+    ) -> ScanEmbedding:
+        """Embed the organs of a scan, or take the embedding from the cache when the scan was seen before."""
+        from napari_ctvlp.encoder.cache import EmbeddingCache
+
+        return EmbeddingCache().encode_scan(encoder, scan, masks, progress=progress, cancelled=cancelled)
 
     def rank_organs(self, embedding: ScanEmbedding, text: str, use_names: bool) -> Ranking:
         """Rank the organs of a scan for a question."""

@@ -231,13 +231,13 @@ class Session:
         if self.encoder is None:
             self.load_encoder()
             return
-        scan, masks, encoder = self.scan, self.masks, self.encoder
+        scan, masks, encoder, rooms = self.scan, self.masks, self.encoder, self.rooms
         if (known := self._embeddings.get(masks)) is not None:
             self._set_embedding(known)
             return
 
         def work(report: Report, cancelled: Cancelled) -> ScanEmbedding:
-            return encoder.encode_scan(scan, masks, progress=report, cancelled=cancelled)
+            return rooms.encode_scan(encoder, scan, masks, report, cancelled)
 
         self._start(Task.ENCODING, work, self._set_embedding, fraction=0.0)
 

@@ -303,3 +303,11 @@ def test_session_is_light():
     code = f"import sys, napari_ctvlp.session; print([m for m in '{heavy}'.split() if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_scan_seen_before_is_not_encoded_again(word_encoder, phantom, monkeypatch):
+    for _ in range(2):  # as after closing and opening the window
+        session = Session(rooms=ToyRooms(word_encoder, *phantom))
+        session.set_scan(*phantom)
+        assert session.embedding is not None
+        monkeypatch.setattr(word_encoder, "encode_scan", None)
