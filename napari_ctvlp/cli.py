@@ -145,7 +145,7 @@ def _score(args: ScoreArgs) -> None:
     embedding = EmbeddingCache().encode_scan(load_encoder(args.encoder), scan, masks)
     rankings = [rank_organs(embedding, question) for question in questions]
     scores = score_abnormalities(embedding)
-    answers = answers_as_json(scan, embedding, rankings, scores)
+    answers = answers_as_json(scan, embedding, rankings, scores, masks)
     if args.json is not None:
         write_json(args.json, answers)
         print(f"Answers written to {args.json}")

@@ -31,7 +31,7 @@ def answers(tmp_path_factory) -> dict:
 
 def test_json_has_the_documented_layout(answers):
     told = answers["json"]
-    assert set(told) == {"scan", "encoder", "queries", "abnormalities"}
+    assert set(told) == {"scan", "encoder", "queries", "abnormalities", "masks", "prompts", "provenance"}
     assert told["encoder"]["name"] == "starter" and told["encoder"]["preprocessing_version"] == preprocess.VERSION
     assert [q["text"] for q in told["queries"]] == [
         "stone in the left kidney", "enlarged spleen", "where bile is stored", "banana",
