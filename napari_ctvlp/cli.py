@@ -1,4 +1,6 @@
-"""The command line: ``napari-ctvlp`` opens the window, ``audit`` and ``score`` work without one."""
+"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``stats``, ``report`` and ``export`` need
+none.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 
+from napari_ctvlp import commands
 from napari_ctvlp.errors import UserError
-
-if TYPE_CHECKING:
-    from napari_ctvlp.scan import OrganMasks, Scan
 
 WRONG_INPUT = 2
 """Exit status for bad input, as for bad arguments."""
@@ -23,8 +23,9 @@ WRONG_INPUT = 2
 class WindowArgs:
     """Open a CT scan in napari and ask it in plain words.
 
-    Two more commands work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is
-    plausible, ``napari-ctvlp score SCAN --masks MASKS`` writes scores and answers. Research use, not for diagnosis.
+    These work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible, ``score
+    SCAN --masks MASKS`` writes scores and answers, ``stats`` volumes and HU of organs, ``report`` one page with
+    pictures, ``export`` masks and maps. Research use, not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -54,23 +55,15 @@ class AuditArgs:
 
 
 @dataclass(frozen=True)
-class ScoreArgs:
+class ScoreArgs(commands.Inputs):
     """Answer questions and score abnormalities per organ, by the code that the window runs."""
 
-    scan: Annotated[Path | None, tyro.conf.Positional] = None
-    """NIfTI file, DICOM folder or one DICOM file."""
-    masks: Path | None = None
-    """Multi-label NIfTI, or folder of one-organ masks."""
     ask: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
     """Question; repeat the option for more."""
     ask_file: Path | None = None
     """Text file with one question a line."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
-    series: str | None = None
-    """Which series of a DICOM folder that holds several."""
-    sample: bool = False
-    """Use the built-in synthetic scan with its masks."""
     json: Path | None = None
     """Write everything as JSON (the layout is in the README)."""
     csv: Path | None = None
@@ -88,6 +81,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                 _audit(tyro.cli(AuditArgs, prog="napari-ctvlp audit", args=args[1:]))
             case ["score"]:
                 _score(tyro.cli(ScoreArgs, prog="napari-ctvlp score", args=args[1:]))
+            case ["stats"]:
+                commands.stats(tyro.cli(commands.StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
+            case ["report"]:
+                commands.report(tyro.cli(commands.ReportArgs, prog="napari-ctvlp report", args=args[1:]))
+            case ["export"]:
+                commands.export(tyro.cli(commands.ExportArgs, prog="napari-ctvlp export", args=args[1:]))
             case _:
                 _window(tyro.cli(WindowArgs, prog="napari-ctvlp", args=args))
     except UserError as error:
@@ -130,22 +129,11 @@ def _audit(args: AuditArgs) -> None:
 
 
 def _score(args: ScoreArgs) -> None:
-    _check_choice(args.scan, args.masks, args.sample)
-    if not args.sample and (args.scan is None or args.masks is None):
-        raise UserError("Scores need a scan and its organ masks: napari-ctvlp score SCAN --masks MASKS.")
-    questions = [*args.ask, *_questions_of(args.ask_file)]
-    if any(not q.strip() for q in questions):
-        raise UserError("A question is empty: type what to look for.")
+    questions = commands.questions_of(args.ask, args.ask_file)
+    from napari_ctvlp.ask import write_csv, write_json
 
-    from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities, write_csv, write_json
-    from napari_ctvlp.encoder import load_encoder
-    from napari_ctvlp.encoder.cache import EmbeddingCache
-
-    scan, masks = _open(args)
-    embedding = EmbeddingCache().encode_scan(load_encoder(args.encoder), scan, masks)
-    rankings = [rank_organs(embedding, question) for question in questions]
-    scores = score_abnormalities(embedding)
-    answers = answers_as_json(scan, embedding, rankings, scores, masks)
+    scan, masks = commands.open_inputs(args, "napari-ctvlp score SCAN --masks MASKS")
+    _, answers = commands.answers_to(questions, args.encoder, scan, masks)
     if args.json is not None:
         write_json(args.json, answers)
         print(f"Answers written to {args.json}")
@@ -175,28 +163,6 @@ def _check_choice(scan: Path | None, masks: Path | None, sample: bool) -> None:
         raise UserError("Choose either --sample or a scan of your own.")
     if masks is not None and scan is None:
         raise UserError("Masks need their scan: napari-ctvlp SCAN --masks MASKS.")
-
-
-def _questions_of(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path.name}: cannot be read as a UTF-8 text file with one question a line.") from error
-    return [line.strip() for line in lines if line.strip()]
-
-
-def _open(args: ScoreArgs) -> tuple[Scan, OrganMasks]:
-    if args.sample:
-        from napari_ctvlp.sample import load_sample
-
-        return load_sample()
-    from napari_ctvlp.scan import read_masks, read_scan
-
-    assert args.scan is not None and args.masks is not None
-    scan = read_scan(args.scan, series=args.series)
-    return scan, read_masks(args.masks, scan)
 
 
 def _print_answers(answers: dict[str, Any]) -> None:
