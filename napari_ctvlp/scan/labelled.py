@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.scan import geometry, naming
+from napari_ctvlp.scan import geometry, itk, naming
 from napari_ctvlp.scan.nifti import NiftiVolume, is_nifti_name, open_nifti
 from napari_ctvlp.scan.types import LabelledGrid, Scan
 
@@ -20,7 +20,7 @@ def read_labelled(path: Path, scan: Scan) -> LabelledGrid:
     Parameters
     ----------
     path : Path
-        NIfTI, DICOM SEG or RTSTRUCT.
+        NIfTI, NRRD, MetaImage, DICOM SEG or RTSTRUCT.
     scan : Scan
         The grid on which contours are filled; nothing else is taken from it.
 
@@ -29,14 +29,23 @@ def read_labelled(path: Path, scan: Scan) -> LabelledGrid:
     UserError
         In one sentence: what is wrong, in which file, what to do.
     """
-    from napari_ctvlp.scan import dicom_seg
-
     if is_nifti_name(path):
         return _read_nifti(path)
+    if itk.is_itk_name(path):
+        return named(itk.read_itk_labels(path))
+    from napari_ctvlp.scan import dicom_seg
+
     kind = dicom_seg.dicom_class(path)
     if kind in dicom_seg.SEG_CLASSES:
         return named(dicom_seg.read_seg(path))
-    raise UserError(f"{path.name}: is no file with organ masks that can be read; convert it to .nii.gz first.")
+    if kind == dicom_seg.RTSTRUCT_CLASS:
+        from napari_ctvlp.scan.rtstruct import read_rtstruct
+
+        return named(read_rtstruct(path, scan))
+    raise UserError(
+        f"{path.name}: is no file with organ masks that can be read; give NIfTI, NRRD, MetaImage, DICOM SEG "
+        "or RTSTRUCT."
+    )
 
 
 def named(grid: LabelledGrid) -> LabelledGrid:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.scan import geometry, naming
+from napari_ctvlp.scan import geometry, itk, naming
 from napari_ctvlp.scan.labelled import read_labelled
 from napari_ctvlp.scan.nifti import NiftiVolume, is_nifti_name, open_nifti, stem
 from napari_ctvlp.scan.statistics import organ_statistics
@@ -94,7 +94,7 @@ def _names(
         given = {n: inside.get(n, f"label_{n}") for n in by_number}
         return naming.unique_names(given), "names in the file"
     if set(by_number) == {1}:
-        name = stem(path)
+        name = itk.itk_stem(path) if itk.is_itk_name(path) else stem(path)
         if _is_organ(name):
             return naming.unique_names({1: name}), "name of the file"
         return {1: "label_1"}, "one mask without a name (call the file like its organ)"
