@@ -29,9 +29,10 @@ class WindowArgs:
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
-    """NIfTI file, DICOM folder or one DICOM file; an empty window without."""
+    """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file, or a folder with a scan and its masks; an empty
+    window without."""
     masks: Path | None = None
-    """Multi-label NIfTI, or folder of one-organ masks."""
+    """File with all organs (NIfTI, NRRD, MetaImage, DICOM SEG, RTSTRUCT), or folder of one-organ masks."""
     ask: str | None = None
     """Question to ask when the scan is ready."""
     encoder: str = "starter"
@@ -49,7 +50,7 @@ class AuditArgs:
     """Print orientation, spacing, field of view, HU range and what looks wrong; free of patient information."""
 
     path: Annotated[Path, tyro.conf.Positional]
-    """NIfTI file, DICOM folder or one DICOM file."""
+    """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file."""
     series: str | None = None
     """Which series of a DICOM folder that holds several."""
 
@@ -105,9 +106,10 @@ def _window(args: WindowArgs) -> None:
 
     from napari_ctvlp._qt.launch import open_window
 
+    scan, masks = commands.paired(args.scan, args.masks)
     open_window(
-        args.scan,
-        args.masks,
+        scan,
+        masks,
         ask=args.ask,
         encoder=args.encoder,
         sample=args.sample,
@@ -147,8 +149,7 @@ def _score(args: ScoreArgs) -> None:
 
         question = questions[0] if questions else None
         open_window(
-            args.scan,
-            args.masks,
+            *commands.paired(args.scan, args.masks),
             ask=question,
             encoder=args.encoder,
             sample=args.sample,

@@ -85,12 +85,23 @@ def open_inputs(args: Inputs, usage: str) -> tuple[Scan, OrganMasks]:
         from napari_ctvlp.sample import load_sample
 
         return load_sample()
-    if args.scan is None or args.masks is None:
+    scan_path, masks_path = paired(args.scan, args.masks)
+    if scan_path is None or masks_path is None:
         raise UserError(f"A scan and its organ masks are needed: {usage}.")
     from napari_ctvlp.scan import read_masks, read_scan
 
-    scan = read_scan(args.scan, series=args.series)
-    return scan, read_masks(args.masks, scan)
+    scan = read_scan(scan_path, series=args.series)
+    return scan, read_masks(masks_path, scan)
+
+
+def paired(scan: Path | None, masks: Path | None) -> tuple[Path | None, Path | None]:
+    """Scan and masks; of a folder that holds both, each of them."""
+    if scan is None or masks is not None or not scan.is_dir():
+        return scan, masks
+    from napari_ctvlp.scan.pairs import sort_out
+
+    given = sort_out([scan])
+    return given.scan or scan, given.masks
 
 
 def embedded(name: str, scan: Scan, masks: OrganMasks) -> ScanEmbedding:

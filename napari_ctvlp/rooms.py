@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, Progress, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 
@@ -23,6 +24,12 @@ class Rooms:
         from napari_ctvlp.scan import list_series
 
         return list_series(folder)
+
+    def sort_out(self, paths: Sequence[str | Path], scan_open: bool) -> Given:
+        """Which of several paths is the scan, and which its masks."""
+        from napari_ctvlp.scan.pairs import sort_out
+
+        return sort_out(paths, scan_open=scan_open)
 
     def read_scan(self, path: str | Path, series: Any = None) -> Scan:
         """Read one scan."""

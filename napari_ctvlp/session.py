@@ -22,6 +22,7 @@ from napari_ctvlp.rooms import Rooms
 if TYPE_CHECKING:
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 Report = Callable[[float], None]
@@ -178,6 +179,19 @@ class Session:
                 then()
 
         self._start(Task.SCAN, work, done)
+
+    def open_paths(self, paths: Sequence[str | Path]) -> None:
+        """Open what was given together: a scan, masks of the open scan, a scan with its masks, or a folder of these."""
+        rooms, scan_open = self.rooms, self.scan is not None
+
+        def done(given: Given) -> None:
+            masks = given.masks
+            if given.scan is None and masks is not None:
+                self.open_masks(masks)
+            elif given.scan is not None:
+                self.open_scan(given.scan, None, None if masks is None else lambda: self.open_masks(masks))
+
+        self._start(Task.SCAN, lambda _report, _cancelled: rooms.sort_out(paths, scan_open), done)
 
     def open_sample(self, then: Callable[[], None] | None = None) -> None:
         """Make the built-in synthetic scan with its masks the open one."""

@@ -180,3 +180,9 @@ def test_help_names_all_commands():
     )
     for word in ("audit", "score", "stats", "report", "export", "--sample"):
         assert word in told.stdout
+
+
+def test_a_folder_with_scan_and_masks_is_enough(small, capsys):
+    (small / "far.nii.gz").unlink()
+    main(["stats", str(small)])
+    assert "liver" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels, Layer
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEvent
@@ -37,7 +37,6 @@ from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp.anatomy import display_name, organ_colour
 from napari_ctvlp.anatomy.query import suggestions
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.scan.reader import looks_like_dicom
 from napari_ctvlp.session import Session
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 logger = logging.getLogger(__name__)
+MASK_FILES = "Organ masks (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm);;All files (*)"
 
 
 class CtvlpWidget(QWidget):
@@ -264,7 +264,7 @@ class CtvlpWidget(QWidget):
         self._viewer.layers.selection.active = layer
 
     def _on_masks_file(self) -> None:
-        dialog = QFileDialog(self, "Organ masks", "", "NIfTI (*.nii *.nii.gz)")
+        dialog = QFileDialog(self, "Organ masks", "", MASK_FILES)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         self._ask_for_masks(dialog)
 
@@ -388,15 +388,9 @@ class CtvlpWidget(QWidget):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """A scan when there is none yet or it is DICOM, else organ masks for the open scan."""
+        """A scan, masks of the open scan, both together, or a folder of these."""
         paths = [url.toLocalFile() for url in event.mimeData().urls()] if event is not None else []
         paths = [path for path in paths if path]
-        if len(paths) != 1:
-            show_info("Drop one file or one folder at a time.")
-            return
-        assert event is not None
-        event.acceptProposedAction()
-        if self.session.scan is None or looks_like_dicom(Path(paths[0])):
-            self.session.open_scan(paths[0])
-        else:
-            self.session.open_masks(paths[0])
+        if event is not None and paths:
+            event.acceptProposedAction()
+            self.session.open_paths(paths)

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, Severity
 
-NO_SCAN = "Drop a CT here (NIfTI file or DICOM folder), or open the sample."
+NO_SCAN = "Drop a CT here (file or DICOM folder, with its masks or without), or open the sample."
 NO_MASKS = "No organ masks: drop them here, or use Add masks..."
 # Okabe-Ito, told apart by colour-blind readers; the word beside the light says the same
 LIGHTS: dict[Severity, tuple[str, str]] = {
