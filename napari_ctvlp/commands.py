@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -69,6 +70,22 @@ class ExportArgs(Inputs):
     """The question for --map."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
+
+
+@dataclass(frozen=True)
+class SegmentArgs:
+    """Make organ masks with TotalSegmentator (installed apart, with its weights; nothing is downloaded)."""
+
+    scan: Annotated[Path, tyro.conf.Positional]
+    """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file."""
+    out: Path
+    """Write the masks as one label file (.nii or .nii.gz) on the grid of the scan's file."""
+    fast: bool = False
+    """Use the 3 mm model."""
+    device: Literal["auto", "gpu", "mps", "cpu"] = "auto"
+    """Where to run; the fastest there is by default."""
+    series: str | None = None
+    """Which series of a DICOM folder that holds several."""
 
 
 def open_inputs(args: Inputs, usage: str) -> tuple[Scan, OrganMasks]:
@@ -164,6 +181,23 @@ def stats(args: StatsArgs) -> None:
         for row in rows:
             cut = "  cut by field of view" if row["cut_by_field_of_view"] else ""
             print(f"{row['organ']:<32} {row['volume_ml']:>9.1f} {row['mean_hu']:>9.1f} {row['sd_hu']:>7.1f}{cut}")
+
+
+def segment(args: SegmentArgs) -> None:
+    """``napari-ctvlp segment``."""
+    from napari_ctvlp.anatomy import organ_colour
+    from napari_ctvlp.scan import read_scan
+    from napari_ctvlp.scan.nifti_out import write_masks_nifti
+    from napari_ctvlp.segment import segment_scan
+
+    def tell(done: float) -> None:
+        print(f"\rsegmenting {100 * done:3.0f} %", end="\n" if done >= 1 else "", file=sys.stderr, flush=True)
+
+    scan = read_scan(args.scan, series=args.series)
+    device = None if args.device == "auto" else args.device
+    masks = segment_scan(scan, fast=args.fast, device=device, progress=tell if sys.stderr.isatty() else None)
+    write_masks_nifti(args.out, scan, masks, {name: organ_colour(name) for name in masks.names.values()})
+    print(f"{len(masks.names)} organs written to {args.out}")
 
 
 def report(args: ReportArgs) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 APP = "napari-ctvlp"
@@ -22,3 +23,22 @@ def config_folder() -> Path:
     import platformdirs
 
     return Path(os.environ.get(CONFIG_VARIABLE) or platformdirs.user_config_dir(APP, appauthor=False))
+
+
+def prune_folder(folder: Path, suffix: str, limit: int) -> None:
+    """Remove what was used longest ago until the rest takes at most ``limit`` bytes.
+
+    Another process may be doing the same: what is gone already is no error.
+    """
+    found = []
+    for path in folder.glob(f"*{suffix}"):
+        with suppress(OSError):
+            stat = path.stat()
+            found.append((stat.st_mtime_ns, stat.st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= limit:
+            break
+        with suppress(OSError):
+            path.unlink()
+            total -= size

@@ -43,6 +43,12 @@ class Rooms:
 
         return read_masks(path, scan)
 
+    def segment(self, scan: Scan, fast: bool, progress: Progress, cancelled: Cancelled) -> OrganMasks:
+        """Make organ masks of a scan."""
+        from napari_ctvlp.segment import segment_scan
+
+        return segment_scan(scan, fast=fast, progress=progress, cancelled=cancelled)
+
     def load_sample(self) -> tuple[Scan, OrganMasks]:
         """Make the built-in synthetic scan with its masks."""
         from napari_ctvlp.sample import load_sample

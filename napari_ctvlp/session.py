@@ -58,6 +58,7 @@ class Task(StrEnum):
 
     SCAN = "reading scan"
     MASKS = "reading masks"
+    SEGMENTING = "making organ masks"
     ENCODING = "encoding"
     ENCODER = "loading encoder"
     QUERY = "asking"
@@ -74,7 +75,7 @@ class Activity:
     @property
     def can_cancel(self) -> bool:
         """Whether ``Session.cancel`` ends it; a query or a loading encoder ends by itself soon."""
-        return self.task in (Task.ENCODING, Task.SCAN, Task.MASKS)
+        return self.task in (Task.ENCODING, Task.SCAN, Task.MASKS, Task.SEGMENTING)
 
 
 @dataclass(eq=False)
@@ -142,6 +143,7 @@ class Session:
                 self.set_masks(masks)
             return
         self._drop(Task.MASKS)
+        self._drop(Task.SEGMENTING)
         self.scan = scan
         self.masks = None
         self._forget_answers()
@@ -213,6 +215,17 @@ class Session:
             self.failed.emit(UserError(f"{Path(path).name}: organ masks need a scan; open the scan first."))
             return
         self._start(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), self.set_masks)
+
+    def segment(self, fast: bool = False) -> None:
+        """Make organ masks of the open scan with TotalSegmentator, and encode them."""
+        scan, rooms = self.scan, self.rooms
+        if scan is not None:
+            self._start(
+                Task.SEGMENTING,
+                lambda report, cancelled: rooms.segment(scan, fast, report, cancelled),
+                self.set_masks,
+                fraction=0.0,
+            )
 
     def use_encoder(self, name: str) -> None:
         """Load another encoder and answer with it."""
@@ -328,7 +341,7 @@ class Session:
 
     def cancel(self) -> None:
         """End the work that can be cancelled; what is open and what was answered stays."""
-        for task in (Task.SCAN, Task.MASKS, Task.ENCODING):
+        for task in (Task.SCAN, Task.MASKS, Task.SEGMENTING, Task.ENCODING):
             self._drop(task)
 
     def close(self) -> None:

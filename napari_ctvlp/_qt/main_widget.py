@@ -112,6 +112,7 @@ class CtvlpWidget(QWidget):
         dock.scan.sample_requested.connect(session.open_sample)
         dock.scan.masks_file_requested.connect(self._on_masks_file)
         dock.scan.masks_folder_requested.connect(self._on_masks_folder)
+        dock.scan.segment_requested.connect(session.segment)
         dock.scan.reopen_requested.connect(self._on_reopen)
 
     def _connect_session(self) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_ctvlp.atomic import write_file
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.folders import cache_folder
+from napari_ctvlp.folders import cache_folder, prune_folder
 from napari_ctvlp.scan.fingerprint import array_hash, combined_hash, masks_hash, scan_hash
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
@@ -103,24 +103,9 @@ class EmbeddingCache:
                 return
             self.folder.mkdir(parents=True, exist_ok=True)
             write_file(self.folder / f"{key}{SUFFIX}", data)
-            self._prune()
+            prune_folder(self.folder, SUFFIX, self.limit)
         except (OSError, UserError) as error:
             logger.warning("the embedding could not be cached: %s", error)
-
-    def _prune(self) -> None:
-        """Remove what was used longest ago until the rest fits; another process may be doing the same."""
-        found = []
-        for path in self.folder.glob(f"*{SUFFIX}"):
-            with suppress(OSError):
-                stat = path.stat()
-                found.append((stat.st_mtime_ns, stat.st_size, path))
-        size = sum(bytes_ for _, bytes_, _ in found)
-        for _, bytes_, path in sorted(found):
-            if size <= self.limit:
-                break
-            with suppress(OSError):
-                path.unlink()
-                size -= bytes_
 
 
 def _pack(embedding: ScanEmbedding, organs: list[int]) -> bytes:

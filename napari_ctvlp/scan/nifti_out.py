@@ -72,6 +72,17 @@ def write_map_nifti(
     _write(Path(path), data, scan, what)
 
 
+def write_straight_scan(path: Path, scan: Scan) -> None:
+    """Write the voxels of a scan as the project holds them, for other programs: int16 HU, (I, P, L), no name in it."""
+    import nibabel
+
+    affine = RAS_LPS @ scan.affine
+    image = nibabel.Nifti1Image(scan.hu, affine, dtype=np.int16)
+    image.set_sform(affine, 1)
+    image.header.set_xyzt_units("mm")
+    build_file(path, lambda temporary: nibabel.save(image, temporary))
+
+
 def _write(path: Path, data: NDArray[Any], scan: Scan, what: str, extension: Any = None) -> None:
     import nibabel
 
