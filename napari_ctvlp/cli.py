@@ -1,5 +1,5 @@
-"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``stats``, ``report``, ``export`` and
-``segment`` need none.
+"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``stats``, ``report``, ``export``,
+``segment`` and ``dictionary`` need none.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class WindowArgs:
 
     These work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible, ``score
     SCAN --masks MASKS`` writes scores and answers, ``stats`` volumes and HU of organs, ``report`` one page with
-    pictures, ``export`` masks and maps, and ``segment SCAN`` makes masks with TotalSegmentator. Research use, not for
-    diagnosis.
+    pictures, ``export`` masks and maps, ``segment SCAN`` makes masks with TotalSegmentator, and ``dictionary`` shows or
+    copies the abnormality dictionary. Research use, not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -87,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 commands.stats(tyro.cli(commands.StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
             case ["report"]:
                 commands.report(tyro.cli(commands.ReportArgs, prog="napari-ctvlp report", args=args[1:]))
+            case ["dictionary"]:
+                commands.dictionary(tyro.cli(commands.DictionaryArgs, prog="napari-ctvlp dictionary", args=args[1:]))
             case ["segment"]:
                 commands.segment(tyro.cli(commands.SegmentArgs, prog="napari-ctvlp segment", args=args[1:]))
             case ["export"]:

@@ -88,6 +88,16 @@ class SegmentArgs:
     """Which series of a DICOM folder that holds several."""
 
 
+@dataclass(frozen=True)
+class DictionaryArgs:
+    """Show which abnormality dictionary is in use, make a copy to edit, or check one."""
+
+    copy: bool = False
+    """Make an editable copy in your config folder; from then on it is the one in use."""
+    check: Path | None = None
+    """Check this file and say what is wrong in which line."""
+
+
 def open_inputs(args: Inputs, usage: str) -> tuple[Scan, OrganMasks]:
     """Read the scan and its masks.
 
@@ -153,11 +163,14 @@ def answers_to(
     questions: list[str], encoder: str, scan: Scan, masks: OrganMasks
 ) -> tuple[ScanEmbedding, dict[str, Any]]:
     """Everything that is known of a scan, in the layout of the JSON file."""
+    from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
 
+    dictionary = current_dictionary()
     embedding = embedded(encoder, scan, masks)
-    rankings = [rank_organs(embedding, question) for question in questions]
-    return embedding, answers_as_json(scan, embedding, rankings, score_abnormalities(embedding), masks)
+    rankings = [rank_organs(embedding, question, dictionary=dictionary) for question in questions]
+    scores = score_abnormalities(embedding, dictionary)
+    return embedding, answers_as_json(scan, embedding, rankings, scores, masks, dictionary=dictionary)
 
 
 def stats(args: StatsArgs) -> None:
@@ -200,6 +213,21 @@ def segment(args: SegmentArgs) -> None:
     print(f"{len(masks.names)} organs written to {args.out}")
 
 
+def dictionary(args: DictionaryArgs) -> None:
+    """``napari-ctvlp dictionary``."""
+    from napari_ctvlp.anatomy.dictionary import BUILT_IN, load_dictionary
+    from napari_ctvlp.anatomy.user_dictionary import current_dictionary, make_user_dictionary, user_dictionary_path
+
+    if args.check is not None:
+        print(f"{args.check.name}: {len(load_dictionary(args.check))} entries, all in order")
+        return
+    if args.copy:
+        make_user_dictionary()
+    own = user_dictionary_path()
+    entries = current_dictionary()
+    print(f"{len(entries)} entries in {own if own.exists() else BUILT_IN}")
+
+
 def report(args: ReportArgs) -> None:
     """``napari-ctvlp report``."""
     questions = questions_of(args.ask, args.ask_file)
@@ -230,11 +258,12 @@ def export(args: ExportArgs) -> None:
         write_seg(args.seg, scan, masks, keep_patient=args.keep_patient)
         print(f"Masks written to {args.seg}")
     if args.map is not None and args.ask is not None:
+        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import rank_organs
         from napari_ctvlp.scan.nifti_out import write_map_nifti
         from napari_ctvlp.scan.stored import painted
 
-        ranking = rank_organs(embedded(args.encoder, scan, masks), args.ask)
+        ranking = rank_organs(embedded(args.encoder, scan, masks), args.ask, dictionary=current_dictionary())
         score = {match.organ: match.score for match in ranking.organs}
         values = {label: score.get(name, 0.0) for label, name in masks.names.items()}
         write_map_nifti(args.map, scan, painted(masks.labels, values), what="score per organ")

@@ -74,12 +74,14 @@ class Rooms:
 
     def rank_organs(self, embedding: ScanEmbedding, text: str, use_names: bool) -> Ranking:
         """Rank the organs of a scan for a question."""
+        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import rank_organs
 
-        return rank_organs(embedding, text, use_names=use_names)
+        return rank_organs(embedding, text, use_names=use_names, dictionary=current_dictionary())
 
     def score_abnormalities(self, embedding: ScanEmbedding) -> Sequence[AbnormalityScore]:
         """Score every organ for every entry of the abnormality dictionary."""
+        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import score_abnormalities
 
-        return score_abnormalities(embedding)
+        return score_abnormalities(embedding, current_dictionary())

@@ -274,10 +274,19 @@ class Session:
         self.embedding = embedding
         self.embedding_changed.emit(embedding)
         self._answer()
+        self._score(embedding)
+
+    def _score(self, embedding: ScanEmbedding) -> None:
         rooms = self.rooms
         self._start(
             Task.SCORES, lambda _report, _cancelled: tuple(rooms.score_abnormalities(embedding)), self._set_scores
         )
+
+    def dictionary_changed(self) -> None:
+        """Answer and score the open scan again, with the dictionary as it is now."""
+        if self.embedding is not None:
+            self._answer()
+            self._score(self.embedding)
 
     def _set_scores(self, scores: tuple[AbnormalityScore, ...]) -> None:
         self.scores = scores
