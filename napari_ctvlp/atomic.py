@@ -1,4 +1,4 @@
-"""Files that are complete or not there."""
+"""Files that are complete or not there, for bytes and for libraries that write themselves."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from pathlib import Path
 from napari_ctvlp.errors import UserError
 
 
-def write_file(path: str | Path, content: bytes | str) -> None:
-    """Write beside the target, then put in its place, so that no reader ever sees half a file.
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write beside the target, then put in its place; `napari_ctvlp.files.write_whole` does so with text.
 
     Raises
     ------
     UserError
         When the place cannot be written to.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    build_file(path, lambda temporary: _write_synced(temporary, data))
+    build_file(path, lambda temporary: temporary.write_bytes(data))
 
 
 def build_file(path: str | Path, build: Callable[[Path], object]) -> None:
-    """As `write_file`, for libraries that write themselves: ``build`` gets the path of a temporary file of the same
+    """Let a library write: ``build`` gets the path of a temporary file of the same
     suffix, which takes the place of ``path`` once it is whole.
 
     Raises
@@ -52,9 +51,3 @@ def build_file(path: str | Path, build: Callable[[Path], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()

@@ -114,7 +114,7 @@ def open_inputs(args: Inputs, usage: str) -> tuple[Scan, OrganMasks]:
         return load_sample()
     scan_path, masks_path = paired(args.scan, args.masks)
     if scan_path is None or masks_path is None:
-        raise UserError(f"A scan and its organ masks are needed: {usage}.")
+        raise UserError(f"Answers about organs need a scan and its organ masks: {usage}.")
     from napari_ctvlp.scan import read_masks, read_scan
 
     scan = read_scan(scan_path, series=args.series)
@@ -176,24 +176,20 @@ def answers_to(
 def stats(args: StatsArgs) -> None:
     """``napari-ctvlp stats``."""
     from napari_ctvlp.ask.export import write_json
-    from napari_ctvlp.ask.table import statistics_rows, write_statistics
+    from napari_ctvlp.ask.provenance import masks_as_json
     from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
+    from napari_ctvlp.scan.statistics_table import statistics_csv, write_statistics
 
     scan, masks = open_inputs(args, "napari-ctvlp stats SCAN --masks MASKS")
-    rows = statistics_rows(masks)
     if args.csv is not None:
         write_statistics(args.csv, masks)
-        print(f"Table written to {args.csv}")
+        print(f"Statistics written to {args.csv}")
     if args.json is not None:
         hashes = {"scan_hash": scan_hash(scan), "masks_hash": masks_hash(masks)}
-        about = {"scan": scan.name, "scheme": masks.scheme, "notes": list(masks.notes), **hashes}
-        write_json(args.json, {**about, "organs": rows})
+        write_json(args.json, {"scan": scan.name, **hashes, **masks_as_json(masks)})
         print(f"Statistics written to {args.json}")
     if args.csv is None and args.json is None:
-        print(f"{'organ':<32} {'ml':>9} {'mean HU':>9} {'SD HU':>7}")
-        for row in rows:
-            cut = "  cut by field of view" if row["cut_by_field_of_view"] else ""
-            print(f"{row['organ']:<32} {row['volume_ml']:>9.1f} {row['mean_hu']:>9.1f} {row['sd_hu']:>7.1f}{cut}")
+        print(statistics_csv(masks), end="")
 
 
 def segment(args: SegmentArgs) -> None:

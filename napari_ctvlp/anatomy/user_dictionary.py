@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 from napari_ctvlp.anatomy.dictionary import BUILT_IN, Abnormality, load_dictionary
-from napari_ctvlp.atomic import write_file
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.files import write_whole
 from napari_ctvlp.folders import config_folder
 
 FILE = "abnormalities.yaml"
@@ -57,5 +57,5 @@ def make_user_dictionary() -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{path.name} cannot be written: {error.strerror or 'unknown reason'}.") from error
-    write_file(path, BUILT_IN.read_bytes())
+    write_whole(path, BUILT_IN.read_text(encoding="utf-8"))
     return path

@@ -13,8 +13,8 @@ from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
 from napari_ctvlp.ask.provenance import masks_as_json, prompts_as_json, provenance_as_json
 from napari_ctvlp.ask.types import AbnormalityScore, Finding, Ranking
-from napari_ctvlp.atomic import write_file
 from napari_ctvlp.encoder.contract import ScanEmbedding
+from napari_ctvlp.files import write_whole
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
 DIGITS = 4
@@ -114,7 +114,7 @@ def write_json(path: str | Path, answers: dict[str, Any]) -> None:
     UserError
         When the place cannot be written to.
     """
-    write_file(path, json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+    write_whole(Path(path), json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_csv(path: str | Path, answers: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ def write_csv(path: str | Path, answers: dict[str, Any]) -> None:
         status = "matched" if query["matched"] else "nothing matches"
         for row in query["organs"]:
             table.writerow({"kind": "organ", "query": query["text"], **row, "status": status})
-    write_file(path, text.getvalue())
+    write_whole(Path(path), text.getvalue())
 
 
 def _finding(finding: Finding | None) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ LIBRARIES = ("torch", "transformers", "numpy", "nibabel", "highdicom", "pydicom"
 
 
 def statistics_row(statistics: OrganStatistics) -> dict[str, Any]:
-    """One organ's statistics as plain values; also a row of the table that ``stats`` writes."""
+    """One organ's statistics as plain values; the centroid in LPS mm."""
     x, y, z = statistics.centroid
     return {
         "organ": statistics.organ,
@@ -30,9 +30,9 @@ def statistics_row(statistics: OrganStatistics) -> dict[str, Any]:
         "mean_hu": round(statistics.mean_hu, 2),
         "sd_hu": round(statistics.sd_hu, 2),
         "cut_by_field_of_view": statistics.touches_edge,
-        "centroid_x_mm": round(x, 2),
-        "centroid_y_mm": round(y, 2),
-        "centroid_z_mm": round(z, 2),
+        "centroid_left_mm": round(x, 2),
+        "centroid_posterior_mm": round(y, 2),
+        "centroid_superior_mm": round(z, 2),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_ctvlp.anatomy import display_name
 from napari_ctvlp.ask.pictures import EDGES, Plane, data_uri, key_slice
-from napari_ctvlp.atomic import write_file
+from napari_ctvlp.files import write_whole
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
 PLANES: tuple[Plane, ...] = ("axial", "coronal")
@@ -59,7 +59,7 @@ def write_report(path: str | Path, scan: Scan, masks: OrganMasks, answers: dict[
     UserError
         When the place cannot be written to.
     """
-    write_file(path, report_html(scan, masks, answers))
+    write_whole(Path(path), report_html(scan, masks, answers))
 
 
 def report_html(scan: Scan, masks: OrganMasks, answers: dict[str, Any]) -> str:

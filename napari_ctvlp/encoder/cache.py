@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ctvlp.atomic import write_file
+from napari_ctvlp.atomic import write_bytes
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.folders import cache_folder, prune_folder
 from napari_ctvlp.scan.fingerprint import array_hash, combined_hash, masks_hash, scan_hash
@@ -102,7 +102,7 @@ class EmbeddingCache:
             if len(data) > self.limit:
                 return
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_file(self.folder / f"{key}{SUFFIX}", data)
+            write_bytes(self.folder / f"{key}{SUFFIX}", data)
             prune_folder(self.folder, SUFFIX, self.limit)
         except (OSError, UserError) as error:
             logger.warning("the embedding could not be cached: %s", error)
