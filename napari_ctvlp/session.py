@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
+from napari_ctvlp.exports import Results
 from napari_ctvlp.rooms import Rooms
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Task(StrEnum):
     ENCODER = "loading encoder"
     QUERY = "asking"
     SCORES = "scoring findings"
+    EXPORT = "writing"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Session:
     ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``scores_changed`` (tuple of AbnormalityScore),
     ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
     go on with ``open_scan(path, one of them, then)``,
+    ``written`` (name of a file that was written),
     ``failed`` (exception: a `napari_ctvlp.errors.UserError` carries a sentence for the user).
     """
 
@@ -114,6 +117,7 @@ class Session:
     scores_changed = Signal(object)
     activity_changed = Signal(object)
     series_offered = Signal(object, object, object)
+    written = Signal(str)
     failed = Signal(object)
 
     def __init__(self, runner: Runner = run_now, rooms: Rooms | None = None, encoder_name: str = "starter") -> None:
@@ -206,15 +210,21 @@ class Session:
 
         self._start(Task.SCAN, lambda _report, _cancelled: rooms.load_sample(), done)
 
-    def open_masks(self, path: str | Path) -> None:
-        """Read organ masks for the open scan."""
+    def open_masks(self, path: str | Path, then: Callable[[], None] | None = None) -> None:
+        """Read organ masks for the open scan; ``then`` is called after they were set, and not when reading failed."""
         scan, rooms = self.scan, self.rooms
         if scan is None:
             from napari_ctvlp.errors import UserError
 
             self.failed.emit(UserError(f"{Path(path).name}: organ masks need a scan; open the scan first."))
             return
-        self._start(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), self.set_masks)
+
+        def done(masks: OrganMasks) -> None:
+            self.set_masks(masks)
+            if then is not None:
+                then()
+
+        self._start(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), done)
 
     def segment(self, fast: bool = False) -> None:
         """Make organ masks of the open scan with TotalSegmentator, and encode them."""
@@ -315,6 +325,16 @@ class Session:
         if use_names != self.use_names:
             self.use_names = use_names
             self._answer()
+
+    @property
+    def results(self) -> Results:
+        """What is open and what came out, for writing."""
+        rankings = () if self.ranking is None else (self.ranking,)
+        return Results(self.scan, self.masks, self.embedding, rankings, self.scores)
+
+    def write(self, work: Callable[[], str | Path]) -> None:
+        """Write a file where work runs; ``work`` gives its path."""
+        self._start(Task.EXPORT, lambda _report, _cancelled: work(), lambda path: self.written.emit(Path(path).name))
 
     def _answer(self) -> None:
         embedding, text, use_names, rooms = self.embedding, self.query, self.use_names, self.rooms

@@ -12,7 +12,7 @@ from napari_ctvlp.atomic import build_file
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry
 from napari_ctvlp.scan.dicom import series_grid
-from napari_ctvlp.scan.series import find_series, is_dicom, quiet
+from napari_ctvlp.scan.series import Slice, find_series, is_dicom, quiet
 from napari_ctvlp.scan.stored import on_stored_grid
 from napari_ctvlp.scan.types import LabelledGrid, OrganMasks, Scan
 
@@ -163,10 +163,24 @@ def write_seg(path: str | Path, scan: Scan, masks: OrganMasks, *, keep_patient: 
         build_file(path, lambda temporary: seg.save_as(temporary))
 
 
+def series_key(scan: Scan) -> str:
+    """Which series of its folder a scan is, as ``read_scan`` takes it; "" when it was not DICOM or is gone."""
+    try:
+        return _source_series(scan)[0]
+    except UserError:
+        return ""
+
+
 def _source_headers(scan: Scan) -> list[Dataset]:
     """Headers of the slices that a scan was read from, in its order."""
     from pydicom import dcmread
 
+    with quiet():
+        return [dcmread(one.path, stop_before_pixels=True, force=True) for one in _source_series(scan)[1]]
+
+
+def _source_series(scan: Scan) -> tuple[str, list[Slice]]:
+    """Key and slices of the series that a scan was read from, found again by its grid."""
     home = Path(scan.source) if scan.source else None
     if home is None or not home.exists() or (home.is_file() and not is_dicom(home)):
         raise UserError(
@@ -186,8 +200,7 @@ def _source_headers(scan: Scan) -> list[Dataset]:
             shape = (series.info.shape[1], series.info.shape[0], len(slices))
             if shape != scan.stored.shape or not geometry.same_grid(affine, scan.stored.affine, shape):
                 continue
-        with quiet():
-            return [dcmread(one.path, stop_before_pixels=True, force=True) for one in slices]
+        return series.info.key, slices
     raise UserError(f"{scan.name}: its DICOM files have changed since they were read; open the scan again.")
 
 

@@ -52,12 +52,13 @@ def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> Or
     if not path.exists():
         raise UserError(f"{path.name}: there is no such file or folder.")
     key = None if scheme is None else naming.scheme_key(scheme)
+    given = str(path)
     if path.is_dir():
         files = _mask_files(path, scan)
         if len(files) > 1:
-            return _read_folder(path, files, scan)
+            return dataclasses.replace(_read_folder(path, files, scan), source=given)
         path = files[0]
-    return _read_file(path, scan, key)
+    return dataclasses.replace(_read_file(path, scan, key), source=given)
 
 
 def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:

@@ -138,6 +138,8 @@ class OrganMasks:
         What was done on the way (resampled by affine, 43 of 104 masks are empty, ...).
     statistics : mapping of str to OrganStatistics
         By organ name.
+    source : str
+        Path that was read; never exported.
     """
 
     labels: NDArray[np.uint8]
@@ -145,6 +147,7 @@ class OrganMasks:
     scheme: str
     notes: tuple[str, ...] = ()
     statistics: Mapping[str, OrganStatistics] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True, eq=False)

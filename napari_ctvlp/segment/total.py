@@ -83,9 +83,9 @@ def segment_scan(
             name="TotalSegmentator",
             silence_s=silence_s,
         )
-        masks = _named(read_masks(_result(place), scan), model)
-        if _result(place).name.endswith(SUFFIX):
-            _keep(kept, _result(place))
+        masks = dataclasses.replace(_named(read_masks(_result(place), scan), model), source="")
+        if _result(place).name.endswith(SUFFIX) and _keep(kept, _result(place)):
+            masks = dataclasses.replace(masks, source=str(kept))
     report(1.0)
     return masks
 
@@ -154,9 +154,10 @@ def _kept(path: Path, scan: Scan, model: tool.Model) -> OrganMasks | None:
     return masks
 
 
-def _keep(path: Path, made: Path) -> None:
+def _keep(path: Path, made: Path) -> bool:
     """Keep a copy; a full disk costs no answer."""
     with suppress(OSError, UserError):
         path.parent.mkdir(parents=True, exist_ok=True)
         build_file(path, lambda temporary: shutil.copyfile(made, temporary))
         prune_folder(path.parent, SUFFIX, LIMIT_BYTES)
+    return path.is_file()
