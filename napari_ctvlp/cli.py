@@ -42,6 +42,8 @@ class WindowArgs:
     """Which series of a DICOM folder that holds several."""
     sample: bool = False
     """Open the built-in synthetic scan with its masks."""
+    session: Path | None = None
+    """Restore this saved session."""
     screenshot: Path | None = None
     """Save a picture of the window once the answer is drawn, and close it."""
 
@@ -112,6 +114,8 @@ def _window(args: WindowArgs) -> None:
     from napari_ctvlp._qt.launch import open_window
 
     scan, masks = commands.paired(args.scan, args.masks)
+    if args.session is not None and (scan is not None or args.sample):
+        raise UserError("Choose either --session or a scan.")
     open_window(
         scan,
         masks,
@@ -119,6 +123,7 @@ def _window(args: WindowArgs) -> None:
         encoder=args.encoder,
         sample=args.sample,
         series=args.series,
+        saved=args.session,
         screenshot=args.screenshot,
     )
     if args.screenshot is None:

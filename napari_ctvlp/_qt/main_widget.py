@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels, Layer
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEvent
@@ -34,6 +34,7 @@ from napari_ctvlp._qt.layer_lookup import (
 )
 from napari_ctvlp._qt.overlay import Overlay, ranking_scores
 from napari_ctvlp._qt.runner import ThreadRunner
+from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp.anatomy import display_name, organ_colour
 from napari_ctvlp.anatomy.query import suggestions
 from napari_ctvlp.errors import UserError
@@ -86,6 +87,14 @@ class CtvlpWidget(QWidget):
         self._furniture = Furniture(napari_viewer)
         self._on_close.callback(self._furniture.remove)
 
+        self.saving = Saving(
+            napari_viewer,
+            session,
+            self.dock.scan.files,
+            self.dock.query,
+            lambda: (self._scan_layer(), self._masks_layer()),
+            self,
+        )
         self._connect_widgets()
         self._connect_session()
         self._connect_viewer()
@@ -125,6 +134,7 @@ class CtvlpWidget(QWidget):
             (session.scores_changed, self.dock.findings.set_scores),
             (session.activity_changed, self._on_activity_changed),
             (session.series_offered, self._on_series_offered),
+            (session.written, self._on_written),
             (session.failed, self._on_failed),
         ):
             signal.connect(slot)
@@ -231,6 +241,9 @@ class CtvlpWidget(QWidget):
     ) -> None:
         self._offered = (path, found, then)
         self.dock.series.offer(Path(path).name, [str(series) for series in found])
+
+    def _on_written(self, name: str) -> None:
+        show_info(f"{name} was written.")
 
     def _on_failed(self, error: Exception) -> None:
         if isinstance(error, UserError):
@@ -394,4 +407,5 @@ class CtvlpWidget(QWidget):
         paths = [path for path in paths if path]
         if event is not None and paths:
             event.acceptProposedAction()
-            self.session.open_paths(paths)
+            if not self.saving.take(paths):
+                self.session.open_paths(paths)

@@ -18,7 +18,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
+from napari_ctvlp.exports import EXPORTS
 from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, Severity
 
 NO_SCAN = "Drop a CT here (file or DICOM folder, with its masks or without), or open the sample."
@@ -87,6 +89,7 @@ class ScanPanel(QWidget):
         self.details_button.setText("details")
         self.details_button.setCheckable(True)
         self.details_button.setAutoRaise(True)
+        self.files = FileMenu([export.title for export in EXPORTS])
         self.summary = WrappedLabel()
         self.details = WrappedLabel(text_format=Qt.TextFormat.RichText)
         self.masks = WrappedLabel()
@@ -109,12 +112,13 @@ class ScanPanel(QWidget):
         status.addWidget(self.scans)
         status.addWidget(self.light)
         status.addStretch(1)
+        status.addWidget(self.files)
         status.addWidget(self.details_button)
         masks = QHBoxLayout()
-        masks.addWidget(self.masks, 1)
         masks.addWidget(self.add_masks)
         masks.addWidget(self.make_masks)
         masks.addWidget(self.sample)
+        masks.addStretch(1)
         hint = QHBoxLayout()
         hint.addWidget(self.hint, 1)
         hint.addWidget(self.reopen)
@@ -123,6 +127,7 @@ class ScanPanel(QWidget):
         layout.addLayout(status)
         layout.addWidget(self.summary)
         layout.addWidget(self.details)
+        layout.addWidget(self.masks)
         layout.addLayout(masks)
         layout.addLayout(hint)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
