@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +23,7 @@ from napari_ctvlp.folders import cache_folder, prune_folder
 from napari_ctvlp.scan.fingerprint import array_hash, combined_hash, masks_hash, scan_hash
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .contract import Cancelled, DenseGrid, OrganStatus, Progress, ScanEmbedding, ScanEncoder
+from .contract import Cancelled, OrganStatus, Progress, ScanEmbedding, ScanEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ class EmbeddingCache:
     ) -> ScanEmbedding:
         """The embedding of a scan: from the cache, else made by ``encoder.encode_scan`` and kept."""
         key = embedding_key(encoder, scan, masks)
-        known = self.get(key, encoder, masks)
+        known = self.get(key, encoder, scan, masks)
         if known is not None:
             if progress is not None:
                 progress(1.0)
@@ -76,11 +79,11 @@ class EmbeddingCache:
         self.put(key, made, masks)
         return made
 
-    def get(self, key: str, encoder: ScanEncoder, masks: OrganMasks) -> ScanEmbedding | None:
+    def get(self, key: str, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) -> ScanEmbedding | None:
         """What is kept under a key; None where nothing is, or nothing whole."""
         path = self.folder / f"{key}{SUFFIX}"
         try:
-            known = _unpack(path.read_bytes(), encoder, masks)
+            known = _unpack(path.read_bytes(), encoder, scan, masks)
         except FileNotFoundError:
             return None
         except Exception as error:  # a damaged file can fail anywhere in its parser; it is only a copy
@@ -108,14 +111,35 @@ class EmbeddingCache:
             logger.warning("the embedding could not be cached: %s", error)
 
 
+class PlacesAgain:
+    """Embeddings of places for a scan whose organs came from the cache; encodes it when they are first asked for.
+
+    They are made from the network's feature maps, which are too large to keep on disk for a question that may never
+    come. Holds scan and masks weakly: what is closed is not encoded again.
+    """
+
+    def __init__(self, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) -> None:
+        self._encoder, self._scan, self._masks = encoder, weakref.ref(scan), weakref.ref(masks)
+        self._lock = threading.Lock()
+        self._dense: Any = None
+
+    def cells(self, organ: str) -> Any:
+        """The places of an organ, as the encoder's own embedding would give them."""
+        with self._lock:
+            if self._dense is None:
+                scan, masks = self._scan(), self._masks()
+                if scan is None or masks is None:
+                    raise ReferenceError("the scan of this embedding is closed")
+                self._dense = self._encoder.encode_scan(scan, masks).dense
+        return self._dense.cells(organ)
+
+
 def _pack(embedding: ScanEmbedding, organs: list[int]) -> bytes:
     from safetensors.numpy import save
 
     arrays = {"vectors": np.ascontiguousarray(embedding.vectors, np.float32)}
-    if embedding.dense is not None:
-        arrays["dense"] = np.ascontiguousarray(embedding.dense.vectors, np.float32)
-        arrays["affine"] = np.ascontiguousarray(embedding.dense.affine, np.float64)
     about = {
+        "dense": json.dumps(embedding.dense is not None),
         "organs": json.dumps(organs),
         "status": json.dumps([status.name for status in embedding.status]),
         "hashes": json.dumps({name: array_hash(array) for name, array in arrays.items()}),  # safetensors checks none
@@ -123,7 +147,7 @@ def _pack(embedding: ScanEmbedding, organs: list[int]) -> bytes:
     return bytes(save(arrays, about))
 
 
-def _unpack(data: bytes, encoder: ScanEncoder, masks: OrganMasks) -> ScanEmbedding:
+def _unpack(data: bytes, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) -> ScanEmbedding:
     from safetensors.numpy import load
 
     length = int.from_bytes(data[:8], "little")
@@ -137,5 +161,5 @@ def _unpack(data: bytes, encoder: ScanEncoder, masks: OrganMasks) -> ScanEmbeddi
     vectors = arrays["vectors"]
     if not len(organs) == len(status) == len(vectors) or vectors.shape[1:] != (encoder.card.dim,):
         raise ValueError("rows and organs do not agree")
-    dense = DenseGrid(arrays["dense"], arrays["affine"]) if "dense" in arrays else None
+    dense: Any = PlacesAgain(encoder, scan, masks) if json.loads(about["dense"]) else None
     return ScanEmbedding(organs, vectors, status, encoder, dense)

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
+import weakref
 
 import numpy as np
 import pytest
 
 from napari_ctvlp.encoder.cache import EmbeddingCache, embedding_key
-from napari_ctvlp.encoder.contract import DenseGrid, EncodingCancelled, OrganStatus, ScanEmbedding
+from napari_ctvlp.encoder.contract import EncodingCancelled, OrganStatus, ScanEmbedding
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.scan.types import OrganMasks
 from tests.conftest import WordEncoder
+
+
+class Places:
+    """Embeddings of places, as an encoder gives them."""
+
+    def __init__(self, run) -> None:
+        self.run = run
+
+    def cells(self, organ):
+        return organ, self.run
 
 
 class CountingEncoder(WordEncoder):
@@ -30,8 +42,7 @@ class CountingEncoder(WordEncoder):
         names = tuple(masks.names.values())
         vectors = np.random.default_rng(self.runs).standard_normal((len(names), 64)).astype(np.float32)
         status = (OrganStatus.CUT, *(OrganStatus.COMPLETE,) * (len(names) - 1))
-        dense = DenseGrid(np.full((64, 2, 3, 4), self.runs, np.float32), np.diag([6.0, 6, 6, 1]))
-        return ScanEmbedding(names, vectors, status, self, dense)
+        return ScanEmbedding(names, vectors, status, self, Places(self.runs))
 
 
 @pytest.fixture
@@ -51,8 +62,28 @@ def test_the_second_time_nothing_is_encoded(cache, phantom):
     assert (encoder.runs, again.runs, seen) == (1, 0, [1.0])
     assert (second.organs, second.status) == (first.organs, first.status) and second.encoder is again
     np.testing.assert_array_equal(second.vectors, first.vectors)
-    np.testing.assert_array_equal(second.dense.vectors, first.dense.vectors)
-    np.testing.assert_array_equal(second.dense.affine, first.dense.affine)
+
+
+def test_places_are_encoded_when_they_are_asked_for(cache, phantom):
+    encoder = CountingEncoder()
+    cache.encode_scan(encoder, *phantom)
+    again = cache.encode_scan(encoder, *phantom)
+    assert encoder.runs == 1
+    assert again.dense.cells("liver") == ("liver", 2) and again.dense.cells("spleen") == ("spleen", 2)
+    assert encoder.runs == 2
+
+
+def test_a_cached_embedding_keeps_no_closed_scan_alive(cache, phantom):
+    scan, masks = (dataclasses.replace(one) for one in phantom)
+    encoder = CountingEncoder()
+    cache.encode_scan(encoder, scan, masks)
+    embedding = cache.encode_scan(encoder, scan, masks)
+    gone = weakref.ref(scan), weakref.ref(masks)
+    del scan, masks
+    gc.collect()
+    assert gone[0]() is None and gone[1]() is None
+    with pytest.raises(ReferenceError):
+        embedding.dense.cells("liver")
 
 
 def test_whatever_an_embedding_depends_on_is_in_the_key(phantom):
