@@ -21,13 +21,13 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
     Looks at names and first bytes only, and never raises.
     """
     from napari_ctvlp.scan.itk import looks_like_itk
-    from napari_ctvlp.scan.pairs import holds_pair
+    from napari_ctvlp.scan.pairs import holds_volumes
     from napari_ctvlp.scan.reader import looks_like_dicom
 
     try:
         one = _one(path)
         known = looks_like_nifti(one) or looks_like_itk(one) or looks_like_dicom(one)
-        known = known or (one.is_dir() and holds_pair(one))
+        known = known or (one.is_dir() and holds_volumes(one))
     except (OSError, TypeError, ValueError, IndexError):
         return None
     return read if known else None

@@ -190,3 +190,16 @@ def test_of_several_series_the_largest_opens_and_says_so(shared_data, tmp_path):
     assert layers is not None
     assert layers[0][0].shape[0] == 20
     assert "2 series" in seen[0].message
+
+
+def test_a_dicom_seg_needs_its_scan_and_says_so(shared_data):
+    from napari.utils.notifications import notification_manager
+
+    path = str(shared_data / "dicom/dcmqi_seg/liver.dcm")
+    seen = []
+    notification_manager.notification_ready.connect(seen.append)
+    try:
+        assert get_reader(path)(path) == [(None,)]
+    finally:
+        notification_manager.notification_ready.disconnect(seen.append)
+    assert [note.message for note in seen] == ["liver.dcm: organ masks need a scan; open the scan first."]

@@ -89,14 +89,17 @@ def kind_of(path: Path) -> Kind:
     return "masks" if found in (*SEG_CLASSES, RTSTRUCT_CLASS) else "scan" if found else ""
 
 
-def holds_pair(folder: Path) -> bool:
-    """Whether a folder's names look like a scan with masks beside it; opens no file and never raises."""
+def holds_volumes(folder: Path) -> bool:
+    """Whether a folder's names look like a scan, with masks beside it or not, or like masks alone.
+
+    Opens no file and never raises.
+    """
     try:
         names = [entry.name for entry in islice(folder.iterdir(), _MOST_ENTRIES)]
     except OSError:
         return False
     kinds = {_kind_by_name(stem(Path(n))) for n in names if is_nifti_name(Path(n)) or itk.is_itk_name(Path(n))}
-    return "scan" in kinds
+    return "scan" in kinds or kinds == {"masks"}
 
 
 def _alone(path: Path, scan_open: bool) -> Given:

@@ -44,6 +44,16 @@ def on_stored_grid(
     return turn.stored_view(data)
 
 
+def part_affine(scan: Scan, start: tuple[int, int, int], step: int) -> Affine:
+    """Affine of an array that holds every ``step``-th voxel of a scan from ``start`` on (I, P, L), to LPS mm.
+
+    With it a map of a part of the scan, or a coarse one, is written by `napari_ctvlp.scan.nifti_out.write_map_nifti`.
+    """
+    part = np.diag([float(step)] * 3 + [1.0])
+    part[:3, 3] = start
+    return scan.affine @ part
+
+
 def painted(labels: NDArray[np.uint8], values: dict[int, float]) -> NDArray[np.float32]:
     """A map that holds one value per organ: (I, P, L) float32, 0 where there is no organ or no value for it."""
     table = np.zeros(256, np.float32)

@@ -9,7 +9,7 @@ import pytest
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import read_masks, read_scan
 from napari_ctvlp.scan.nifti_out import write_map_nifti, write_masks_nifti
-from napari_ctvlp.scan.stored import painted
+from napari_ctvlp.scan.stored import painted, part_affine
 from napari_ctvlp.scan.types import OrganMasks
 
 from .makers import body, ipl_affine, write_nifti, write_scan, write_series
@@ -96,6 +96,19 @@ def test_a_coarse_map_is_interpolated_by_its_affine(tmp_path):
     out = nib.load(tmp_path / "map.nii.gz")
     z = (out.affine @ [8, 8, 6, 1])[2]
     assert np.asarray(out.dataobj)[8, 8, 6] == pytest.approx(z, abs=1e-3)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_map_of_a_part_lands_on_its_voxels(tmp_path, step):
+    path = write_scan(tmp_path / "ct.nii.gz", body(), "LAS")
+    scan = read_scan(path)
+    start = (2, 3, 4)
+    part = scan.hu[2:9:step, 3:10:step, 4:13:step].astype(np.float32)
+    write_map_nifti(tmp_path / "map.nii.gz", scan, part, affine=part_affine(scan, start, step))
+    ct, out = (np.asarray(nib.as_closest_canonical(nib.load(p)).dataobj) for p in (path, tmp_path / "map.nii.gz"))
+    canonical = out[::-1, ::-1, ::-1].transpose(2, 1, 0)  # RAS to IPL
+    np.testing.assert_allclose(canonical[2:9:step, 3:10:step, 4:13:step], part, atol=1e-3)
+    assert ct.shape == out.shape and not canonical[:1].any() and not canonical[10:].any()
 
 
 def test_other_endings_are_refused(tmp_path, labels):

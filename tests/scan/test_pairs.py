@@ -11,7 +11,7 @@ import pytest
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import read_masks, read_scan
 from napari_ctvlp.scan.dicom_seg import write_seg
-from napari_ctvlp.scan.pairs import Given, holds_pair, kind_of, sort_out
+from napari_ctvlp.scan.pairs import Given, holds_volumes, kind_of, sort_out
 from napari_ctvlp.scan.types import OrganMasks
 
 from .makers import body, write_scan, write_series
@@ -56,8 +56,9 @@ def test_the_folder_that_totalsegmentator_publishes(tmp_path):
     (tmp_path / "segmentations").mkdir()
     for name in ("liver", "kidney_left"):
         write_scan(tmp_path / "segmentations" / f"{name}.nii.gz", (labels() > 0).astype(np.uint8))
-    assert sort_out([tmp_path]) == Given(ct, tmp_path / "segmentations") and holds_pair(tmp_path)
+    assert sort_out([tmp_path]) == Given(ct, tmp_path / "segmentations") and holds_volumes(tmp_path)
     assert sort_out([tmp_path / "segmentations"]) == Given(masks=tmp_path / "segmentations")
+    assert holds_volumes(tmp_path / "segmentations")
     assert sort_out([tmp_path / "segmentations", ct]) == Given(ct, tmp_path / "segmentations")
 
 
@@ -101,7 +102,7 @@ def test_what_is_not_there_is_told(tmp_path):
         sort_out([tmp_path / "gone.nii"])
     (tmp_path / "broken.nii.gz").write_bytes(b"\x1f\x8bnonsense")
     assert sort_out([tmp_path / "broken.nii.gz"]) == Given(scan=tmp_path / "broken.nii.gz")
-    assert not holds_pair(tmp_path / "gone") and kind_of(tmp_path / "gone.nii") == ""
+    assert not holds_volumes(tmp_path / "gone") and kind_of(tmp_path / "gone.nii") == ""
 
 
 def test_real_folders(shared_data):
