@@ -40,6 +40,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_open
 	$(BIN)/python -m tests.benchmarks.bench_encode
+	$(BIN)/python -m tests.benchmarks.bench_cache
 	$(BIN)/python -m tests.benchmarks.bench_world
 	$(BIN)/python -m tests.benchmarks.bench_pooling
 	$(BIN)/python -m tests.benchmarks.bench_backbones

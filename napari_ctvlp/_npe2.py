@@ -16,14 +16,18 @@ NOTHING: list[LayerData] = [(None,)]
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
-    """Reader for a NIfTI file, a DICOM file or a folder of DICOM files; None for everything else.
+    """Reader for NIfTI, NRRD, MetaImage and DICOM files, and for folders of them; None for everything else.
 
     Looks at names and first bytes only, and never raises.
     """
+    from napari_ctvlp.scan.itk import looks_like_itk
+    from napari_ctvlp.scan.pairs import holds_volumes
     from napari_ctvlp.scan.reader import looks_like_dicom
 
     try:
-        known = looks_like_nifti(_one(path)) or looks_like_dicom(_one(path))
+        one = _one(path)
+        known = looks_like_nifti(one) or looks_like_itk(one) or looks_like_dicom(one)
+        known = known or (one.is_dir() and holds_volumes(one))
     except (OSError, TypeError, ValueError, IndexError):
         return None
     return read if known else None
@@ -63,10 +67,11 @@ def read(path: Paths) -> list[LayerData]:
 def _read(path: Path) -> list[LayerData]:
     from napari_ctvlp.scan import read_scan
     from napari_ctvlp.scan.layers import scan_layer
+    from napari_ctvlp.scan.pairs import kind_of
 
     if path.is_dir():
         return _read_folder(path)
-    if looks_like_nifti(path) and _names_organs(path):
+    if kind_of(path) == "masks":
         return _read_masks(path)
     return [scan_layer(read_scan(path))]
 
@@ -74,9 +79,17 @@ def _read(path: Path) -> list[LayerData]:
 def _read_folder(path: Path) -> list[LayerData]:
     from napari.utils.notifications import show_info
 
-    from napari_ctvlp.scan import list_series, read_scan
+    from napari_ctvlp.scan import list_series, read_masks, read_scan
     from napari_ctvlp.scan.layers import scan_layer
+    from napari_ctvlp.scan.pairs import sort_out
 
+    given = sort_out([path])
+    if given.scan is None:
+        return _read_masks(path)
+    if given.scan != path or given.masks is not None:
+        scan = read_scan(given.scan)
+        masks = [] if given.masks is None else [_masks_layer(scan, read_masks(given.masks, scan))]
+        return [scan_layer(scan), *masks]
     found = list_series(path)
     if len(found) < 2:
         return [scan_layer(read_scan(path))]
@@ -95,9 +108,13 @@ def _read_folder(path: Path) -> list[LayerData]:
 
 def _read_masks(path: Path) -> list[LayerData]:
     """Masks on the grid of the open scan; without one, on their own grid."""
+    from napari_ctvlp.errors import UserError
     from napari_ctvlp.scan import read_masks, read_scan
+    from napari_ctvlp.scan.reader import looks_like_dicom
 
     scan = _open_scan()
+    if scan is None and (path.is_dir() or looks_like_dicom(path)):
+        raise UserError(f"{path.name}: organ masks need a scan; open the scan first.")
     return [_masks_layer(scan if scan is not None else (grid := read_scan(path)), read_masks(path, scan or grid))]
 
 
@@ -106,14 +123,6 @@ def _masks_layer(scan: Scan, masks: Any) -> LayerData:
     from napari_ctvlp.scan.layers import masks_layer
 
     return masks_layer(scan, masks, {name: organ_colour(name) for name in masks.names.values()})
-
-
-def _names_organs(path: Path) -> bool:
-    """Whether a NIfTI carries label names, as TotalSegmentator writes them: then it holds masks, not a scan."""
-    from napari_ctvlp.scan.naming import names_in_extensions
-    from napari_ctvlp.scan.nifti import open_nifti
-
-    return bool(names_in_extensions(open_nifti(path).extensions))
 
 
 def _open_dock() -> Any:

@@ -1,4 +1,6 @@
-"""The command line: ``napari-ctvlp`` opens the window, ``audit``, ``stats`` and ``score`` work without one."""
+"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``stats``, ``report``, ``export``,
+``segment`` and ``dictionary`` need none.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 
+from napari_ctvlp import commands
 from napari_ctvlp.errors import UserError
-
-if TYPE_CHECKING:
-    from napari_ctvlp.scan import OrganMasks, Scan
 
 WRONG_INPUT = 2
 """Exit status for bad input, as for bad arguments."""
@@ -23,15 +23,17 @@ WRONG_INPUT = 2
 class WindowArgs:
     """Open a CT scan in napari and ask it in plain words.
 
-    More commands work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is
-    plausible, ``stats SCAN --masks MASKS`` measures its organs, ``score SCAN --masks MASKS`` writes scores and answers.
-    Research use, not for diagnosis.
+    These work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible, ``score
+    SCAN --masks MASKS`` writes scores and answers, ``stats`` volumes and HU of organs, ``report`` one page with
+    pictures, ``export`` masks and maps, ``segment SCAN`` makes masks with TotalSegmentator, and ``dictionary`` shows or
+    copies the abnormality dictionary. Research use, not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
-    """NIfTI file, DICOM folder or one DICOM file; an empty window without."""
+    """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file, or a folder with a scan and its masks; an empty
+    window without."""
     masks: Path | None = None
-    """Multi-label NIfTI, or folder of one-organ masks."""
+    """File with all organs (NIfTI, NRRD, MetaImage, DICOM SEG, RTSTRUCT), or folder of one-organ masks."""
     ask: str | None = None
     """Question to ask when the scan is ready."""
     encoder: str = "starter"
@@ -40,6 +42,8 @@ class WindowArgs:
     """Which series of a DICOM folder that holds several."""
     sample: bool = False
     """Open the built-in synthetic scan with its masks."""
+    session: Path | None = None
+    """Restore this saved session."""
     screenshot: Path | None = None
     """Save a picture of the window once the answer is drawn, and close it."""
 
@@ -49,51 +53,27 @@ class AuditArgs:
     """Print orientation, spacing, field of view, HU range and what looks wrong; free of patient information."""
 
     path: Annotated[Path, tyro.conf.Positional]
-    """NIfTI file, DICOM folder or one DICOM file."""
+    """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file."""
     series: str | None = None
     """Which series of a DICOM folder that holds several."""
 
 
 @dataclass(frozen=True)
-class ScoreArgs:
+class ScoreArgs(commands.Inputs):
     """Answer questions and score abnormalities per organ, by the code that the window runs."""
 
-    scan: Annotated[Path | None, tyro.conf.Positional] = None
-    """NIfTI file, DICOM folder or one DICOM file."""
-    masks: Path | None = None
-    """Multi-label NIfTI, or folder of one-organ masks."""
     ask: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
     """Question; repeat the option for more."""
     ask_file: Path | None = None
     """Text file with one question a line."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
-    series: str | None = None
-    """Which series of a DICOM folder that holds several."""
-    sample: bool = False
-    """Use the built-in synthetic scan with its masks."""
     json: Path | None = None
     """Write everything as JSON (the layout is in the README)."""
     csv: Path | None = None
     """Write one table of scores and answers."""
     screenshot: Path | None = None
     """Save a picture of the window with the first question answered (needs a screen or a virtual one)."""
-
-
-@dataclass(frozen=True)
-class StatsArgs:
-    """Volume, mean HU and whether the field of view cuts it, for every organ of the masks."""
-
-    scan: Annotated[Path | None, tyro.conf.Positional] = None
-    """NIfTI file, DICOM folder or one DICOM file."""
-    masks: Path | None = None
-    """Multi-label NIfTI, or folder of one-organ masks."""
-    series: str | None = None
-    """Which series of a DICOM folder that holds several."""
-    sample: bool = False
-    """Use the built-in synthetic scan with its masks."""
-    csv: Path | None = None
-    """Write the table there instead of on the screen."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -106,7 +86,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             case ["score"]:
                 _score(tyro.cli(ScoreArgs, prog="napari-ctvlp score", args=args[1:]))
             case ["stats"]:
-                _stats(tyro.cli(StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
+                commands.stats(tyro.cli(commands.StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
+            case ["report"]:
+                commands.report(tyro.cli(commands.ReportArgs, prog="napari-ctvlp report", args=args[1:]))
+            case ["dictionary"]:
+                commands.dictionary(tyro.cli(commands.DictionaryArgs, prog="napari-ctvlp dictionary", args=args[1:]))
+            case ["segment"]:
+                commands.segment(tyro.cli(commands.SegmentArgs, prog="napari-ctvlp segment", args=args[1:]))
+            case ["export"]:
+                commands.export(tyro.cli(commands.ExportArgs, prog="napari-ctvlp export", args=args[1:]))
             case _:
                 _window(tyro.cli(WindowArgs, prog="napari-ctvlp", args=args))
     except UserError as error:
@@ -125,13 +113,17 @@ def _window(args: WindowArgs) -> None:
 
     from napari_ctvlp._qt.launch import open_window
 
+    scan, masks = commands.paired(args.scan, args.masks)
+    if args.session is not None and (scan is not None or args.sample):
+        raise UserError("Choose either --session or a scan.")
     open_window(
-        args.scan,
-        args.masks,
+        scan,
+        masks,
         ask=args.ask,
         encoder=args.encoder,
         sample=args.sample,
         series=args.series,
+        saved=args.session,
         screenshot=args.screenshot,
     )
     if args.screenshot is None:
@@ -149,22 +141,11 @@ def _audit(args: AuditArgs) -> None:
 
 
 def _score(args: ScoreArgs) -> None:
-    _check_choice(args.scan, args.masks, args.sample)
-    if not args.sample and (args.scan is None or args.masks is None):
-        raise UserError("Scores need a scan and its organ masks: napari-ctvlp score SCAN --masks MASKS.")
-    questions = [*args.ask, *_questions_of(args.ask_file)]
-    if any(not q.strip() for q in questions):
-        raise UserError("A question is empty: type what to look for.")
+    questions = commands.questions_of(args.ask, args.ask_file)
+    from napari_ctvlp.ask import write_csv, write_json
 
-    from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities, write_csv, write_json
-    from napari_ctvlp.encoder import load_encoder
-
-    scan, masks = _open(args)
-    encoder = load_encoder(args.encoder)
-    embedding = encoder.encode_scan(scan, masks)
-    rankings = [rank_organs(embedding, question) for question in questions]
-    scores = score_abnormalities(embedding)
-    answers = answers_as_json(scan, embedding, rankings, scores)
+    scan, masks = commands.open_inputs(args, "napari-ctvlp score SCAN --masks MASKS")
+    _, answers = commands.answers_to(questions, args.encoder, scan, masks)
     if args.json is not None:
         write_json(args.json, answers)
         print(f"Answers written to {args.json}")
@@ -178,8 +159,7 @@ def _score(args: ScoreArgs) -> None:
 
         question = questions[0] if questions else None
         open_window(
-            args.scan,
-            args.masks,
+            *commands.paired(args.scan, args.masks),
             ask=question,
             encoder=args.encoder,
             sample=args.sample,
@@ -189,47 +169,11 @@ def _score(args: ScoreArgs) -> None:
         print(f"Window saved to {args.screenshot}")
 
 
-def _stats(args: StatsArgs) -> None:
-    _check_choice(args.scan, args.masks, args.sample)
-    if not args.sample and (args.scan is None or args.masks is None):
-        raise UserError("Statistics need a scan and its organ masks: napari-ctvlp stats SCAN --masks MASKS.")
-    from napari_ctvlp.scan.statistics_table import statistics_csv, write_statistics
-
-    _, masks = _open(args)
-    if args.csv is None:
-        print(statistics_csv(masks), end="")
-    else:
-        write_statistics(args.csv, masks)
-        print(f"Statistics written to {args.csv}")
-
-
 def _check_choice(scan: Path | None, masks: Path | None, sample: bool) -> None:
     if sample and (scan is not None or masks is not None):
         raise UserError("Choose either --sample or a scan of your own.")
     if masks is not None and scan is None:
         raise UserError("Masks need their scan: napari-ctvlp SCAN --masks MASKS.")
-
-
-def _questions_of(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path.name}: cannot be read as a UTF-8 text file with one question a line.") from error
-    return [line.strip() for line in lines if line.strip()]
-
-
-def _open(args: ScoreArgs | StatsArgs) -> tuple[Scan, OrganMasks]:
-    if args.sample:
-        from napari_ctvlp.sample import load_sample
-
-        return load_sample()
-    from napari_ctvlp.scan import read_masks, read_scan
-
-    assert args.scan is not None and args.masks is not None
-    scan = read_scan(args.scan, series=args.series)
-    return scan, read_masks(args.masks, scan)
 
 
 def _print_answers(answers: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
-    from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.encoder.contract import Cancelled, Progress, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.surfaces import Mesh
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
@@ -26,6 +27,12 @@ class Rooms:
 
         return list_series(folder)
 
+    def sort_out(self, paths: Sequence[str | Path], scan_open: bool) -> Given:
+        """Which of several paths is the scan, and which its masks."""
+        from napari_ctvlp.scan.pairs import sort_out
+
+        return sort_out(paths, scan_open=scan_open)
+
     def read_scan(self, path: str | Path, series: Any = None) -> Scan:
         """Read one scan."""
         from napari_ctvlp.scan import read_scan
@@ -37,6 +44,12 @@ class Rooms:
         from napari_ctvlp.scan import read_masks
 
         return read_masks(path, scan)
+
+    def segment(self, scan: Scan, fast: bool, progress: Progress, cancelled: Cancelled) -> OrganMasks:
+        """Make organ masks of a scan."""
+        from napari_ctvlp.segment import segment_scan
+
+        return segment_scan(scan, fast=fast, progress=progress, cancelled=cancelled)
 
     def load_sample(self) -> tuple[Scan, OrganMasks]:
         """Make the built-in synthetic scan with its masks."""
@@ -53,17 +66,27 @@ class Rooms:
         prepare(encoder)
         return encoder
 
+    def encode_scan(
+        self, encoder: ScanEncoder, scan: Scan, masks: OrganMasks, progress: Progress, cancelled: Cancelled
+    ) -> ScanEmbedding:
+        """Embed the organs of a scan, or take the embedding from the cache when the scan was seen before."""
+        from napari_ctvlp.encoder.cache import EmbeddingCache
+
+        return EmbeddingCache().encode_scan(encoder, scan, masks, progress=progress, cancelled=cancelled)
+
     def rank_organs(self, embedding: ScanEmbedding, text: str, use_names: bool) -> Ranking:
         """Rank the organs of a scan for a question."""
+        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import rank_organs
 
-        return rank_organs(embedding, text, use_names=use_names)
+        return rank_organs(embedding, text, use_names=use_names, dictionary=current_dictionary())
 
     def score_abnormalities(self, embedding: ScanEmbedding) -> Sequence[AbnormalityScore]:
         """Score every organ for every entry of the abnormality dictionary."""
+        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import score_abnormalities
 
-        return score_abnormalities(embedding)
+        return score_abnormalities(embedding, current_dictionary())
 
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
+from napari_ctvlp.exports import Results
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.work import CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 HISTORY_LENGTH = 100
@@ -85,6 +87,7 @@ class Session:
                 self.set_masks(masks)
             return
         self._bench.drop(Task.MASKS)
+        self._bench.drop(Task.SEGMENTING)
         self.scan = scan
         self.masks = None
         self._forget_answers()
@@ -124,6 +127,19 @@ class Session:
 
         self._bench.start(Task.SCAN, work, done)
 
+    def open_paths(self, paths: Sequence[str | Path]) -> None:
+        """Open what was given together: a scan, masks of the open scan, a scan with its masks, or a folder of these."""
+        rooms, scan_open = self.rooms, self.scan is not None
+
+        def done(given: Given) -> None:
+            masks = given.masks
+            if given.scan is None and masks is not None:
+                self.open_masks(masks)
+            elif given.scan is not None:
+                self.open_scan(given.scan, None, None if masks is None else lambda: self.open_masks(masks))
+
+        self._bench.start(Task.SCAN, lambda _report, _cancelled: rooms.sort_out(paths, scan_open), done)
+
     def open_sample(self, then: Callable[[], None] | None = None) -> None:
         """Make the built-in synthetic scan with its masks the open one."""
         rooms = self.rooms
@@ -135,15 +151,32 @@ class Session:
 
         self._bench.start(Task.SCAN, lambda _report, _cancelled: rooms.load_sample(), done)
 
-    def open_masks(self, path: str | Path) -> None:
-        """Read organ masks for the open scan."""
+    def open_masks(self, path: str | Path, then: Callable[[], None] | None = None) -> None:
+        """Read organ masks for the open scan; ``then`` is called after they were set, and not when reading failed."""
         scan, rooms = self.scan, self.rooms
         if scan is None:
             from napari_ctvlp.errors import UserError
 
             self.failed.emit(UserError(f"{Path(path).name}: organ masks need a scan; open the scan first."))
             return
-        self._bench.start(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), self.set_masks)
+
+        def done(masks: OrganMasks) -> None:
+            self.set_masks(masks)
+            if then is not None:
+                then()
+
+        self._bench.start(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), done)
+
+    def segment(self, fast: bool = False) -> None:
+        """Make organ masks of the open scan with TotalSegmentator, and encode them."""
+        scan, rooms = self.scan, self.rooms
+        if scan is not None:
+            self._bench.start(
+                Task.SEGMENTING,
+                lambda report, cancelled: rooms.segment(scan, fast, report, cancelled),
+                self.set_masks,
+                fraction=0.0,
+            )
 
     def use_encoder(self, name: str) -> None:
         """Load another encoder and answer with it."""
@@ -176,13 +209,13 @@ class Session:
         if self.encoder is None:
             self.load_encoder()
             return
-        scan, masks, encoder = self.scan, self.masks, self.encoder
+        scan, masks, encoder, rooms = self.scan, self.masks, self.encoder, self.rooms
         if (known := self._embeddings.get(masks)) is not None:
             self._set_embedding(known)
             return
 
         def work(report: Report, cancelled: Cancelled) -> ScanEmbedding:
-            return encoder.encode_scan(scan, masks, progress=report, cancelled=cancelled)
+            return rooms.encode_scan(encoder, scan, masks, report, cancelled)
 
         self._bench.start(Task.ENCODING, work, self._set_embedding, fraction=0.0)
 
@@ -192,10 +225,19 @@ class Session:
         self.embedding = embedding
         self.embedding_changed.emit(embedding)
         self._answer()
+        self._score(embedding)
+
+    def _score(self, embedding: ScanEmbedding) -> None:
         rooms = self.rooms
         self._bench.start(
             Task.SCORES, lambda _report, _cancelled: tuple(rooms.score_abnormalities(embedding)), self._set_scores
         )
+
+    def dictionary_changed(self) -> None:
+        """Answer and score the open scan again, with the dictionary as it is now."""
+        if self.embedding is not None:
+            self._answer()
+            self._score(self.embedding)
 
     def _set_scores(self, scores: tuple[AbnormalityScore, ...]) -> None:
         self.scores = scores
@@ -237,6 +279,18 @@ class Session:
             Task.EXPORT,
             lambda _report, _cancelled: rooms.write_statistics(path, masks),
             lambda _: self.written.emit(Path(path).name),
+        )
+
+    @property
+    def results(self) -> Results:
+        """What is open and what came out, for writing."""
+        rankings = () if self.ranking is None else (self.ranking,)
+        return Results(self.scan, self.masks, self.embedding, rankings, self.scores)
+
+    def write(self, work: Callable[[], str | Path]) -> None:
+        """Write a file where work runs; ``work`` gives its path."""
+        self._bench.start(
+            Task.EXPORT, lambda _report, _cancelled: work(), lambda path: self.written.emit(Path(path).name)
         )
 
     def _answer(self) -> None:

@@ -47,6 +47,7 @@ class Task(StrEnum):
 
     SCAN = "reading scan"
     MASKS = "reading masks"
+    SEGMENTING = "making organ masks"
     ENCODING = "encoding"
     ENCODER = "loading encoder"
     QUERY = "asking"
@@ -56,7 +57,7 @@ class Task(StrEnum):
     EXPORT = "writing"
 
 
-CANCELLABLE = (Task.SCAN, Task.MASKS, Task.ENCODING, Task.SURFACES)
+CANCELLABLE = (Task.SCAN, Task.MASKS, Task.SEGMENTING, Task.ENCODING, Task.SURFACES)
 """What `Session.cancel` ends."""
 
 

@@ -25,6 +25,21 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_folder_of_the_user(tmp_path_factory) -> None:
+    """As below, for fixtures that live longer than a test."""
+    os.environ["CTVLP_CACHE_DIR"] = str(tmp_path_factory.getbasetemp() / "own" / "cache")
+    os.environ["CTVLP_CONFIG_DIR"] = str(tmp_path_factory.getbasetemp() / "own" / "config")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch, tmp_path_factory, request) -> None:
+    """Nothing is read from or written to the folders of whoever runs the tests."""
+    own = tmp_path_factory.getbasetemp() / "own" / hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
+    monkeypatch.setenv("CTVLP_CACHE_DIR", str(own / "cache"))
+    monkeypatch.setenv("CTVLP_CONFIG_DIR", str(own / "config"))
+
+
 class WordEncoder:
     """An encoder without weights: a text is a bag of hashed words, an organ is its own name in words.
 

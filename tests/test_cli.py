@@ -31,7 +31,7 @@ def answers(tmp_path_factory) -> dict:
 
 def test_json_has_the_documented_layout(answers):
     told = answers["json"]
-    assert set(told) == {"scan", "encoder", "queries", "abnormalities"}
+    assert set(told) == {"scan", "encoder", "queries", "abnormalities", "masks", "prompts", "provenance"}
     assert told["encoder"]["name"] == "starter" and told["encoder"]["preprocessing_version"] == preprocess.VERSION
     assert [q["text"] for q in told["queries"]] == [
         "stone in the left kidney", "enlarged spleen", "where bile is stored", "banana",
@@ -92,6 +92,35 @@ def test_score_prints_without_files(small, capsys):
     assert "liver" in told and "Research use, not for diagnosis." in told
 
 
+def test_stats(small, capsys):
+    given = ["stats", str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz")]
+    main(given)
+    assert "liver" in capsys.readouterr().out
+    main([*given, "--csv", str(small / "a.csv"), "--json", str(small / "a.json")])
+    with (small / "a.csv").open(newline="") as handle:
+        (row,) = csv.DictReader(handle)
+    told = json.loads((small / "a.json").read_text())
+    assert row["organ"] == "liver" and float(row["volume_ml"]) == 12 * 20 * 20 * 27 / 1000
+    assert (float(row["mean_hu"]), row["cut_by_field_of_view"]) == (40, "no")
+    assert told["organs"][0]["volume_ml"] == float(row["volume_ml"]) and told["masks_hash"].startswith("xxh3")
+
+
+def test_report_is_one_page_with_pictures(small):
+    given = ["report", str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz"), "--ask", "liver"]
+    main([*given, "--html", str(small / "r.html")])
+    page = (small / "r.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 2 and "liver" in page
+
+
+def test_export_writes_on_the_grid_of_the_scan(small):
+    given = ["export", str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz")]
+    main([*given, "--nifti", str(small / "o.nii.gz"), "--map", str(small / "m.nii.gz"), "--ask", "liver"])
+    own, out, scores = (nib.load(small / f"{name}.nii.gz") for name in ("seg", "o", "m"))
+    np.testing.assert_array_equal(out.dataobj, own.dataobj)
+    np.testing.assert_array_equal(out.affine, own.affine)
+    assert len(np.unique(scores.dataobj)) == 2 and np.asarray(scores.dataobj)[np.asarray(own.dataobj) == 5].min() > 0.5
+
+
 def corrupt(folder):
     (folder / "empty.nii.gz").write_bytes(b"")
     (folder / "text.nii.gz").write_bytes(gzip.compress(b"not a scan"))
@@ -116,6 +145,14 @@ def corrupt(folder):
         (["score"], "masks"),
         (["score", "ct.nii.gz"], "masks"),
         (["score", "--sample", "ct.nii.gz"], "--sample"),
+        (["stats", "ct.nii.gz"], "stats SCAN --masks MASKS"),
+        (["stats", "ct.nii.gz", "--masks", "seg.nii.gz", "--csv", "no/a.csv"], "a.csv"),
+        (["report", "ct.nii.gz", "--masks", "seg.nii.gz", "--html", "no/a.html"], "a.html"),
+        (["report", "ct.nii.gz", "--masks", "far.nii.gz"], "far.nii.gz"),
+        (["export", "ct.nii.gz", "--masks", "seg.nii.gz"], "--nifti"),
+        (["export", "ct.nii.gz", "--masks", "seg.nii.gz", "--map", "a.nii"], "--ask"),
+        (["export", "ct.nii.gz", "--masks", "seg.nii.gz", "--nifti", "a.png"], "a.png"),
+        (["export", "ct.nii.gz", "--masks", "seg.nii.gz", "--seg", "a.dcm"], "not read from DICOM"),
         (["--masks", "seg.nii.gz"], "scan"),
         (["score", "ct.nii.gz", "--masks", "far.nii.gz"], "far.nii.gz"),
         (["score", "ct.nii.gz", "--masks", "missing"], "missing"),
@@ -141,7 +178,8 @@ def test_help_names_all_commands():
     told = subprocess.run(
         [sys.executable, "-m", "napari_ctvlp.cli", "--help"], capture_output=True, text=True, check=True
     )
-    assert "audit" in told.stdout and "score" in told.stdout and "--sample" in told.stdout
+    for word in ("audit", "score", "stats", "report", "export", "--sample"):
+        assert word in told.stdout
 
 
 def test_stats_are_printed_or_written(tmp_path, capsys):
@@ -157,4 +195,10 @@ def test_stats_are_printed_or_written(tmp_path, capsys):
 def test_stats_without_masks_say_what_is_missing(capsys):
     with pytest.raises(SystemExit):
         main(["stats", "ct.nii.gz"])
-    assert "need a scan and its organ masks" in capsys.readouterr().err
+    assert "napari-ctvlp stats SCAN --masks MASKS" in capsys.readouterr().err
+
+
+def test_a_folder_with_scan_and_masks_is_enough(small, capsys):
+    (small / "far.nii.gz").unlink()
+    main(["stats", str(small)])
+    assert "liver" in capsys.readouterr().out

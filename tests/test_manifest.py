@@ -111,6 +111,29 @@ def test_reader_gives_a_scan_layer(nifti):
     assert isinstance(options["metadata"]["ctvlp_scan"], Scan)
 
 
+def test_a_folder_with_scan_and_masks_gives_both_layers(nifti):
+    import nibabel
+
+    labels = np.zeros((12, 10, 8), np.uint8)
+    labels[3:9, 3:8, 2:6] = 5
+    nibabel.save(nibabel.Nifti1Image(labels, np.diag([2.0, 2.0, 3.0, 1.0])), nifti.parent / "seg.nii.gz")
+    folder = str(nifti.parent)
+    scan, masks = get_reader(folder)(folder)
+    assert (scan[2], masks[2]) == ("image", "labels")
+    assert masks[1]["metadata"]["ctvlp_masks"].names == {5: "liver"}
+    ((_, options, kind),) = get_reader(str(nifti.parent / "seg.nii.gz"))(str(nifti.parent / "seg.nii.gz"))
+    assert kind == "labels" and "ctvlp_masks" in options["metadata"]
+
+
+@pytest.mark.parametrize("name", ["ct.nrrd", "ct.mha"])
+def test_itk_files_are_read(tmp_path, name):
+    sitk = pytest.importorskip("SimpleITK", reason="the extra itk is not installed")
+    image = sitk.GetImageFromArray(np.full((6, 8, 10), 30, np.int16))
+    sitk.WriteImage(image, str(tmp_path / name))
+    ((data, _, kind),) = get_reader(str(tmp_path / name))(str(tmp_path / name))
+    assert kind == "image" and data.shape == (6, 8, 10)
+
+
 def test_bad_file_gives_one_notification_and_no_layer(nifti, capsys):
     from napari.utils.notifications import notification_manager
 
@@ -167,3 +190,16 @@ def test_of_several_series_the_largest_opens_and_says_so(shared_data, tmp_path):
     assert layers is not None
     assert layers[0][0].shape[0] == 20
     assert "2 series" in seen[0].message
+
+
+def test_a_dicom_seg_needs_its_scan_and_says_so(shared_data):
+    from napari.utils.notifications import notification_manager
+
+    path = str(shared_data / "dicom/dcmqi_seg/liver.dcm")
+    seen = []
+    notification_manager.notification_ready.connect(seen.append)
+    try:
+        assert get_reader(path)(path) == [(None,)]
+    finally:
+        notification_manager.notification_ready.disconnect(seen.append)
+    assert [note.message for note in seen] == ["liver.dcm: organ masks need a scan; open the scan first."]

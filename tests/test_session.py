@@ -305,3 +305,38 @@ def test_session_is_light():
     code = f"import sys, napari_ctvlp.session; print([m for m in '{heavy}'.split() if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_scan_seen_before_is_not_encoded_again(word_encoder, phantom, monkeypatch):
+    for _ in range(2):  # as after closing and opening the window
+        session = Session(rooms=ToyRooms(word_encoder, *phantom))
+        session.set_scan(*phantom)
+        assert session.embedding is not None
+        monkeypatch.setattr(word_encoder, "encode_scan", None)
+
+
+def test_scan_and_masks_given_together_are_opened_in_order(word_encoder, tmp_path):
+    from tests.scan.makers import body, write_scan
+
+    labels = np.zeros((12, 14, 16), np.uint8)
+    labels[6:9, 5:9, 4:12] = 5
+    masks, scan = write_scan(tmp_path / "seg.nii.gz", labels), write_scan(tmp_path / "ct.nii.gz", body())
+    rooms = Rooms()
+    rooms.load_encoder = lambda name: word_encoder
+    session = Session(rooms=rooms)
+    session.open_paths([masks, scan])
+    assert session.scan.name == "ct" and session.embedding is not None
+    first = session.scan
+    session.open_paths([tmp_path])
+    assert session.scan is not first and session.masks is not None
+    session.open_paths([masks])
+    assert session.masks.labels.any() and session.scan is not first
+
+
+def test_several_scans_given_together_are_told(rooms, tmp_path):
+    from tests.scan.makers import body, write_scan
+
+    session = Session(rooms=rooms)
+    failures = collect(session.failed)
+    session.open_paths([write_scan(tmp_path / name, body()) for name in ("a.nii", "b.nii")])
+    assert len(failures) == 1 and "several scans" in str(failures[0]) and session.scan is None

@@ -27,6 +27,7 @@ def open_window(
     sample: bool = False,
     series: str | int | None = None,
     screenshot: str | Path | None = None,
+    saved: str | Path | None = None,
 ) -> napari.viewer.Viewer:
     """Open a napari window with the dock; files are read and encoded in the background.
 
@@ -44,6 +45,9 @@ def open_window(
         Which series of a DICOM folder; without it the dock offers the choice where there are several.
     screenshot : path, optional
         Save a picture of the whole window once the answer is drawn, close the window, and only then return.
+
+    saved : path, optional
+        Saved session to restore instead of a scan.
 
     Returns
     -------
@@ -78,10 +82,14 @@ def open_window(
     widget.session.failed.connect(failures.append)
     if ask:
         widget.ask(ask)
-    _open(widget.session, scan_path, masks_path, sample, series)
+    if saved is not None:
+        widget.saving.restore_session(saved)
+    else:
+        _open(widget.session, scan_path, masks_path, sample, series)
     if screenshot is not None:
         try:
-            _wait_for_answer(widget, failures, with_masks=masks_path is not None or sample, with_answer=bool(ask))
+            with_masks = masks_path is not None or sample or saved is not None
+            _wait_for_answer(widget, failures, with_masks=with_masks, with_answer=bool(widget.session.query))
             _save(viewer, Path(screenshot))
         finally:
             viewer.close()

@@ -30,6 +30,7 @@ from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.runner import ThreadRunner
+from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.undo import Undo
@@ -99,6 +100,14 @@ class CtvlpWidget(QWidget):
         wiring.callback(self.views.close)
         self.body = Body(napari_viewer, session, self.layers, self.undo, self, wiring)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
+        self.saving = Saving(
+            napari_viewer,
+            session,
+            self.dock.scan.files,
+            self.dock.query,
+            lambda: (self.layers.scan_layer, self.layers.masks_layer),
+            self,
+        )
         self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)
         self._organ_list = OrganList(
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
@@ -237,9 +246,10 @@ class CtvlpWidget(QWidget):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Open what was dropped."""
-        if event is None:
-            return
-        paths = [url.toLocalFile() for url in event.mimeData().urls()]
-        if self._opening.drop([path for path in paths if path]):
+        """A scan, masks of the open scan, both together, or a folder of these."""
+        paths = [url.toLocalFile() for url in event.mimeData().urls()] if event is not None else []
+        paths = [path for path in paths if path]
+        if event is not None and paths:
             event.acceptProposedAction()
+            if not self.saving.take(paths):
+                self.session.open_paths(paths)

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
-from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
-
-from napari_ctvlp.scan.reader import looks_like_dicom
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.dock import Dock
     from napari_ctvlp._qt.open_layers import OpenLayers
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp.session import Session
+
+
+MASK_FILES = "Organ masks (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm);;All files (*)"
 
 
 class Opening:
@@ -46,6 +46,7 @@ class Opening:
         dock.scan.sample_requested.connect(session.open_sample)
         dock.scan.masks_file_requested.connect(self._on_masks_file)
         dock.scan.masks_folder_requested.connect(self._on_masks_folder)
+        dock.scan.segment_requested.connect(session.segment)
         dock.scan.reopen_requested.connect(self._on_reopen)
         wiring.connect(session.series_offered, self.offer_series)
 
@@ -54,17 +55,6 @@ class Opening:
         self._offered = (path, found, then)
         self._dock.series.offer(Path(path).name, [str(series) for series in found])
 
-    def drop(self, paths: Sequence[str]) -> bool:
-        """A scan when there is none yet or it is DICOM, else organ masks for the open scan; False when not taken."""
-        if len(paths) != 1:
-            show_info("Drop one file or one folder at a time.")
-            return False
-        if self._session.scan is None or looks_like_dicom(Path(paths[0])):
-            self._session.open_scan(paths[0])
-        else:
-            self._session.open_masks(paths[0])
-        return True
-
     def _on_series_chosen(self, place: int) -> None:
         if self._offered is not None:
             path, found, then = self._offered
@@ -72,7 +62,7 @@ class Opening:
             self._session.open_scan(path, found[place].key, then)
 
     def _on_masks_file(self) -> None:
-        dialog = QFileDialog(self._parent, "Organ masks", "", "NIfTI (*.nii *.nii.gz)")
+        dialog = QFileDialog(self._parent, "Organ masks", "", MASK_FILES)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         self._ask_for_masks(dialog)
 

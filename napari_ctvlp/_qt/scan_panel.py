@@ -18,11 +18,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
+from napari_ctvlp.exports import EXPORTS
 from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, Severity
 
-NO_SCAN = "Drop a CT here (NIfTI file or DICOM folder), or open the sample."
-NO_MASKS = "No organ masks: drop them here, or use Add masks..."
+NO_SCAN = "Drop a CT here (file or DICOM folder, with its masks or without), or open the sample."
+NO_MASKS = "No organ masks: drop them here, add them, or let TotalSegmentator make them."
 # Okabe-Ito, told apart by colour-blind readers; the word beside the light says the same
 LIGHTS: dict[Severity, tuple[str, str]] = {
     "ok": ("#009E73", "audit ok"),
@@ -66,11 +68,14 @@ class ScanPanel(QWidget):
         Place of the picked scan in the list given to `set_scans`.
     masks_file_requested(), masks_folder_requested(), sample_requested(), reopen_requested()
         A button or menu entry was used.
+    segment_requested(bool)
+        Masks are to be made; True asks for the fast model.
     """
 
     scan_chosen = Signal(int)
     masks_file_requested = Signal()
     masks_folder_requested = Signal()
+    segment_requested = Signal(bool)
     sample_requested = Signal()
     reopen_requested = Signal()
 
@@ -84,6 +89,7 @@ class ScanPanel(QWidget):
         self.details_button.setText("details")
         self.details_button.setCheckable(True)
         self.details_button.setAutoRaise(True)
+        self.files = FileMenu([export.title for export in EXPORTS])
         self.summary = WrappedLabel()
         self.details = WrappedLabel(text_format=Qt.TextFormat.RichText)
         self.masks = WrappedLabel()
@@ -92,6 +98,12 @@ class ScanPanel(QWidget):
         menu.addAction("One file with all organs...", self.masks_file_requested.emit)
         menu.addAction("Folder with one file an organ...", self.masks_folder_requested.emit)
         self.add_masks.setMenu(menu)
+        self.make_masks = QPushButton("Make masks")
+        self.make_masks.setToolTip("With TotalSegmentator, in a process of its own; Cancel ends it")
+        models = QMenu(self.make_masks)
+        models.addAction("All organs, full resolution (slow without a GPU)", lambda: self.segment_requested.emit(False))
+        models.addAction("All organs, fast (3 mm)", lambda: self.segment_requested.emit(True))
+        self.make_masks.setMenu(models)
         self.sample = QPushButton("Open the sample")
         self.hint = WrappedLabel()
         self.reopen = QPushButton("Open as CT scan")
@@ -100,11 +112,13 @@ class ScanPanel(QWidget):
         status.addWidget(self.scans)
         status.addWidget(self.light)
         status.addStretch(1)
+        status.addWidget(self.files)
         status.addWidget(self.details_button)
         masks = QHBoxLayout()
-        masks.addWidget(self.masks, 1)
         masks.addWidget(self.add_masks)
+        masks.addWidget(self.make_masks)
         masks.addWidget(self.sample)
+        masks.addStretch(1)
         hint = QHBoxLayout()
         hint.addWidget(self.hint, 1)
         hint.addWidget(self.reopen)
@@ -113,6 +127,7 @@ class ScanPanel(QWidget):
         layout.addLayout(status)
         layout.addWidget(self.summary)
         layout.addWidget(self.details)
+        layout.addWidget(self.masks)
         layout.addLayout(masks)
         layout.addLayout(hint)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
@@ -151,6 +166,7 @@ class ScanPanel(QWidget):
         """Show what is known of the masks, or how to get some."""
         self.sample.setVisible(not self._has_scan)
         self.add_masks.setVisible(self._has_scan and masks is None)
+        self.make_masks.setVisible(self._has_scan and masks is None)
         self.masks.setVisible(self._has_scan)
         self.masks.setText(NO_MASKS if masks is None else masks_summary(masks))
         self.masks.setToolTip("" if masks is None else "\n".join(masks.notes))

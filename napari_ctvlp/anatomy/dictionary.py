@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 import yaml
 
@@ -21,7 +22,11 @@ BUILT_IN = Path(__file__).with_name("abnormalities.yaml")
 MIN_PROMPTS = 5
 MAX_ITEMS = 100_000
 
-_FIELDS = {"key", "name", "organs", "synonyms", "signs", "positive", "negative"}
+Region = Literal["organ", "union", "comparative", "global"]
+WHOLE_SCAN = "whole_scan"
+"""Stands for the organ where an entry speaks of the scan as a whole."""
+
+_FIELDS = {"key", "name", "organs", "synonyms", "signs", "positive", "negative", "region", "reference"}
 _NEGATED = re.compile(r"\b(no|not|without|absent|absence|free of|negative for|nor|neither)\b", re.I)
 
 
@@ -43,6 +48,11 @@ class Abnormality:
         Prompts that state it, and prompts that call the organ normal; "{organ}" stands for the organ's display name.
     signs : tuple of str
         Words that mean it only beside one of its organs ("enlarged" beside the spleen).
+    region : "organ", "union", "comparative" or "global"
+        Each organ by itself; the organ where it is likeliest for all of them; each organ against ``reference``; all
+        organs together (their mean) for the scan as a whole.
+    reference : tuple of str
+        Organs to compare with; an organ is never compared with itself.
     """
 
     key: str
@@ -52,6 +62,21 @@ class Abnormality:
     positive: tuple[str, ...]
     negative: tuple[str, ...]
     signs: tuple[str, ...] = ()
+    region: Region = "organ"
+    reference: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What it is scored in: its organs, or the scan as a whole."""
+        return (WHOLE_SCAN,) if self.region == "global" else self.organs
+
+    def terms(self, place: str) -> tuple[tuple[tuple[str, ...], float], ...]:
+        """What a score at one of its places is made of: groups of organs, whose mean counts with a weight."""
+        if self.region == "global":
+            return ((self.organs, 1.0),)
+        if self.region == "comparative":
+            return (((place,), 1.0), (tuple(o for o in self.reference if o != place), -1.0))
+        return (((place,), 1.0),)
 
     def pair_key(self, organ: str) -> str:
         """What calibrations and encoder cards call this entry in one organ: "organ/key"."""
@@ -142,6 +167,7 @@ class _Reader:
         for name in ("key", "name", "organs", "positive", "negative"):
             if name not in fields:
                 raise self.fail(node, f"the field '{name}' is missing.")
+        region = self.region(fields)
         key = self.text(fields["key"])
         if not re.fullmatch(r"[a-z][a-z0-9_]*", key):
             raise self.fail(fields["key"], f"the key '{key}' may hold only lower-case letters, digits and underscores.")
@@ -153,7 +179,20 @@ class _Reader:
             signs=self.texts(fields.get("signs")),
             positive=self.prompts(fields["positive"]),
             negative=self.prompts(fields["negative"]),
+            region=region,
+            reference=self.organs(fields["reference"]) if "reference" in fields else (),
         )
+
+    def region(self, fields: dict[str, yaml.Node]) -> Region:
+        node, rules = fields.get("region"), get_args(Region)
+        rule = "organ" if node is None else self.text(node)
+        if rule not in rules:
+            raise self.fail(fields["region"], f"unknown region '{rule}'; known are {', '.join(rules)}.")
+        if rule == "comparative" and "reference" not in fields:
+            raise self.fail(fields["region"], "a comparative entry needs a 'reference': the organs to compare with.")
+        if rule != "comparative" and "reference" in fields:
+            raise self.fail(fields["reference"], "'reference' belongs to entries with 'region: comparative' only.")
+        return rule  # type: ignore[return-value]
 
 
 def load_dictionary(path: Path | None = None) -> tuple[Abnormality, ...]:

@@ -143,8 +143,10 @@ def standing_prompts(
     space = [display_name(o) for o in reference_organs(encoder, names)]
     space += [text for o in names for text in normal_prompts(o)]
     for entry in entries:
-        for organ in entry.organs:
-            if organ in here and entry.pair_key(organ) in known:
+        for place in entry.places:
+            if entry.pair_key(place) not in known:
+                continue
+            for organ in (o for organs, _ in entry.terms(place) for o in organs if o in here):
                 positive, negative = entry.prompts(organ)
                 space += [*positive, *negative]
     return tuple(dict.fromkeys(space)), tuple(o.gloss for o in ORGANS.values())

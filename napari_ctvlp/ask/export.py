@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
+from napari_ctvlp.ask.provenance import masks_as_json, prompts_as_json, provenance_as_json
 from napari_ctvlp.ask.types import AbnormalityScore, Finding, Ranking
 from napari_ctvlp.encoder.contract import ScanEmbedding
 from napari_ctvlp.files import write_whole
-from napari_ctvlp.scan.types import Scan
+from napari_ctvlp.scan.types import OrganMasks, Scan
 
 DIGITS = 4
 CSV_COLUMNS = (
@@ -22,24 +24,43 @@ CSV_COLUMNS = (
 
 
 def answers_as_json(
-    scan: Scan, embedding: ScanEmbedding, rankings: Sequence[Ranking], scores: Sequence[AbnormalityScore]
+    scan: Scan,
+    embedding: ScanEmbedding,
+    rankings: Sequence[Ranking],
+    scores: Sequence[AbnormalityScore],
+    masks: OrganMasks | None = None,
+    *,
+    dictionary: Sequence[Abnormality] | None = None,
 ) -> dict[str, Any]:
     """Answers as plain values, ready for JSON; floats rounded to four digits.
+
+    Parameters
+    ----------
+    scan, embedding, rankings, scores
+        What was asked and what came out.
+    masks : OrganMasks, optional
+        Adds the statistics of the organs, and the hash of the masks to the provenance.
+    dictionary : sequence of Abnormality, optional
+        The dictionary that the scores were made with; the built-in one by default.
 
     Returns
     -------
     dict
-        ``scan`` (name, shape and spacing_mm along I, P, L), ``encoder`` (name, revision, licence,
-        prompts_version, preprocessing_version),
+        ``scan`` (name, shape and spacing_mm along I, P, L, audit), ``encoder`` (name, revision, licence,
+        prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows),
         ``queries`` (text, matched, finding or None, organs best first), ``abnormalities`` (organ, abnormality,
-        probability, low, high, status).
+        probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
+        the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts). No path, no
+        identifier.
     """
     card = embedding.encoder.card
+    entries = load_dictionary() if dictionary is None else dictionary
     return {
         "scan": {
             "name": scan.name,
             "shape": [int(n) for n in scan.hu.shape],
             "spacing_mm": [_rounded(s) for s in scan.spacing],
+            "audit": [{"name": i.name, "value": i.value, "severity": i.severity} for i in scan.audit.items],
         },
         "encoder": {
             "name": card.name,
@@ -47,6 +68,9 @@ def answers_as_json(
             "licence": card.licence,
             "prompts_version": PROMPTS_VERSION,
             "preprocessing_version": card.preprocessing,
+            "trained_on": card.trained_on,
+            "spacing_mm": card.spacing_mm,
+            "hu_windows": [list(window) for window in card.hu_windows],
         },
         "queries": [
             {
@@ -76,6 +100,9 @@ def answers_as_json(
             }
             for s in scores
         ],
+        "masks": None if masks is None else masks_as_json(masks, embedding),
+        "prompts": (prompts := prompts_as_json(scores, entries)),
+        "provenance": provenance_as_json(scan, masks, prompts),
     }
 
 

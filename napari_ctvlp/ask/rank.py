@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
+from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality, load_dictionary
 from napari_ctvlp.anatomy.lexicon import tokens
 from napari_ctvlp.anatomy.organs import GROUPS, ORGANS, display_name
 from napari_ctvlp.anatomy.query import ParsedQuery, parse_query
@@ -215,11 +215,11 @@ def _finding(embedding: ScanEmbedding, query: ParsedQuery, entries: Sequence[Abn
     if not asked:
         return None
     named, here = set(query.organs), set(embedding.organs)
-    pairs = [(organ, e) for e in asked for organ in e.organs if _same_side(organ, query)]
-    pairs = [p for p in pairs if p[0] in named] or ([] if named else pairs)
+    pairs = [(organ, e) for e in asked for organ in e.places if _same_side(organ, query)]
+    pairs = [p for p in pairs if p[0] in named or p[0] == WHOLE_SCAN] or ([] if named else pairs)
     if not pairs:  # the text names organs where no entry looks
         return None
-    rows = score_pairs(embedding, [p for p in pairs if p[0] in here] or pairs[:1])
+    rows = score_pairs(embedding, [p for p in pairs if p[0] in here or p[0] == WHOLE_SCAN] or pairs[:1])
     best = max(rows, key=lambda r: -1.0 if r.probability is None else r.probability)
     if best.probability is None or best.low is None or best.high is None:
         return Finding(best.abnormality, best.organ, None, None, None, best.status)

@@ -8,6 +8,10 @@ the probability is the encoder's calibration (Platt) of the mean over k, and low
 over k: how much the wording matters, not how sure one may be about a patient. Comparing with the organ's own normal
 prompts follows CT-GLIP's positive/negative prompt pairs, with a normal statement in place of a negated one because
 sentence encoders hardly see a negation.
+
+Entries may look beyond one organ (ORACLE-CT's table of diseases and regions is the precedent): "union" takes the organ
+where the entry is likeliest for all of its organs, "comparative" subtracts the mean score of the organs it is compared
+with, "global" is the mean score of all its organs and speaks of the scan as a whole.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from napari_ctvlp.ask.types import AbnormalityScore
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 
 NOT_IN_MASKS = "not in the masks"
+NOTHING_TO_COMPARE = "no whole organ to compare with"
 Pair = tuple[str, Abnormality]
 
 
@@ -45,49 +50,90 @@ def score_abnormalities(
     entries = load_dictionary() if dictionary is None else dictionary
     reach: dict[str, list[Abnormality]] = {organ: [] for organ in embedding.organs}
     for entry in entries:
-        for organ in entry.organs:
+        for organ in entry.places:
             reach.setdefault(organ, []).append(entry)
-    return score_pairs(embedding, [(organ, entry) for organ, found in reach.items() for entry in found])
+    rows = score_pairs(embedding, [(organ, entry) for organ, found in reach.items() for entry in found])
+    return _united(rows, {entry.key for entry in entries if entry.region == "union"})
+
+
+def _united(rows: Sequence[AbnormalityScore], keys: set[str]) -> list[AbnormalityScore]:
+    """Of each entry of ``keys`` the one row that speaks for all: the likeliest, else the first with a reason."""
+    best: dict[str, AbnormalityScore] = {}
+    for row in rows:
+        if row.abnormality in keys:
+            known = best.get(row.abnormality)
+            if known is None or _rank(row) > _rank(known):
+                best[row.abnormality] = row
+    return [row for row in rows if row.abnormality not in keys or best[row.abnormality] is row]
+
+
+def _rank(row: AbnormalityScore) -> tuple[float, bool]:
+    """Scored before not scored; of what is not, an organ that is there before one that is missing."""
+    return (-1.0 if row.probability is None else row.probability, row.status != f"N/A: {NOT_IN_MASKS}")
 
 
 def score_pairs(embedding: ScanEmbedding, pairs: Iterable[Pair]) -> list[AbnormalityScore]:
-    """Score chosen organs for chosen entries, in the order given; see `score_abnormalities`."""
+    """Score chosen places (organs, or the whole scan) for chosen entries, in the order given."""
     pairs = list(pairs)
     index = {organ: i for i, organ in enumerate(embedding.organs)}
     known = frozenset(embedding.encoder.card.abnormalities)
     reasons = [_reason(embedding, index, known, pair) for pair in pairs]
-    prompts = [
-        entry.prompts(organ) if why is None else ((), ()) for (organ, entry), why in zip(pairs, reasons, strict=True)
+    terms = [
+        () if why is not None else _terms(embedding, index, place, entry)
+        for (place, entry), why in zip(pairs, reasons, strict=True)
     ]
-    texts = list(dict.fromkeys(t for positive, negative in prompts for t in (*positive, *negative)))
+    asked = list(dict.fromkeys((organ, e) for (_, e), parts in zip(pairs, terms, strict=True) for organ, _ in parts))
+    prompts = {(organ, entry): entry.prompts(organ) for organ, entry in asked}
+    texts = list(dict.fromkeys(t for positive, negative in prompts.values() for t in (*positive, *negative)))
     column = {text: i for i, text in enumerate(texts)}
     # one product for all organs and all prompts
-    scored = list(dict.fromkeys(organ for (organ, _), why in zip(pairs, reasons, strict=True) if why is None))
+    scored = list(dict.fromkeys(organ for organ, _ in asked))
     vectors = embedding.vectors[[index[organ] for organ in scored]]
     cosines = vectors @ bank_of(embedding.encoder).space(texts).T if texts else None
     line = {organ: i for i, organ in enumerate(scored)}
     rows = []
-    for (organ, entry), why, (positive, negative) in zip(pairs, reasons, prompts, strict=True):
+    for (place, entry), why, parts in zip(pairs, reasons, terms, strict=True):
         if why is not None or cosines is None:
-            rows.append(AbnormalityScore(organ, entry.key, None, None, None, f"N/A: {why}"))
+            rows.append(AbnormalityScore(place, entry.key, None, None, None, f"N/A: {why}"))
             continue
-        own = cosines[line[organ]].astype(np.float64)
-        normal = own[[column[t] for t in negative]].mean()
-        scores = embedding.encoder.logit_scale * (own[[column[t] for t in positive]] - normal)
-        calibrate, key = embedding.encoder.calibration.probability, entry.pair_key(organ)
+        scores = np.zeros(len(entry.positive))
+        for organ, weight in parts:
+            own = cosines[line[organ]].astype(np.float64)
+            positive, negative = prompts[organ, entry]
+            scores += weight * (own[[column[t] for t in positive]] - own[[column[t] for t in negative]].mean())
+        scores *= embedding.encoder.logit_scale
+        calibrate, key = embedding.encoder.calibration.probability, entry.pair_key(place)
         spread = [calibrate(key, float(s)) for s in scores]
         rows.append(
-            AbnormalityScore(organ, entry.key, calibrate(key, float(scores.mean())), min(spread), max(spread), "scored")
+            AbnormalityScore(place, entry.key, calibrate(key, float(scores.mean())), min(spread), max(spread), "scored")
         )
     return rows
 
 
+def _terms(
+    embedding: ScanEmbedding, index: dict[str, int], place: str, entry: Abnormality
+) -> tuple[tuple[str, float], ...]:
+    """Organs that a score is made of, each with its weight; of a group those that can be trusted."""
+    found = []
+    for organs, weight in entry.terms(place):
+        here = [o for o in organs if o in index and embedding.status[index[o]] is OrganStatus.COMPLETE]
+        found += [(organ, weight / len(here)) for organ in here]
+    return tuple(found)
+
+
 def _reason(embedding: ScanEmbedding, index: dict[str, int], known: frozenset[str], pair: Pair) -> str | None:
     """Why a pair cannot be scored, or None."""
-    organ, entry = pair
-    if organ not in index:
+    place, entry = pair
+    first, *others = (organs for organs, _ in entry.terms(place))
+    here = [organ for organ in first if organ in index]
+    if not here:
         return NOT_IN_MASKS
-    if entry.pair_key(organ) not in known:
+    if entry.pair_key(place) not in known:
         return OrganStatus.UNKNOWN.value
-    status = embedding.status[index[organ]]
-    return None if status is OrganStatus.COMPLETE else status.value
+    trusted = [organ for organ in here if embedding.status[index[organ]] is OrganStatus.COMPLETE]
+    if not trusted:
+        return embedding.status[index[here[0]]].value
+    for organs in others:
+        if not any(o in index and embedding.status[index[o]] is OrganStatus.COMPLETE for o in organs):
+            return NOTHING_TO_COMPARE
+    return None

@@ -17,6 +17,8 @@ from napari_ctvlp.scan.types import OrganMasks, Scan, StoredGrid
 
 __all__ = ["KNOWN_FINDINGS", "KnownFinding", "load_sample"]
 
+SOURCE = "sample"
+"""Stands for the path of the sample in saved sessions."""
 NOISE_SEED = 20240501
 NOISE_HU = 9.0
 POINT_SPREAD_VOXELS = 0.42
@@ -67,6 +69,7 @@ def load_sample() -> tuple[Scan, OrganMasks]:
         stored=StoredGrid((hu.shape[0], hu.shape[1], hu.shape[2]), affine, "IPL"),
         audit=audit_volume(hu, affine),
         window=(40.0, 400.0),
+        source=SOURCE,
     )
     table = SCHEMES["totalsegmentator_v2"]
     names = {int(n): table[int(n)] for n in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)) if n}

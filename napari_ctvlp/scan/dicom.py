@@ -35,7 +35,7 @@ def read_dicom(path: Path, *, series: str | int | None = None) -> Scan:
         notes.append(f"the files call themselves {chosen.info.modality}, not CT")
     if chosen.slices[0].frames > 1:
         return _read_frames(chosen.slices[0].path, name, notes)
-    slices, affine, words = _grid(chosen, name)
+    slices, affine, words = series_grid(chosen, name)
     return _read_slices(slices, affine, words, name, notes, home)
 
 
@@ -58,7 +58,7 @@ def _choose(path: Path, found: tuple[Series, ...], asked: str | int | None) -> S
     raise UserError(f"{path.name}: holds {len(found)} series, choose one with --series N ({offer}{more}).")
 
 
-def _grid(series: Series, name: str) -> tuple[list[Slice], Affine, str]:
+def series_grid(series: Series, name: str) -> tuple[list[Slice], Affine, str]:
     """Slices in order along their normal, the affine of (column, row, slice) to LPS mm, and words about the slices.
 
     Raises

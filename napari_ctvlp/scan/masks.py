@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.scan import geometry, naming
+from napari_ctvlp.scan import geometry, itk, naming
+from napari_ctvlp.scan.labelled import read_labelled
 from napari_ctvlp.scan.nifti import NiftiVolume, is_nifti_name, open_nifti, stem
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
@@ -29,11 +30,12 @@ def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> Or
     Parameters
     ----------
     path : str or Path
-        One multi-label NIfTI file, one mask file called like its organ, or a folder of one-organ files.
+        One file with all organs (NIfTI, NRRD, MetaImage, DICOM SEG or RTSTRUCT), one mask file called like its organ,
+        or a folder of one-organ NIfTI files.
     scan : Scan
         What the masks belong to.
     scheme : str, optional
-        "totalsegmentator_v1" or "totalsegmentator_v2" for a multi-label file; by default the names in the file, else
+        "totalsegmentator_v1" or "totalsegmentator_v2" for a label file; by default the names in the file, else
         detected.
 
     Returns
@@ -50,26 +52,20 @@ def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> Or
     if not path.exists():
         raise UserError(f"{path.name}: there is no such file or folder.")
     key = None if scheme is None else naming.scheme_key(scheme)
+    given = str(path)
     if path.is_dir():
         files = _mask_files(path, scan)
         if len(files) > 1:
-            return _read_folder(path, files, scan)
+            return dataclasses.replace(_read_folder(path, files, scan), source=given)
         path = files[0]
-    if not is_nifti_name(path):
-        raise UserError(
-            f"{path.name}: only NIfTI masks are read yet (no NRRD, MHA or DICOM SEG); convert it to .nii.gz first."
-        )
-    return _read_file(path, scan, key)
+    return dataclasses.replace(_read_file(path, scan, key), source=given)
 
 
 def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
-    source = open_nifti(path)
-    notes: list[str] = list(source.notes)
-    raw = _canonical_labels(source)
-    labels, values = _to_uint8(raw, path.name)
-    del raw
-    affine = geometry.reorientation(source.affine).canonical_affine(source.affine, source.shape)
-    labels = _onto_scan(labels, affine, scan, path.name, notes)
+    grid = read_labelled(path, scan)
+    notes: list[str] = list(grid.notes)
+    labels, values = _to_uint8(grid.labels, path.name)
+    labels = _onto_scan(labels, grid.affine, scan, path.name, notes)
     present = _present(labels)
     if not present:
         raise UserError(f"{path.name}: holds no organ inside the scan (every label is 0).")
@@ -78,7 +74,7 @@ def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
     number = values or {label: label for label in present}
     by_label = _statistics_by_label(scan, labels, present)
     by_number = {number[label]: stat for label, stat in by_label.items()}
-    names, how = _names(path, source, scheme, by_number)
+    names, how = _names(path, grid.names, scheme, by_number)
     final = {label: names[number[label]] for label in present}
     statistics = {name: dataclasses.replace(by_label[label], organ=name) for label, name in final.items()}
     return OrganMasks(labels, final, how, tuple(notes), statistics)
@@ -90,17 +86,16 @@ def _statistics_by_label(scan: Scan, labels: NDArray[np.uint8], present: Sequenc
 
 
 def _names(
-    path: Path, source: NiftiVolume, scheme: str | None, by_number: dict[int, OrganStatistics]
+    path: Path, inside: Mapping[int, str], scheme: str | None, by_number: dict[int, OrganStatistics]
 ) -> tuple[dict[int, str], str]:
     """Name of every number in the file, and where the names come from."""
     if scheme is not None:
         return naming.scheme_names(scheme, by_number), f"{naming.title(scheme)} (as asked)"
-    inside = source.names
     if inside:
         given = {n: inside.get(n, f"label_{n}") for n in by_number}
         return naming.unique_names(given), "names in the file"
     if set(by_number) == {1}:
-        name = stem(path)
+        name = itk.itk_stem(path) if itk.is_itk_name(path) else stem(path)
         if _is_organ(name):
             return naming.unique_names({1: name}), "name of the file"
         return {1: "label_1"}, "one mask without a name (call the file like its organ)"
@@ -235,35 +230,6 @@ def _numbers(stems: Sequence[str], folder: str) -> dict[str, int]:
     for name, label in zip((s for s in stems if s not in numbers), free, strict=False):
         numbers[name] = label
     return numbers
-
-
-def _canonical_labels(source: NiftiVolume) -> NDArray[Any]:
-    """Labels of a file in canonical order, in the smallest type that they have needed so far."""
-    turn = geometry.reorientation(source.affine)
-    labels: NDArray[Any] = np.empty(turn.canonical_shape(source.shape), np.uint8)
-    for start, stop, part in source.slabs():
-        whole = _whole_numbers(part, source)
-        if whole.size and int(whole.max()) > np.iinfo(labels.dtype).max:
-            labels = labels.astype(np.int32)
-        turn.stored_view(labels)[:, :, start:stop] = whole
-    return labels
-
-
-def _whole_numbers(part: NDArray[Any], source: NiftiVolume) -> NDArray[Any]:
-    """Labels as whole numbers >= 0; a float that is not nearly whole is no label."""
-    name = source.path.name
-    if part.dtype.kind == "f" or source.scaled:
-        values = part.astype(np.float64) * source.slope + source.inter
-        values[~np.isfinite(values)] = 0.0
-        whole = np.rint(values)
-        if values.size and float(np.abs(values - whole).max()) > 1e-3:
-            raise UserError(f"{name}: holds values between whole numbers, so it is no label file; give organ masks.")
-        part = whole
-    if part.size and (float(part.min()) < 0 or float(part.max()) > 2**31 - 1):
-        raise UserError(
-            f"{name}: holds negative or huge numbers, so it is no label file; give organ masks, not a scan."
-        )
-    return part
 
 
 def _to_uint8(raw: NDArray[Any], name: str) -> tuple[NDArray[np.uint8], dict[int, int] | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -59,6 +60,39 @@ def unique_names(names: Mapping[int, str]) -> dict[int, str]:
                 result[label] = candidate
                 break
     return result
+
+
+def organ_of(text: str) -> str:
+    """Organ that a free label means ("Liver", "Kidney left", "lt. kidney"), else the label as a plain name.
+
+    For files whose labels people or other programs wrote; what is no organ of ours keeps its words.
+    """
+    from napari_ctvlp.anatomy.schemes import to_v2
+
+    known = _organ_words()
+    words = re.sub(r"[^a-z0-9]+", " ", text.lower()).split()
+    plain = "_".join(words) or "unnamed"
+    if to_v2(plain) in known.values():
+        return to_v2(plain)
+    sides = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt": "right", "r": "right"}
+    side = [sides[word] for word in words if word in sides]
+    rest = [word for word in words if word not in sides]
+    return known.get(" ".join([*side[:1], *rest]), plain)
+
+
+@cache
+def _organ_words() -> dict[str, str]:
+    """Display names and synonyms, in plain small letters, to organ names; what two organs share is left out."""
+    from napari_ctvlp.anatomy.organs import ORGANS
+
+    found: dict[str, str] = {}
+    shared: set[str] = set()
+    for name, organ in ORGANS.items():
+        for words in (name, organ.display, *organ.synonyms):
+            plain = " ".join(re.sub(r"[^a-z0-9]+", " ", words.lower()).split())
+            if found.setdefault(plain, name) != name:
+                shared.add(plain)
+    return {words: name for words, name in found.items() if words not in shared}
 
 
 def names_in_extensions(extensions: Iterable[bytes]) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""``read_scan``: one door for NIfTI files and DICOM series."""
+"""``read_scan``: one door for NIfTI, NRRD and MetaImage files and DICOM series."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.scan import dicom
+from napari_ctvlp.scan import dicom, itk
 from napari_ctvlp.scan.audit import AuditFacts
 from napari_ctvlp.scan.nifti import is_nifti_name, open_nifti, stem
 from napari_ctvlp.scan.types import Scan
@@ -14,7 +14,7 @@ from napari_ctvlp.scan.volume import CanonicalVolume
 
 FIRST_ENTRIES, FIRST_FILES = 200, 20
 """How much of a folder is looked at to see whether it is DICOM."""
-_UNREAD = {".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage", ".mgz": "MGZ", ".zip": "ZIP"}
+_UNREAD = {".mgz": "MGZ", ".zip": "ZIP"}
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -31,7 +31,8 @@ def read_scan(path: str | Path, *, series: str | int | None = None) -> Scan:
     Parameters
     ----------
     path : str or Path
-        A .nii or .nii.gz file, a folder with a DICOM series, or one file of such a series (no suffix needed).
+        A .nii or .nii.gz file, an NRRD or MetaImage file (extra ``itk``), a folder with a DICOM series, or one file of
+        such a series (no suffix needed).
     series : str or int, optional
         Which series of a DICOM folder, by its number in ``list_series``.
 
@@ -53,12 +54,15 @@ def read_scan(path: str | Path, *, series: str | int | None = None) -> Scan:
     refuse_unread(path)
     if is_nifti_name(path):
         return _read_nifti(path)
+    if itk.is_itk_name(path):
+        return itk.read_itk_scan(path)
     if path.stat().st_size == 0:
         raise UserError(f"{path.name}: is an empty file; copy or download it again.")
     if dicom.is_dicom(path):
         return dicom.read_dicom(path, series=series)
     raise UserError(
-        f"{path.name}: is neither NIfTI nor DICOM; give a .nii or .nii.gz file, or a folder with a DICOM series."
+        f"{path.name}: is neither NIfTI nor DICOM; give a .nii, .nii.gz, .nrrd or .mha file, or a folder with a DICOM "
+        "series."
     )
 
 

@@ -138,6 +138,8 @@ class OrganMasks:
         What was done on the way (resampled by affine, 43 of 104 masks are empty, ...).
     statistics : mapping of str to OrganStatistics
         By organ name.
+    source : str
+        Path that was read; never exported.
     """
 
     labels: NDArray[np.uint8]
@@ -145,3 +147,24 @@ class OrganMasks:
     scheme: str
     notes: tuple[str, ...] = ()
     statistics: Mapping[str, OrganStatistics] = field(default_factory=dict)
+    source: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledGrid:
+    """Labels of one file in canonical axes, on the grid that the file has.
+
+    Attributes
+    ----------
+    labels : (I, P, L) array of whole numbers
+    affine : (4, 4)
+        Index to LPS mm.
+    names : mapping of int to str
+        As the file calls them.
+    notes : tuple of str
+    """
+
+    labels: NDArray[np.integer]
+    affine: NDArray[np.float64]
+    names: Mapping[int, str]
+    notes: tuple[str, ...] = ()

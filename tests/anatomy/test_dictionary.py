@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from napari_ctvlp.anatomy import ORGANS, display_name, load_dictionary
+from napari_ctvlp.anatomy.query import parse_query
 from napari_ctvlp.errors import UserError
 
 STARTER = {
@@ -35,6 +38,37 @@ def test_the_starter_keys_look_in_the_right_organs():
     by_key = {a.key: set(a.organs) for a in load_dictionary()}
     assert {key: by_key[key] for key in STARTER} == STARTER
     assert len(by_key) >= 40
+
+
+def test_how_much_the_built_in_one_covers():
+    entries = load_dictionary()
+    groups = {ORGANS[organ].group for entry in entries for organ in entry.organs}
+    bases = {organ.removesuffix("_left").removesuffix("_right") for entry in entries for organ in entry.organs}
+    assert len(entries) >= 120 and groups == {organ.group for organ in ORGANS.values()} and len(bases) >= 18
+    assert {entry.region for entry in entries} == {"organ", "union", "comparative", "global"}
+
+
+def test_entries_that_encoders_know_are_as_they_were_when_those_were_trained():
+    """A changed prompt would silently change every score of the shipped encoder."""
+    known = [a for a in load_dictionary() if a.key in STARTER]
+    assert [a.key for a in load_dictionary()[: len(STARTER)]] == list(STARTER)
+    prompts = "\n".join(text for a in known for text in (*a.positive, "-", *a.negative))
+    assert hashlib.sha256(prompts.encode()).hexdigest()[:16] == "c4f76a708681b992"
+    assert {a.region for a in known} == {"organ"}
+
+
+FIRST = 86
+"""Entries of the first dictionary; what is behind them must not change what questions about them mean."""
+
+
+def test_later_entries_leave_questions_about_earlier_ones_alone():
+    entries = load_dictionary()
+    first = entries[:FIRST]
+    assert first[-1].key == "brain_infarct"
+    texts = [text for a in first for text in (a.name, a.key.replace("_", " "), *a.synonyms)]
+    texts += [f"{sign} {ORGANS[organ].display}" for a in first for sign in a.signs for organ in a.organs[:2]]
+    for text in dict.fromkeys(texts):
+        assert parse_query(text, entries) == parse_query(text, first), text
 
 
 @pytest.mark.parametrize("entry", load_dictionary(), ids=lambda e: e.key)
@@ -87,6 +121,11 @@ def test_a_dictionary_of_ones_own(tmp_path):
         ("    name:", "    key: b\n    name:", 3, "given twice"),
         ("    name:", "\tname:", 3, "not valid YAML"),
         ("abnormalities:", "findings:", 1, "'abnormalities' is missing"),
+        ("    name:", "    region: everywhere\n    name:", 3, "unknown region 'everywhere'"),
+        ("    name:", "    region: [union]\n    name:", 3, "a text"),
+        ("    name:", "    region: comparative\n    name:", 3, "needs a 'reference'"),
+        ("    name:", "    reference: [spleen]\n    name:", 3, "'region: comparative' only"),
+        ("    name:", "    region: comparative\n    reference: [splen]\n    name:", 4, "'splen' is neither"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path, old, new, line, says):

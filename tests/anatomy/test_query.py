@@ -147,7 +147,7 @@ def test_what_is_no_negation(text):
         ("enlarged banana", set(), set()),
         ("water on the lung", {"pleural_effusion"}, {"lung_lower_lobe_left", "lung_lower_lobe_right"}),
         ("pleural effusion in the left lung", {"pleural_effusion"}, {"lung_lower_lobe_left"}),
-        ("aneurysm of the iliac artery", set(), {"iliac_artery_left", "iliac_artery_right"}),
+        ("aneurysm of the iliac artery", {"iliac_aneurysm"}, {"iliac_artery_left", "iliac_artery_right"}),
         ("cyst in liver and kidney", {"liver_cyst", "kidney_cyst"}, {"liver", "kidney_left", "kidney_right"}),
         ("hip replacement on the left", {"metal_implant"}, {"hip_left", "femur_left"}),
         ("ureter stone", set(), set()),

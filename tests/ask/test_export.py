@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities, write_csv, write_json
 from napari_ctvlp.errors import UserError
 from tests.conftest import WordEncoder
@@ -18,18 +21,26 @@ def answers(phantom):
     encoder = WordEncoder(abnormalities=("kidney_left/kidney_stone",))
     embedding = encoder.encode_scan(scan, masks)
     rankings = [rank_organs(embedding, text) for text in ("renal stone on the left", "banana")]
-    return answers_as_json(scan, embedding, rankings, score_abnormalities(embedding))
+    return answers_as_json(scan, embedding, rankings, score_abnormalities(embedding), masks)
 
 
 def test_the_layout(answers):
-    assert list(answers) == ["scan", "encoder", "queries", "abnormalities"]
-    assert answers["scan"] == {"name": "phantom", "shape": [40, 60, 80], "spacing_mm": [3.0, 2.0, 2.0]}
+    assert list(answers) == ["scan", "encoder", "queries", "abnormalities", "masks", "prompts", "provenance"]
+    assert answers["scan"] == {
+        "name": "phantom",
+        "shape": [40, 60, 80],
+        "spacing_mm": [3.0, 2.0, 2.0],
+        "audit": [{"name": "orientation", "value": "LPI", "severity": "ok"}],
+    }
     assert answers["encoder"] == {
         "name": "words",
         "revision": "test",
         "licence": "BSD-3-Clause",
         "prompts_version": "1",
         "preprocessing_version": "",
+        "trained_on": "nothing",
+        "spacing_mm": 3.0,
+        "hu_windows": [[-160.0, 240.0]],
     }
     stone, banana = answers["queries"]
     assert list(stone) == ["text", "matched", "finding", "organs"]
@@ -46,6 +57,28 @@ def test_the_layout(answers):
     scored = [row for row in answers["abnormalities"] if row["status"] == "scored"]
     assert [(row["organ"], row["abnormality"]) for row in scored] == [("kidney_left", "kidney_stone")]
     assert all(row["probability"] is None for row in answers["abnormalities"] if row["status"] != "scored")
+
+
+def test_provenance_says_what_went_in(answers, phantom):
+    from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
+
+    scan, masks = phantom
+    made = answers["provenance"]
+    assert made["software"]["napari-ctvlp"] and made["software"]["numpy"] == np.__version__
+    assert (made["scan_hash"], made["masks_hash"]) == (scan_hash(scan), masks_hash(masks))
+    assert set(answers["prompts"]["abnormalities"]) == {"kidney_stone"}
+    stone = next(a for a in load_dictionary() if a.key == "kidney_stone")
+    assert answers["prompts"]["abnormalities"]["kidney_stone"]["positive"] == list(stone.positive)
+    liver = next(o for o in answers["masks"]["organs"] if o["organ"] == "liver")
+    assert liver["volume_ml"] == pytest.approx(12 * 28 * 25 * 12 / 1000) and liver["status"] == "complete"
+    assert liver["mean_hu"] == 60 and liver["cut_by_field_of_view"] is False
+
+
+def test_no_path_and_no_name_of_the_source_leaves(phantom):
+    scan, masks = phantom
+    private = dataclasses.replace(scan, source="/home/mustermann/erika.nii.gz")
+    embedding = WordEncoder().encode_scan(private, masks)
+    assert "mustermann" not in json.dumps(answers_as_json(private, embedding, [], [], masks))
 
 
 def test_floats_are_short_and_json_is_strict(answers):

@@ -355,9 +355,9 @@ def test_nothing_labelled(scan, tmp_path):
 
 
 def test_formats_that_are_not_read(scan, tmp_path):
-    for name in ("m.nrrd", "m.mha", "m.dcm"):
+    for name in ("m.png", "m.txt", "m.dcm"):
         (tmp_path / name).write_bytes(b"x" * 500)
-        assert "only NIfTI masks" in refused(tmp_path / name, scan)
+        assert "no file with organ masks" in refused(tmp_path / name, scan)
 
 
 def test_several_labels_in_a_folder_of_masks(scan, tmp_path):

@@ -227,7 +227,7 @@ def test_not_a_nifti(content, tmp_path):
 
 
 def test_foreign_formats(tmp_path):
-    for name, word in (("a.png", "neither"), ("a.nrrd", "NRRD"), ("a.mha", "MetaImage")):
+    for name, word in (("a.png", "neither"), ("a.mgz", "MGZ"), ("a.zip", "ZIP")):
         (tmp_path / name).write_bytes(b"\x89PNG" * 100)
         with pytest.raises(UserError) as error:
             read_scan(tmp_path / name)

@@ -1,0 +1,58 @@
+"""The button behind which everything is that goes into files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QMenu, QToolButton, QWidget
+
+
+class FileMenu(QToolButton):
+    """A menu of what can be written, of sessions and of the dictionary.
+
+    Signals
+    -------
+    export_requested(int)
+        Place of the chosen kind in the titles given.
+    save_session_requested(), restore_session_requested(), edit_dictionary_requested()
+        A menu entry was used.
+    """
+
+    export_requested = Signal(int)
+    save_session_requested = Signal()
+    restore_session_requested = Signal()
+    edit_dictionary_requested = Signal()
+
+    def __init__(self, titles: Sequence[str] = (), parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setText("files")
+        self.setToolTip("Export results, save or restore the session, edit the abnormality dictionary")
+        self.setAutoRaise(True)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._possible: Callable[[], Sequence[bool]] = lambda: ()
+        self._menu = QMenu(self)
+        self.exports = [
+            self._menu.addAction(f"{title}...", lambda place=place: self.export_requested.emit(place))
+            for place, title in enumerate(titles)
+        ]
+        self._menu.addSeparator()
+        self.save_session = self._menu.addAction("Save the session...", self.save_session_requested.emit)
+        self.restore_session = self._menu.addAction("Restore a session...", self.restore_session_requested.emit)
+        self._menu.addSeparator()
+        self.edit_dictionary = self._menu.addAction(
+            "Edit the abnormality dictionary", self.edit_dictionary_requested.emit
+        )
+        self._menu.aboutToShow.connect(self.refresh)
+        self.setMenu(self._menu)
+
+    def set_possible(self, possible: Callable[[], Sequence[bool]]) -> None:
+        """``possible`` says of each export, when the menu opens, whether there is something to write."""
+        self._possible = possible
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enable what is possible now."""
+        for action, possible in zip(self.exports, self._possible(), strict=False):
+            if action is not None:
+                action.setEnabled(possible)

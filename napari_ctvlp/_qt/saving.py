@@ -1,0 +1,167 @@
+"""Files that the window writes: results, sessions, the user's dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image, Labels
+from qtpy.QtCore import QFileSystemWatcher, Qt, QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_ctvlp._qt.file_menu import FileMenu
+from napari_ctvlp._qt.query_line import QueryLine
+from napari_ctvlp._qt.view_state import give_view, taken_view
+from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary, user_dictionary_path
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.exports import EXPORTS
+from napari_ctvlp.saved_session import SUFFIX, capture, read_session, restore, write_session
+from napari_ctvlp.session import Session
+
+SETTLE_MS = 200
+"""Editors write a file in several steps; only the last is worth reading."""
+
+
+class Saving:
+    """Joins the menu of files, the session and the view.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    session : Session
+    menu : FileMenu
+    query : QueryLine
+        Shows the question of a restored session.
+    layers : callable
+        Gives the layers of the open scan and of its masks, each None where there is none.
+    parent : QWidget
+        Of the dialogs; what is made here goes with it.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        session: Session,
+        menu: FileMenu,
+        query: QueryLine,
+        layers: Callable[[], tuple[Image | None, Labels | None]],
+        parent: QWidget,
+    ) -> None:
+        self._viewer = viewer
+        self._session = session
+        self._query = query
+        self._layers = layers
+        self._parent = parent
+        menu.set_possible(lambda: [export.possible(session.results) for export in EXPORTS])
+        menu.export_requested.connect(self._ask_where)
+        menu.save_session_requested.connect(self._ask_where_to_save)
+        menu.restore_session_requested.connect(self._ask_what_to_restore)
+        menu.edit_dictionary_requested.connect(self._edit_dictionary)
+        self._timer = QTimer(parent)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLE_MS)
+        self._timer.timeout.connect(self._on_dictionary_settled)
+        self._watcher = QFileSystemWatcher(parent)
+        self._watcher.fileChanged.connect(lambda _path: self._timer.start())
+        self._watcher.directoryChanged.connect(lambda _path: self._timer.start())
+        self._state = self._dictionary_state()
+        self._watch()
+
+    # -- results -----------------------------------------------------------------------------------------------
+
+    def export(self, place: int, path: str | Path) -> None:
+        """Write one kind of file in the background."""
+        results = self._session.results
+        self._session.write(lambda: EXPORTS[place](Path(path), results))
+
+    def _ask_where(self, place: int) -> None:
+        export = EXPORTS[place]
+        self._dialog(export.title, f"*{export.suffix}", lambda path: self.export(place, path), save=True)
+
+    # -- sessions ----------------------------------------------------------------------------------------------
+
+    def save_session(self, path: str | Path) -> None:
+        """Write what is open, asked and seen; the view is taken now, the rest is done in the background."""
+        target = Path(path)
+        if not target.name.lower().endswith(".json"):
+            target = target.with_name(target.name + SUFFIX)
+        view = taken_view(self._viewer, *self._layers())
+        session = self._session
+
+        def work() -> Path:
+            write_session(target, capture(session, view))
+            return target
+
+        session.write(work)
+
+    def restore_session(self, path: str | Path) -> None:
+        """Open what a saved session had open, and look at it as then."""
+        try:
+            saved = read_session(path)
+        except UserError as error:
+            self._session.failed.emit(error)
+            return
+        self._query.setText(saved.query)
+        self._query.set_history(list(saved.history))
+        restore(self._session, saved, lambda: give_view(self._viewer, saved.view, *self._layers()))
+
+    def take(self, paths: Sequence[str]) -> bool:
+        """Restore a session that was dropped; False when it is none."""
+        if len(paths) == 1 and paths[0].lower().endswith(SUFFIX):
+            self.restore_session(paths[0])
+            return True
+        return False
+
+    def _ask_where_to_save(self) -> None:
+        self._dialog("Save the session", f"*{SUFFIX}", self.save_session, save=True)
+
+    def _ask_what_to_restore(self) -> None:
+        self._dialog("Restore a session", "*.json", self.restore_session, save=False)
+
+    # -- the dictionary ----------------------------------------------------------------------------------------
+
+    def _edit_dictionary(self) -> None:
+        try:
+            path = make_user_dictionary()
+        except UserError as error:
+            self._session.failed.emit(error)
+            return
+        self._watch()
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+    def _watch(self) -> None:
+        """Watch the file and its folder: editors replace a file rather than write into it."""
+        path = user_dictionary_path()
+        there = [str(p) for p in (path, path.parent) if p.exists()]
+        new = [p for p in there if p not in (*self._watcher.files(), *self._watcher.directories())]
+        if new:
+            self._watcher.addPaths(new)
+
+    def _on_dictionary_settled(self) -> None:
+        self._watch()
+        state = self._dictionary_state()
+        if state != self._state:
+            self._state = state
+            self._session.dictionary_changed()
+
+    @staticmethod
+    def _dictionary_state() -> tuple[int, int] | None:
+        try:
+            stat = user_dictionary_path().stat()
+        except OSError:
+            return None
+        return (stat.st_mtime_ns, stat.st_size)
+
+    # -- dialogs -----------------------------------------------------------------------------------------------
+
+    def _dialog(self, title: str, pattern: str, then: Callable[[str], None], *, save: bool) -> None:
+        dialog = QFileDialog(self._parent, title, "", f"{title} ({pattern})")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if save:
+            dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        else:
+            dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(then)
+        dialog.open()

@@ -1,0 +1,61 @@
+"""The user's own copy of the abnormality dictionary: edited with any editor, read again as soon as it has changed."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from napari_ctvlp.anatomy.dictionary import BUILT_IN, Abnormality, load_dictionary
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.files import write_whole
+from napari_ctvlp.folders import config_folder
+
+FILE = "abnormalities.yaml"
+
+_lock = threading.Lock()
+_read: dict[Path, tuple[tuple[int, int], tuple[Abnormality, ...]]] = {}
+
+
+def user_dictionary_path() -> Path:
+    """Where the user's copy lies, or would lie."""
+    return config_folder() / FILE
+
+
+def current_dictionary() -> tuple[Abnormality, ...]:
+    """The user's copy where there is one, else the built-in dictionary; looks at the file anew each time.
+
+    Raises
+    ------
+    UserError
+        With file name and line number, when the copy is broken.
+    """
+    path = user_dictionary_path()
+    try:
+        stat = path.stat()
+    except OSError:
+        return load_dictionary()
+    state = (stat.st_mtime_ns, stat.st_size)
+    with _lock:
+        known = _read.get(path)
+        if known is None or known[0] != state:
+            known = _read[path] = (state, load_dictionary(path))
+        return known[1]
+
+
+def make_user_dictionary() -> Path:
+    """Copy the built-in dictionary to the user's config folder unless a copy is there; gives its path.
+
+    Raises
+    ------
+    UserError
+        When the folder cannot be written to.
+    """
+    path = user_dictionary_path()
+    if path.exists():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path.name} cannot be written: {error.strerror or 'unknown reason'}.") from error
+    write_whole(path, BUILT_IN.read_text(encoding="utf-8"))
+    return path

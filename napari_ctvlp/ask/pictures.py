@@ -1,0 +1,71 @@
+"""Pictures of key slices, for reports: the slice through an organ in its window, the organ outlined."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ctvlp.anatomy.windows import window_of
+from napari_ctvlp.scan.types import OrganMasks, Scan
+
+Plane = Literal["axial", "coronal", "sagittal"]
+Picture = NDArray[np.uint8]
+
+AXES: dict[Plane, int] = {"axial": 0, "coronal": 1, "sagittal": 2}
+EDGES: dict[Plane, tuple[str, str, str, str]] = {
+    "axial": ("R", "L", "A", "P"),
+    "coronal": ("R", "L", "S", "I"),
+    "sagittal": ("A", "P", "S", "I"),
+}
+"""Patient directions at the left, right, top and bottom edge of each plane."""
+OUTLINE = (230, 159, 0)  # Okabe-Ito orange, the window's accent
+
+
+def key_slice(scan: Scan, masks: OrganMasks, organ: str, plane: Plane = "axial", height: int = 260) -> Picture:
+    """The slice through the middle of an organ, in the window it is read in, with the organ outlined.
+
+    Parameters
+    ----------
+    scan : Scan
+    masks : OrganMasks
+        Hold the organ, with its statistics.
+    organ : str
+    plane : str
+        "axial", "coronal" or "sagittal"; patient right is on the left, as radiologists look at it.
+    height : int
+        Pixels; the width follows from the extent in mm.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+    """
+    from PIL import Image
+    from scipy.ndimage import binary_erosion
+
+    statistics = masks.statistics[organ]
+    axis = AXES[plane]
+    index = statistics.centroid_index[axis]
+    rows, columns = (scan.spacing[k] for k in range(3) if k != axis)
+    hu = np.take(scan.hu, index, axis).astype(np.float32)
+    inside = np.take(masks.labels, index, axis) == statistics.label
+    low, high = window_of(organ).limits
+    grey = np.clip((hu - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    width = max(1, round(height * hu.shape[1] * columns / (hu.shape[0] * rows)))
+    picture = np.array(Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR).convert("RGB"))
+    mask = np.array(Image.fromarray(inside.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BILINEAR))
+    large = mask > 127
+    picture[large & ~binary_erosion(large, border_value=1)] = OUTLINE
+    return picture
+
+
+def data_uri(picture: Picture) -> str:
+    """The picture as a PNG inside a ``data:`` address, so that a page needs no other file."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

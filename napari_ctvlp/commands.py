@@ -1,0 +1,266 @@
+"""The commands that write files without a window: statistics, a report, masks and maps in other formats."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from napari_ctvlp.errors import UserError
+
+if TYPE_CHECKING:
+    from napari_ctvlp.encoder.contract import ScanEmbedding
+    from napari_ctvlp.scan import OrganMasks, Scan
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What every command reads."""
+
+    scan: Annotated[Path | None, tyro.conf.Positional] = None
+    """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file; or a folder with a scan and its masks."""
+    masks: Path | None = None
+    """File with all organs (NIfTI, NRRD, MetaImage, DICOM SEG, RTSTRUCT), or folder of one-organ masks."""
+    series: str | None = None
+    """Which series of a DICOM folder that holds several."""
+    sample: bool = False
+    """Use the built-in synthetic scan with its masks."""
+
+
+@dataclass(frozen=True)
+class StatsArgs(Inputs):
+    """Volume, mean and spread of HU, place and "cut by field of view" of every organ; needs no encoder."""
+
+    csv: Path | None = None
+    """Write one row per organ as CSV."""
+    json: Path | None = None
+    """Write the same as JSON."""
+
+
+@dataclass(frozen=True)
+class ReportArgs(Inputs):
+    """Write a one-page HTML report: answers with pictures of key slices, findings, audit, statistics, provenance."""
+
+    ask: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
+    """Question; repeat the option for more."""
+    ask_file: Path | None = None
+    """Text file with one question a line."""
+    encoder: str = "starter"
+    """Name of a shipped encoder, or folder of one."""
+    html: Path = Path("report.html")
+    """Where to write the page; it is one file that needs no other."""
+
+
+@dataclass(frozen=True)
+class ExportArgs(Inputs):
+    """Write organ masks and maps on the grid of the scan's own file, and masks as DICOM SEG."""
+
+    nifti: Path | None = None
+    """Write the masks as one label file (.nii or .nii.gz) with the organs' names in it."""
+    seg: Path | None = None
+    """Write the masks as DICOM SEG; the scan must be DICOM."""
+    keep_patient: bool = False
+    """Copy the patient's name, number and dates into the DICOM SEG, as an archive needs them."""
+    map: Path | None = None
+    """Write the scores of a question as a map (.nii or .nii.gz): every organ holds its own."""
+    ask: str | None = None
+    """The question for --map."""
+    encoder: str = "starter"
+    """Name of a shipped encoder, or folder of one."""
+
+
+@dataclass(frozen=True)
+class SegmentArgs:
+    """Make organ masks with TotalSegmentator (installed apart, with its weights; nothing is downloaded)."""
+
+    scan: Annotated[Path, tyro.conf.Positional]
+    """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file."""
+    out: Path
+    """Write the masks as one label file (.nii or .nii.gz) on the grid of the scan's file."""
+    fast: bool = False
+    """Use the 3 mm model."""
+    device: Literal["auto", "gpu", "mps", "cpu"] = "auto"
+    """Where to run; the fastest there is by default."""
+    series: str | None = None
+    """Which series of a DICOM folder that holds several."""
+
+
+@dataclass(frozen=True)
+class DictionaryArgs:
+    """Show which abnormality dictionary is in use, make a copy to edit, or check one."""
+
+    copy: bool = False
+    """Make an editable copy in your config folder; from then on it is the one in use."""
+    check: Path | None = None
+    """Check this file and say what is wrong in which line."""
+
+
+def open_inputs(args: Inputs, usage: str) -> tuple[Scan, OrganMasks]:
+    """Read the scan and its masks.
+
+    Raises
+    ------
+    UserError
+        When something is missing or cannot be read; ``usage`` shows how the command is called.
+    """
+    if args.sample and (args.scan is not None or args.masks is not None):
+        raise UserError("Choose either --sample or a scan of your own.")
+    if args.sample:
+        from napari_ctvlp.sample import load_sample
+
+        return load_sample()
+    scan_path, masks_path = paired(args.scan, args.masks)
+    if scan_path is None or masks_path is None:
+        raise UserError(f"Answers about organs need a scan and its organ masks: {usage}.")
+    from napari_ctvlp.scan import read_masks, read_scan
+
+    scan = read_scan(scan_path, series=args.series)
+    return scan, read_masks(masks_path, scan)
+
+
+def paired(scan: Path | None, masks: Path | None) -> tuple[Path | None, Path | None]:
+    """Scan and masks; of a folder that holds both, each of them."""
+    if scan is None or masks is not None or not scan.is_dir():
+        return scan, masks
+    from napari_ctvlp.scan.pairs import sort_out
+
+    given = sort_out([scan])
+    return given.scan or scan, given.masks
+
+
+def embedded(name: str, scan: Scan, masks: OrganMasks) -> ScanEmbedding:
+    """The scan as the encoder sees it, from the cache when it was seen before."""
+    from napari_ctvlp.encoder import load_encoder
+    from napari_ctvlp.encoder.cache import EmbeddingCache
+
+    return EmbeddingCache().encode_scan(load_encoder(name), scan, masks)
+
+
+def questions_of(asked: tuple[str, ...], path: Path | None) -> list[str]:
+    """Questions given one by one and in a file.
+
+    Raises
+    ------
+    UserError
+        When one is empty, or the file cannot be read.
+    """
+    questions = list(asked)
+    if path is not None:
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path.name}: cannot be read as a UTF-8 text file with one question a line.") from error
+        questions += [line.strip() for line in lines if line.strip()]
+    if any(not q.strip() for q in questions):
+        raise UserError("A question is empty: type what to look for.")
+    return questions
+
+
+def answers_to(
+    questions: list[str], encoder: str, scan: Scan, masks: OrganMasks
+) -> tuple[ScanEmbedding, dict[str, Any]]:
+    """Everything that is known of a scan, in the layout of the JSON file."""
+    from napari_ctvlp.anatomy.user_dictionary import current_dictionary
+    from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
+
+    dictionary = current_dictionary()
+    embedding = embedded(encoder, scan, masks)
+    rankings = [rank_organs(embedding, question, dictionary=dictionary) for question in questions]
+    scores = score_abnormalities(embedding, dictionary)
+    return embedding, answers_as_json(scan, embedding, rankings, scores, masks, dictionary=dictionary)
+
+
+def stats(args: StatsArgs) -> None:
+    """``napari-ctvlp stats``."""
+    from napari_ctvlp.ask.export import write_json
+    from napari_ctvlp.ask.provenance import masks_as_json
+    from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
+    from napari_ctvlp.scan.statistics_table import statistics_csv, write_statistics
+
+    scan, masks = open_inputs(args, "napari-ctvlp stats SCAN --masks MASKS")
+    if args.csv is not None:
+        write_statistics(args.csv, masks)
+        print(f"Statistics written to {args.csv}")
+    if args.json is not None:
+        hashes = {"scan_hash": scan_hash(scan), "masks_hash": masks_hash(masks)}
+        write_json(args.json, {"scan": scan.name, **hashes, **masks_as_json(masks)})
+        print(f"Statistics written to {args.json}")
+    if args.csv is None and args.json is None:
+        print(statistics_csv(masks), end="")
+
+
+def segment(args: SegmentArgs) -> None:
+    """``napari-ctvlp segment``."""
+    from napari_ctvlp.anatomy import organ_colour
+    from napari_ctvlp.scan import read_scan
+    from napari_ctvlp.scan.nifti_out import write_masks_nifti
+    from napari_ctvlp.segment import segment_scan
+
+    def tell(done: float) -> None:
+        print(f"\rsegmenting {100 * done:3.0f} %", end="\n" if done >= 1 else "", file=sys.stderr, flush=True)
+
+    scan = read_scan(args.scan, series=args.series)
+    device = None if args.device == "auto" else args.device
+    masks = segment_scan(scan, fast=args.fast, device=device, progress=tell if sys.stderr.isatty() else None)
+    write_masks_nifti(args.out, scan, masks, {name: organ_colour(name) for name in masks.names.values()})
+    print(f"{len(masks.names)} organs written to {args.out}")
+
+
+def dictionary(args: DictionaryArgs) -> None:
+    """``napari-ctvlp dictionary``."""
+    from napari_ctvlp.anatomy.dictionary import BUILT_IN, load_dictionary
+    from napari_ctvlp.anatomy.user_dictionary import current_dictionary, make_user_dictionary, user_dictionary_path
+
+    if args.check is not None:
+        print(f"{args.check.name}: {len(load_dictionary(args.check))} entries, all in order")
+        return
+    if args.copy:
+        make_user_dictionary()
+    own = user_dictionary_path()
+    entries = current_dictionary()
+    print(f"{len(entries)} entries in {own if own.exists() else BUILT_IN}")
+
+
+def report(args: ReportArgs) -> None:
+    """``napari-ctvlp report``."""
+    questions = questions_of(args.ask, args.ask_file)
+    from napari_ctvlp.ask.report import write_report
+
+    scan, masks = open_inputs(args, "napari-ctvlp report SCAN --masks MASKS --html FILE")
+    _, answers = answers_to(questions, args.encoder, scan, masks)
+    write_report(args.html, scan, masks, answers)
+    print(f"Report written to {args.html}")
+
+
+def export(args: ExportArgs) -> None:
+    """``napari-ctvlp export``."""
+    if args.nifti is None and args.seg is None and args.map is None:
+        raise UserError("Say what to write: --nifti FILE, --seg FILE or --map FILE with --ask QUESTION.")
+    if (args.map is None) != (args.ask is None):
+        raise UserError("A map needs its question, and a question its map: --map FILE --ask QUESTION.")
+    scan, masks = open_inputs(args, "napari-ctvlp export SCAN --masks MASKS --nifti FILE")
+    if args.nifti is not None:
+        from napari_ctvlp.anatomy import organ_colour
+        from napari_ctvlp.scan.nifti_out import write_masks_nifti
+
+        write_masks_nifti(args.nifti, scan, masks, {name: organ_colour(name) for name in masks.names.values()})
+        print(f"Masks written to {args.nifti}")
+    if args.seg is not None:
+        from napari_ctvlp.scan.dicom_seg import write_seg
+
+        write_seg(args.seg, scan, masks, keep_patient=args.keep_patient)
+        print(f"Masks written to {args.seg}")
+    if args.map is not None and args.ask is not None:
+        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
+        from napari_ctvlp.ask import rank_organs
+        from napari_ctvlp.scan.nifti_out import write_map_nifti
+        from napari_ctvlp.scan.stored import painted
+
+        ranking = rank_organs(embedded(args.encoder, scan, masks), args.ask, dictionary=current_dictionary())
+        score = {match.organ: match.score for match in ranking.organs}
+        values = {label: score.get(name, 0.0) for label, name in masks.names.items()}
+        write_map_nifti(args.map, scan, painted(masks.labels, values), what="score per organ")
+        print(f"Map written to {args.map}")

@@ -1,0 +1,210 @@
+"""A session in a small JSON file: what was open, what was asked, how it was looked at. No voxels and no patient names.
+
+Files are remembered by path and by a hash of what they held, so that a restored session says when they have changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.files import write_whole
+
+if TYPE_CHECKING:
+    from napari_ctvlp.session import Session
+
+FORMAT = 1
+SUFFIX = ".ctvlp.json"
+SAMPLE = "sample"
+"""Stands for the path of the built-in sample (`napari_ctvlp.sample.SOURCE`, which takes time to import)."""
+
+
+@dataclass(frozen=True)
+class SavedView:
+    """How the scan was looked at.
+
+    Attributes
+    ----------
+    point : tuple of float
+        Where the slices stood, in mm of the viewer (I, P, L).
+    order : tuple of int
+        Which axis is looked along: the first.
+    ndisplay : int
+    zoom : float
+    centre : tuple of float
+        Of the camera, in mm.
+    window : (low, high) or None
+        HU from black to white.
+    opacity : float or None
+        Of the organs.
+    """
+
+    point: tuple[float, ...] = ()
+    order: tuple[int, ...] = ()
+    ndisplay: int = 2
+    zoom: float = 0.0
+    centre: tuple[float, ...] = ()
+    window: tuple[float, float] | None = None
+    opacity: float | None = None
+
+
+@dataclass(frozen=True)
+class SavedSession:
+    """All that a session is restored from; paths are absolute."""
+
+    scan: str = ""
+    scan_hash: str = ""
+    series: str = ""
+    masks: str = ""
+    masks_hash: str = ""
+    encoder: str = "starter"
+    encoder_revision: str = ""
+    query: str = ""
+    history: tuple[str, ...] = ()
+    use_names: bool = True
+    view: SavedView = field(default_factory=SavedView)
+
+
+def capture(session: Session, view: SavedView | None = None) -> SavedSession:
+    """What a session is now; reads the headers of a DICOM folder, to tell which of its series is open.
+
+    Raises
+    ------
+    UserError
+        When no scan is open, or it came from no file.
+    """
+    from napari_ctvlp.scan.dicom_seg import series_key
+    from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
+
+    scan, masks = session.scan, session.masks
+    if scan is None:
+        raise UserError("There is no open scan to remember; open one first.")
+    if not scan.source:
+        raise UserError(f"{scan.name}: was not read from a file, so a session cannot find it again.")
+    return SavedSession(
+        scan=scan.source if scan.source == SAMPLE else str(Path(scan.source).resolve()),
+        scan_hash=scan_hash(scan),
+        series=series_key(scan),
+        masks="" if masks is None or not masks.source else str(Path(masks.source).resolve()),
+        masks_hash="" if masks is None else masks_hash(masks),
+        encoder=session.encoder_name,
+        encoder_revision="" if session.encoder is None else session.encoder.card.revision,
+        query=session.query,
+        history=tuple(session.history),
+        use_names=session.use_names,
+        view=view or SavedView(),
+    )
+
+
+def write_session(path: str | Path, saved: SavedSession) -> None:
+    """Write a session; the file is complete or not there.
+
+    Raises
+    ------
+    UserError
+        When the place cannot be written to.
+    """
+    text = json.dumps({"format": FORMAT, **asdict(saved)}, indent=1, ensure_ascii=False)
+    write_whole(Path(path), text + "\n")
+
+
+def read_session(path: str | Path) -> SavedSession:
+    """Read and check a session.
+
+    Raises
+    ------
+    UserError
+        When it cannot be read, is none, or is of another format.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path.name} cannot be read: {error.strerror or 'unknown reason'}.") from error
+    except ValueError as error:
+        raise UserError(f"{path.name}: is no saved session (it is not JSON).") from error
+    if not isinstance(data, dict) or "format" not in data:
+        raise UserError(f"{path.name}: is no saved session of this plugin.")
+    if data["format"] != FORMAT:
+        raise UserError(f"{path.name}: has format {data['format']!r}; this version reads {FORMAT}.")
+    try:
+        return _checked(data)
+    except (TypeError, ValueError, KeyError) as error:
+        raise UserError(f"{path.name}: is damaged; save the session again.") from error
+
+
+def restore(session: Session, saved: SavedSession, then: Callable[[], None] | None = None) -> None:
+    """Open what was open and ask what was asked.
+
+    ``then`` is called when the scan and its masks are open. Files that are missing or have changed are told through
+    ``session.failed``; what can be opened is.
+    """
+    from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
+
+    def warn(name: str, what: str) -> None:
+        session.failed.emit(UserError(f"{name}: {what} since the session was saved; answers may differ."))
+
+    def with_masks() -> None:
+        if session.masks is not None and masks_hash(session.masks) != saved.masks_hash:
+            warn(Path(saved.masks).name, "the masks have changed")
+        if then is not None:
+            then()
+
+    def with_scan() -> None:
+        if session.scan is not None and scan_hash(session.scan) != saved.scan_hash:
+            warn(Path(saved.scan).name, "the scan has changed")
+        if saved.masks and saved.scan != SAMPLE:
+            session.open_masks(saved.masks, with_masks)
+        else:
+            if saved.masks_hash and saved.scan != SAMPLE:
+                warn(Path(saved.scan).name, "its masks came from no file and are not there")
+            with_masks()
+
+    session.history[:] = saved.history
+    session.set_use_names(saved.use_names)
+    if saved.encoder != session.encoder_name:
+        session.use_encoder(saved.encoder)
+    session.ask(saved.query)
+    if saved.scan == SAMPLE:
+        session.open_sample(with_scan)
+    elif saved.scan:
+        session.open_scan(saved.scan, saved.series or None, with_scan)
+
+
+def _checked(data: dict[str, Any]) -> SavedSession:
+    """Values of the right kind, whatever the file says; unknown fields are left out."""
+    kinds = {f.name: f.type for f in fields(SavedSession)}
+    values: dict[str, Any] = {}
+    for name, kind in kinds.items():
+        if name not in data or name == "view":
+            continue
+        value: Any = data[name]
+        if (kind == "str" and not isinstance(value, str)) or (kind == "bool" and not isinstance(value, bool)):
+            raise TypeError(name)
+        values[name] = tuple(str(v) for v in value) if name == "history" else value
+    view = data.get("view") or {}
+    values["view"] = SavedView(
+        point=_floats(view.get("point")),
+        order=tuple(int(v) for v in view.get("order") or ()),
+        ndisplay=3 if view.get("ndisplay") == 3 else 2,
+        zoom=float(view.get("zoom") or 0.0),
+        centre=_floats(view.get("centre")),
+        window=_pair(view.get("window")),
+        opacity=None if view.get("opacity") is None else float(view["opacity"]),
+    )
+    return SavedSession(**values)
+
+
+def _floats(value: Any) -> tuple[float, ...]:
+    return tuple(float(v) for v in value or ())
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    low, high = (float(v) for v in value)
+    return (low, high)

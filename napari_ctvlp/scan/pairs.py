@@ -1,0 +1,183 @@
+"""Which of the files given together is the scan and which are its masks: dropped at once, or in one folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan import dicom, itk, naming
+from napari_ctvlp.scan.nifti import is_nifti_name, open_nifti, stem
+from napari_ctvlp.scan.reader import looks_like_dicom
+
+Kind = Literal["scan", "masks", ""]
+
+_MOST_ENTRIES = 5000
+_MASK_WORDS = {"seg", "segs", "segmentation", "segmentations", "mask", "masks", "label", "labels", "labelmap", "organs",
+               "roi", "rois", "multilabel"}  # fmt: skip
+_SCAN_WORDS = {"ct", "cta", "scan", "image", "img", "volume", "vol", "hu", "0000"}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What to open: a scan, masks for it or for the scan that is open already, or both."""
+
+    scan: Path | None = None
+    masks: Path | None = None
+
+
+def sort_out(paths: Sequence[str | Path], *, scan_open: bool = False) -> Given:
+    """Tell scan and masks apart by what the files hold, and by their names where that does not tell.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        One file, one folder (of a scan, of masks, or of both), a scan and its masks, or slices of one DICOM series.
+    scan_open : bool
+        Whether a scan is open: what cannot be told is then taken for its masks.
+
+    Raises
+    ------
+    UserError
+        Several scans, several masks, or nothing that is known.
+    """
+    files = [Path(path) for path in paths]
+    for file in files:
+        if not file.exists():
+            raise UserError(f"{file.name}: there is no such file or folder.")
+    if len(files) == 1:
+        return _folder(files[0]) if files[0].is_dir() else _alone(files[0], scan_open)
+    if len({file.parent for file in files}) == 1 and all(_is_slice(file) for file in files):
+        return Given(scan=files[0])
+    scans: list[Path] = []
+    masks: list[Path] = []
+    unknown: list[Path] = []
+    for file in files:
+        if not file.is_dir():
+            kind = kind_of(file)
+            (scans if kind == "scan" else masks if kind == "masks" else unknown).append(file)
+            continue
+        given = _folder(file)
+        scans += [given.scan] if given.scan is not None else []
+        masks += [given.masks] if given.masks is not None else []
+    for file in unknown:
+        (masks if scans or scan_open else scans).append(file)
+    return Given(_only(scans, "scans", files[0].parent), _only(masks, "masks", files[0].parent))
+
+
+def kind_of(path: Path) -> Kind:
+    """What a file holds: "scan", "masks", or "" when it cannot be told or is neither.
+
+    Reads a header, and of NIfTI files the first slices; never raises for what is in them.
+    """
+    try:
+        if is_nifti_name(path):
+            return _kind_of_nifti(path)
+        if itk.is_itk_name(path):
+            return "masks" if ".seg." in path.name.lower() else _kind_by_name(itk.itk_stem(path))
+    except UserError:
+        return ""  # told when the file is read
+    from napari_ctvlp.scan.dicom_seg import RTSTRUCT_CLASS, SEG_CLASSES, dicom_class
+
+    found = dicom_class(path)
+    return "masks" if found in (*SEG_CLASSES, RTSTRUCT_CLASS) else "scan" if found else ""
+
+
+def holds_volumes(folder: Path) -> bool:
+    """Whether a folder's names look like a scan, with masks beside it or not, or like masks alone.
+
+    Opens no file and never raises.
+    """
+    try:
+        names = [entry.name for entry in islice(folder.iterdir(), _MOST_ENTRIES)]
+    except OSError:
+        return False
+    kinds = {_kind_by_name(stem(Path(n))) for n in names if is_nifti_name(Path(n)) or itk.is_itk_name(Path(n))}
+    return "scan" in kinds or kinds == {"masks"}
+
+
+def _alone(path: Path, scan_open: bool) -> Given:
+    kind = kind_of(path)
+    return Given(masks=path) if kind == "masks" or (not kind and scan_open) else Given(scan=path)
+
+
+def _folder(folder: Path) -> Given:
+    scans: list[Path] = []
+    masks: list[Path] = []
+    unknown: list[Path] = []
+    below: list[Path] = []
+    slices = False
+    try:
+        entries = sorted(islice((e for e in folder.iterdir() if not e.name.startswith(".")), _MOST_ENTRIES))
+    except OSError as error:
+        raise UserError(f"{folder.name}: this folder cannot be read; check its permissions.") from error
+    for entry in entries:
+        if entry.is_dir():
+            (masks if _kind_by_name(entry.name) == "masks" else below).append(entry)
+            continue
+        if is_nifti_name(entry) or itk.is_itk_name(entry):
+            kind = kind_of(entry)
+            (scans if kind == "scan" else masks if kind == "masks" else unknown).append(entry)
+        elif dicom.is_dicom(entry):
+            if kind_of(entry) == "masks":
+                masks.append(entry)
+            else:
+                slices = True
+    if slices:
+        scans.append(folder)
+    if not scans and len(unknown) == 1:
+        scans, unknown = unknown, []
+    if not scans and masks:
+        scans = [entry for entry in below if looks_like_dicom(entry)]
+    if not scans:
+        # masks alone; or nothing that is known here, but slices may lie in the folders below
+        return Given(masks=folder) if masks else Given(scan=folder)
+    scan = _only(scans, "scans", folder)
+    if len(masks) > 1 and all(m.is_file() and is_nifti_name(m) and _is_organ(stem(m)) for m in masks):
+        return Given(scan, folder)  # one file per organ, beside the scan
+    return Given(scan, _only(masks, "masks", folder))
+
+
+def _only(found: list[Path], what: str, place: Path) -> Path | None:
+    if len(found) < 2:
+        return found[0] if found else None
+    names = ", ".join(path.name for path in found[:4]) + (", ..." if len(found) > 4 else "")
+    raise UserError(f"{place.name}: several {what} are given at once ({names}); choose one of them.")
+
+
+def _is_slice(path: Path) -> bool:
+    return path.is_file() and dicom.is_dicom(path) and kind_of(path) == "scan"
+
+
+def _kind_by_name(name: str) -> Kind:
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    if words & _MASK_WORDS or _is_organ(name):
+        return "masks"
+    return "scan" if words & _SCAN_WORDS else ""
+
+
+def _is_organ(name: str) -> bool:
+    from napari_ctvlp.anatomy.organs import ORGANS
+
+    return naming.organ_of(name) in ORGANS
+
+
+def _kind_of_nifti(path: Path) -> Kind:
+    source = open_nifti(path)
+    if source.names or source.dtype == np.uint8:
+        return "masks"
+    for _, _, part in islice(source.slabs(), 2):
+        values = part * source.slope + source.inter if source.scaled else part
+        if float(np.nanmin(values)) < -100:
+            return "scan"  # air
+    by_name = _kind_by_name(stem(path))
+    if by_name:
+        return by_name
+    whole = bool((np.nan_to_num(values) % 1 == 0).all()) and 0 <= float(np.nanmin(values)) <= float(np.nanmax(values))
+    return "masks" if whole and float(np.nanmax(values)) <= 255 else "scan"

@@ -1,0 +1,122 @@
+"""The menu of files: exports in the background, sessions with their view, the dictionary read again at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_ctvlp._qt.file_menu import FileMenu
+from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp.anatomy.user_dictionary import user_dictionary_path
+from napari_ctvlp.exports import EXPORTS
+from napari_ctvlp.session import Rooms, Session
+from tests.anatomy.test_user_dictionary import OWN
+from tests.scan.makers import body, write_scan
+
+
+@pytest.fixture
+def files(tmp_path):
+    labels = np.zeros((12, 14, 16), np.uint8)
+    labels[6:9, 5:9, 4:12] = 5
+    return write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "seg.nii.gz", labels)
+
+
+@pytest.fixture
+def new_window(make_napari_viewer, word_encoder):
+    """Makes viewers with a dock whose work runs at once."""
+    widgets = []
+
+    def make():
+        rooms = Rooms()
+        rooms.load_encoder = lambda name: word_encoder
+        viewer = make_napari_viewer()
+        widget = CtvlpWidget(viewer, Session(rooms=rooms))
+        viewer.window.add_dock_widget(widget, name="CT query", area="right")
+        widgets.append(widget)
+        return viewer, widget
+
+    yield make
+    for widget in widgets:
+        widget.close_down()
+
+
+@pytest.fixture
+def notifications():
+    seen = []
+
+    def note(notification):
+        seen.append(notification.message)
+
+    notification_manager.notification_ready.connect(note)
+    yield seen
+    notification_manager.notification_ready.disconnect(note)
+
+
+def test_the_menu_offers_what_is_possible(qtbot):
+    menu = FileMenu(["a", "b"])
+    qtbot.addWidget(menu)
+    asked = []
+    menu.export_requested.connect(asked.append)
+    menu.set_possible(lambda: [True, False])
+    assert [a.isEnabled() for a in menu.exports] == [True, False]
+    menu.exports[0].trigger()
+    assert asked == [0]
+
+
+def test_exports_follow_what_is_open(new_window, files, tmp_path, notifications):
+    _, widget = new_window()
+    menu = widget.dock.scan.files
+    menu.refresh()
+    assert not any(action.isEnabled() for action in menu.exports)
+    widget.session.open_paths(files)
+    widget.ask("liver")
+    menu.refresh()
+    assert all(action.isEnabled() for action in menu.exports)
+    widget.saving.export(0, tmp_path / "report")
+    assert (tmp_path / "report.html").is_file() and "report.html was written." in notifications
+    masks_as_dicom = next(i for i, e in enumerate(EXPORTS) if e.suffix == ".dcm")
+    widget.saving.export(masks_as_dicom, tmp_path / "x")
+    assert any("not read from DICOM files" in message for message in notifications)
+
+
+def test_a_session_comes_back_as_it_was_seen(new_window, files, tmp_path):
+    viewer, widget = new_window()
+    widget.session.open_paths(files)
+    widget.ask("liver")
+    viewer.dims.order = (1, 0, 2)
+    viewer.dims.point = tuple(np.add(widget.session.scan.napari_translate, (9.0, 6.0, 4.0)))
+    viewer.layers[0].contrast_limits = (-200, 500)
+    viewer.layers[1].opacity = 0.25
+    viewer.scene.camera.zoom = 4.5
+    widget.saving.save_session(tmp_path / "case")
+    other, again = new_window()
+    assert again.saving.take([str(tmp_path / "case.ctvlp.json")])
+    assert not again.saving.take([str(files[0])])
+    assert again.session.ranking == widget.session.ranking and again.dock.query.text() == "liver"
+    assert tuple(other.dims.order) == (1, 0, 2) and other.dims.point == pytest.approx(viewer.dims.point)
+    assert tuple(other.layers[0].contrast_limits) == (-200, 500) and other.layers[1].opacity == 0.25
+    assert other.scene.camera.zoom == pytest.approx(4.5)
+
+
+def test_a_bad_session_is_one_notification(new_window, tmp_path, notifications):
+    _, widget = new_window()
+    (tmp_path / "bad.ctvlp.json").write_text("{")
+    widget.saving.restore_session(tmp_path / "bad.ctvlp.json")
+    assert notifications == ["bad.ctvlp.json: is no saved session (it is not JSON)."]
+
+
+def test_a_changed_dictionary_scores_again_at_once(new_window, files, qtbot):
+    path = user_dictionary_path()
+    path.parent.mkdir(parents=True)
+    _, widget = new_window()
+    widget.session.open_paths(files)
+    assert len(widget.session.scores) > 100
+    path.write_text(OWN)
+    qtbot.waitUntil(lambda: {s.abnormality for s in widget.session.scores} == {"fuzzy_liver"}, timeout=10_000)
+    temporary = path.with_name("editor.tmp")
+    temporary.write_text(OWN.replace("fuzzy_liver", "furry_liver"))
+    temporary.replace(path)  # as editors save
+    qtbot.waitUntil(lambda: {s.abnormality for s in widget.session.scores} == {"furry_liver"}, timeout=10_000)
+    path.unlink()
+    qtbot.waitUntil(lambda: len(widget.session.scores) > 100, timeout=10_000)

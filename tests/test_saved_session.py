@@ -1,0 +1,160 @@
+"""A session saved and restored: the same scan, masks and answer, or a sentence that says what is different."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_ctvlp import sample
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.saved_session import SAMPLE, SavedView, capture, read_session, restore, write_session
+from napari_ctvlp.session import Rooms, Session
+from tests.scan.makers import body, write_scan, write_series
+
+VIEW = SavedView((1.0, 2.5, -3.0), (1, 0, 2), 2, 3.25, (0.0, 4.0, 5.0), (-160.0, 240.0), 0.4)
+
+
+@pytest.fixture
+def rooms(word_encoder):
+    made = Rooms()
+    made.load_encoder = lambda name: word_encoder
+    return made
+
+
+@pytest.fixture
+def files(tmp_path):
+    labels = np.zeros((12, 14, 16), np.uint8)
+    labels[6:9, 5:9, 4:12] = 5
+    labels[2:4, 2:5, 2:5] = 1
+    return write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "seg.nii.gz", labels)
+
+
+@pytest.fixture
+def session(rooms, files):
+    made = Session(rooms=rooms)
+    made.open_paths(files)
+    made.ask("spleen")
+    made.ask("liver")
+    made.set_use_names(False)
+    return made
+
+
+def again(rooms, saved):
+    """A new session, restored; what failed on the way, and how often ``then`` was called."""
+    session, failures, done = Session(rooms=rooms), [], []
+    session.failed.connect(failures.append)
+    restore(session, saved, lambda: done.append(True))
+    return session, [str(f) for f in failures], len(done)
+
+
+def test_everything_comes_back(session, rooms, tmp_path):
+    write_session(tmp_path / "s.ctvlp.json", capture(session, VIEW))
+    saved = read_session(tmp_path / "s.ctvlp.json")
+    restored, failures, done = again(rooms, saved)
+    assert not failures and done == 1
+    np.testing.assert_array_equal(restored.scan.hu, session.scan.hu)
+    np.testing.assert_array_equal(restored.masks.labels, session.masks.labels)
+    assert restored.ranking == session.ranking and restored.scores == session.scores
+    assert restored.history == ["spleen", "liver"] and restored.use_names is False
+    assert saved.view == VIEW and saved.encoder_revision == "test"
+    assert capture(restored, VIEW) == saved
+
+
+def test_no_voxel_and_no_patient_in_the_file(rooms, tmp_path):
+    write_series(tmp_path / "study", body())
+    session = Session(rooms=rooms)
+    session.open_scan(tmp_path / "study")
+    write_session(tmp_path / "s.json", capture(session))
+    text = (tmp_path / "s.json").read_text()
+    for private in ("Mustermann", "PID4711", "19700101", "20200101", "1.2.3"):
+        assert private not in text
+    assert len(text) < 2000
+
+
+def test_the_series_of_a_folder_is_found_again(rooms, tmp_path):
+    write_series(tmp_path / "study/a", body(), SeriesInstanceUID="1.2.9", SeriesNumber=1)
+    write_series(tmp_path / "study/b", body()[:, :-2], SeriesInstanceUID="1.2.8", SeriesNumber=2)
+    session = Session(rooms=rooms)
+    session.open_scan(tmp_path / "study", "2")
+    saved = capture(session)
+    assert saved.series == "2"
+    restored, failures, _ = again(rooms, saved)
+    assert restored.scan.hu.shape == (12, 12, 16) and not failures
+
+
+def test_the_sample_comes_back(rooms):
+    assert sample.SOURCE == SAMPLE
+    session = Session(rooms=rooms)
+    session.open_sample()
+    session.ask("liver")
+    restored, failures, done = again(rooms, capture(session))
+    assert restored.ranking == session.ranking and not failures and done == 1
+
+
+@pytest.mark.parametrize("which", ["scan", "masks"])
+def test_a_file_that_has_changed_is_told(session, rooms, files, which):
+    saved = capture(session)
+    if which == "scan":
+        write_scan(files[0], body(seed=1))
+    else:
+        labels = np.zeros((12, 14, 16), np.uint8)
+        labels[6:9, 5:9, 4:12] = 5
+        write_scan(files[1], labels)
+    restored, failures, done = again(rooms, saved)
+    assert len(failures) == 1 and "changed since the session was saved" in failures[0] and done == 1
+    assert restored.ranking is not None
+
+
+def test_a_file_that_is_gone_is_told(session, rooms, files):
+    saved = capture(session)
+    files[1].unlink()
+    restored, failures, done = again(rooms, saved)
+    assert restored.scan is not None and restored.masks is None and done == 0
+    assert failures == ["seg.nii.gz: there is no such file or folder."]
+
+
+def test_masks_from_no_file_are_told(session, rooms, phantom):
+    session.set_masks(None)
+    session.set_masks(type(phantom[1])(np.ones_like(session.scan.hu, np.uint8), {1: "liver"}, "drawn"))
+    _, failures, _ = again(rooms, capture(session))
+    assert "came from no file" in failures[0]
+
+
+def test_what_cannot_be_saved_is_told(rooms, phantom):
+    with pytest.raises(UserError, match="no open scan"):
+        capture(Session(rooms=rooms))
+    session = Session(rooms=rooms)
+    session.set_scan(phantom[0])
+    with pytest.raises(UserError, match="not read from a file"):
+        capture(session)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not json", "not JSON"),
+        ("[]", "no saved session"),
+        ("{}", "no saved session"),
+        ('{"format": 99}', "format 99"),
+        ('{"format": 1, "scan": 7}', "damaged"),
+        ('{"format": 1, "use_names": "yes"}', "damaged"),
+        ('{"format": 1, "history": 3}', "damaged"),
+        ('{"format": 1, "view": {"point": ["x"]}}', "damaged"),
+        ('{"format": 1, "view": {"window": [1]}}', "damaged"),
+    ],
+)
+def test_a_bad_file_is_told_in_a_sentence(tmp_path, text, words):
+    (tmp_path / "s.ctvlp.json").write_text(text)
+    with pytest.raises(UserError, match=rf"^s\.ctvlp\.json: .*{words}"):
+        read_session(tmp_path / "s.ctvlp.json")
+
+
+def test_fields_of_later_versions_are_left_out(session, tmp_path):
+    write_session(tmp_path / "s.json", saved := capture(session))
+    data = json.loads((tmp_path / "s.json").read_text())
+    (tmp_path / "s.json").write_text(json.dumps({**data, "something_new": [1, 2]}))
+    assert read_session(tmp_path / "s.json") == saved
+    with pytest.raises(UserError, match=r"^gone\.json cannot be read"):
+        read_session(tmp_path / "gone.json")
