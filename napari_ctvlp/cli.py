@@ -1,4 +1,4 @@
-"""The command line: ``napari-ctvlp`` opens the window, ``audit`` and ``score`` work without one."""
+"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score`` and the rest work without one."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ WRONG_INPUT = 2
 class WindowArgs:
     """Open a CT scan in napari and ask it in plain words.
 
-    Two more commands work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is
-    plausible, ``napari-ctvlp score SCAN --masks MASKS`` writes scores and answers. Research use, not for diagnosis.
+    More commands work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible,
+    ``napari-ctvlp score SCAN --masks MASKS`` writes scores and answers, ``napari-ctvlp encoders`` lists the encoders,
+    ``napari-ctvlp doctor ENCODER`` examines one. Research use, not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -79,6 +80,23 @@ class ScoreArgs:
     """Save a picture of the window with the first question answered (needs a screen or a virtual one)."""
 
 
+@dataclass(frozen=True)
+class EncodersArgs:
+    """List the encoders that are known here: licence, region, what is missing, where they lie."""
+
+
+@dataclass(frozen=True)
+class DoctorArgs:
+    """Say what an encoder is, what it still needs, and whether it tells left from right and reads HU."""
+
+    encoder: Annotated[str, tyro.conf.Positional]
+    """Name of an encoder, or folder of one."""
+    scan: Path | None = None
+    """Scan for the self-checks; the built-in sample without."""
+    masks: Path | None = None
+    """Its organ masks."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of ``napari-ctvlp``; bad input ends with one sentence on standard error and status 2."""
     args = list(sys.argv[1:] if argv is None else argv)
@@ -88,6 +106,10 @@ def main(argv: Sequence[str] | None = None) -> None:
                 _audit(tyro.cli(AuditArgs, prog="napari-ctvlp audit", args=args[1:]))
             case ["score"]:
                 _score(tyro.cli(ScoreArgs, prog="napari-ctvlp score", args=args[1:]))
+            case ["encoders"]:
+                _encoders(tyro.cli(EncodersArgs, prog="napari-ctvlp encoders", args=args[1:]))
+            case ["doctor"]:
+                _doctor(tyro.cli(DoctorArgs, prog="napari-ctvlp doctor", args=args[1:]))
             case _:
                 _window(tyro.cli(WindowArgs, prog="napari-ctvlp", args=args))
     except UserError as error:
@@ -168,6 +190,32 @@ def _score(args: ScoreArgs) -> None:
             screenshot=args.screenshot,
         )
         print(f"Window saved to {args.screenshot}")
+
+
+def _encoders(_args: EncodersArgs) -> None:
+    from napari_ctvlp.encoder import list_entries
+
+    for entry in list_entries().values():
+        missing = entry.missing()
+        print(f"{entry.name}  [{entry.licence}]  {entry.region}  {entry.summary}")
+        print(f"  trained on {entry.trained_on}; {entry.place}")
+        for told in missing:
+            print(f"  {told}")
+
+
+def _doctor(args: DoctorArgs) -> None:
+    if (args.scan is None) != (args.masks is None):
+        raise UserError("The self-checks need a scan and its masks: --scan SCAN --masks MASKS.")
+    from napari_ctvlp.doctor import examine
+
+    given = None
+    if args.scan is not None and args.masks is not None:
+        from napari_ctvlp.scan import read_masks, read_scan
+
+        scan = read_scan(args.scan)
+        given = scan, read_masks(args.masks, scan)
+    for check in examine(args.encoder, given):
+        print(check, flush=True)
 
 
 def _check_choice(scan: Path | None, masks: Path | None, sample: bool) -> None:
