@@ -48,6 +48,7 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_loader
 	$(BIN)/python -m tests.benchmarks.bench_step
 	$(BIN)/python -m tests.benchmarks.bench_text
+	$(BIN)/python -m tests.benchmarks.bench_adapters
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query
 
 $(VENV)/bin/python:

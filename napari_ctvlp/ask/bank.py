@@ -108,6 +108,13 @@ def bank_of(encoder: ScanEncoder) -> PromptBank:
         return bank
 
 
+def dictionary_of(encoder: ScanEncoder) -> tuple[Abnormality, ...]:
+    """The entries an encoder is asked: the built-in ones, its own in the place of those with the same key."""
+    own = {entry.key: entry for entry in getattr(encoder, "dictionary", ())}
+    rest = tuple(own.pop(entry.key, entry) for entry in load_dictionary())
+    return (*rest, *own.values())
+
+
 def prepare(
     encoder: ScanEncoder,
     dictionary: Sequence[Abnormality] | None = None,
@@ -137,14 +144,14 @@ def standing_prompts(
     organs: Sequence[str] | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The texts that `prepare` embeds: in the space of the scan, and by meaning alone. Arguments as there."""
-    entries = load_dictionary() if dictionary is None else dictionary
+    entries = dictionary_of(encoder) if dictionary is None else dictionary
     names = tuple(organs) if organs is not None else tuple(encoder.card.organs) or tuple(ORGANS)
     known, here = frozenset(encoder.card.abnormalities), frozenset(names)
     space = [display_name(o) for o in reference_organs(encoder, names)]
     space += [text for o in names for text in normal_prompts(o)]
     for entry in entries:
         for organ in entry.organs:
-            if organ in here and entry.pair_key(organ) in known:
+            if (organ in here or organ not in ORGANS) and entry.pair_key(organ) in known:
                 positive, negative = entry.prompts(organ)
                 space += [*positive, *negative]
     return tuple(dict.fromkeys(space)), tuple(o.gloss for o in ORGANS.values())

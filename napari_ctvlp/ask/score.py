@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
-from napari_ctvlp.ask.bank import bank_of
+from napari_ctvlp.anatomy.dictionary import Abnormality
+from napari_ctvlp.ask.bank import bank_of, dictionary_of
 from napari_ctvlp.ask.types import AbnormalityScore
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 
@@ -34,7 +34,7 @@ def score_abnormalities(
     ----------
     embedding : ScanEmbedding
     dictionary : sequence of Abnormality, optional
-        The built-in one by default.
+        The encoder's by default: the built-in one, with entries of its own where it has any.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def score_abnormalities(
         Organs in the order of the embedding, then those that only the dictionary speaks of. What cannot be scored has
         no probability (never 0) and the reason as its status.
     """
-    entries = load_dictionary() if dictionary is None else dictionary
+    entries = dictionary_of(embedding.encoder) if dictionary is None else dictionary
     reach: dict[str, list[Abnormality]] = {organ: [] for organ in embedding.organs}
     for entry in entries:
         for organ in entry.organs:
@@ -53,7 +53,7 @@ def score_abnormalities(
 def score_pairs(embedding: ScanEmbedding, pairs: Iterable[Pair]) -> list[AbnormalityScore]:
     """Score chosen organs for chosen entries, in the order given; see `score_abnormalities`."""
     pairs = list(pairs)
-    index = {organ: i for i, organ in enumerate(embedding.organs)}
+    index = rows_of(embedding)
     known = frozenset(embedding.encoder.card.abnormalities)
     reasons = [_reason(embedding, index, known, pair) for pair in pairs]
     prompts = [
@@ -80,6 +80,12 @@ def score_pairs(embedding: ScanEmbedding, pairs: Iterable[Pair]) -> list[Abnorma
             AbnormalityScore(organ, entry.key, calibrate(key, float(scores.mean())), min(spread), max(spread), "scored")
         )
     return rows
+
+
+def rows_of(embedding: ScanEmbedding) -> dict[str, int]:
+    """Row of ``vectors`` for each organ of a scan, and for each name under which the encoder sees several as one."""
+    index = {organ: i for i, organ in enumerate(embedding.organs)}
+    return {group: index[members[0]] for group, members in embedding.groups.items()} | index
 
 
 def _reason(embedding: ScanEmbedding, index: dict[str, int], known: frozenset[str], pair: Pair) -> str | None:

@@ -1,0 +1,58 @@
+"""What published encoders share: the text by meaning, the check of HU, the ticks of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from napari_ctvlp.encoder.contract import Cancelled, EncodingCancelled, FloatArray, Progress
+from napari_ctvlp.encoder.text import TextTower, base_text_folder
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan import geometry
+from napari_ctvlp.scan.audit import rescale_suspicion
+from napari_ctvlp.scan.types import Scan
+
+Tick = Callable[[float], None]
+
+
+class Meaning:
+    """Texts by meaning alone, by the sentence model that the package ships, loaded on first use.
+
+    The thresholds of name evidence (`napari_ctvlp.ask.rank`) were chosen with it, so that they hold for every encoder.
+    """
+
+    def __init__(self) -> None:
+        self._tower: TextTower | None = None
+
+    def __call__(self, texts: Sequence[str]) -> FloatArray:
+        """(n, 384) float32 unit vectors."""
+        if self._tower is None:
+            self._tower = TextTower.from_folder(base_text_folder())
+        return np.asarray(self._tower(list(texts)).numpy(), np.float32)
+
+
+def check_hounsfield(scan: Scan) -> None:
+    """Refuse a scan whose rescaling looks wrong: a published encoder would answer all the same.
+
+    Raises
+    ------
+    UserError
+        Saying what is suspected.
+    """
+    low, high = float(scan.hu.min()), float(scan.hu.max())
+    suspicion = rescale_suspicion(geometry.sparse(scan.hu), low, high)
+    if suspicion:
+        raise UserError(f"{scan.name}: {suspicion}; this encoder needs Hounsfield units, so correct the file first.")
+
+
+def ticker(progress: Progress | None, cancelled: Cancelled | None) -> Tick:
+    """A function that reports a fraction done and raises `EncodingCancelled` where that was asked for."""
+
+    def tick(done: float) -> None:
+        if cancelled is not None and cancelled():
+            raise EncodingCancelled
+        if progress is not None:
+            progress(done)
+
+    return tick

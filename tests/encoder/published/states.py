@@ -1,0 +1,94 @@
+"""Random weights in the layouts that were published, large or small, and vocabularies that fit them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SIGNS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", "-", "/"]
+PIECES = [*"abcdefghijklmnopqrstuvwxyz0123456789", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789")]
+
+
+def write_vocabulary(folder: Path) -> Path:
+    """A WordPiece vocabulary in which every lower-case word can be spelt."""
+    path = folder / "vocab.txt"
+    path.write_text("\n".join([*SIGNS, *PIECES]) + "\n", encoding="utf-8")
+    return path
+
+
+class Random:
+    """Tensors of one seed, scaled so that deep networks neither explode nor fade."""
+
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def linear(self, out: int, inputs: int) -> Tensor:
+        return torch.randn(out, inputs, generator=self._generator) / inputs**0.5
+
+    def vector(self, size: int, mean: float = 0.0, spread: float = 0.1) -> Tensor:
+        return mean + spread * torch.randn(size, generator=self._generator)
+
+    def tensor(self, *shape: int, spread: float = 1.0) -> Tensor:
+        return spread * torch.randn(*shape, generator=self._generator)
+
+    def layer(self, name: str, out: int, inputs: int) -> dict[str, Tensor]:
+        return {f"{name}.weight": self.linear(out, inputs), f"{name}.bias": self.vector(out)}
+
+    def norm(self, name: str, size: int) -> dict[str, Tensor]:
+        return {f"{name}.weight": self.vector(size, 1.0), f"{name}.bias": self.vector(size)}
+
+
+def bert_state(
+    make: Random, begin: str, width: int, depth: int, inner: int, words: int, types: bool
+) -> dict[str, Tensor]:
+    """A BERT without pooler."""
+    state = {
+        f"{begin}embeddings.word_embeddings.weight": make.tensor(words, width),
+        f"{begin}embeddings.position_embeddings.weight": make.tensor(512, width, spread=0.2),
+        **make.norm(f"{begin}embeddings.LayerNorm", width),
+    }
+    if types:
+        state[f"{begin}embeddings.token_type_embeddings.weight"] = make.tensor(2, width)
+    for number in range(depth):
+        layer = f"{begin}encoder.layer.{number}"
+        for part in ("query", "key", "value"):
+            state |= make.layer(f"{layer}.attention.self.{part}", width, width)
+        state |= make.layer(f"{layer}.attention.output.dense", width, width)
+        state |= make.norm(f"{layer}.attention.output.LayerNorm", width)
+        state |= make.layer(f"{layer}.intermediate.dense", inner, width)
+        state |= make.layer(f"{layer}.output.dense", width, inner)
+        state |= make.norm(f"{layer}.output.LayerNorm", width)
+    return state
+
+
+def fvlm_state(*, small: bool = True, seed: int = 0) -> dict[str, Tensor]:
+    """fVLM's ``ckpt['model']``: the published names and, unless small, the published shapes."""
+    make = Random(seed)
+    width, inner, dim = (64, 128, 32) if small else (768, 3072, 256)
+    text_width, text_depth, text_inner, words = (64, 2, 128, 200) if small else (768, 12, 3072, 30522)
+    state = {
+        "temp": torch.tensor(0.07),
+        "query_tokens": make.tensor(4, width),
+        "visual_encoder.patch_embedding.patch_embeddings.weight": make.tensor(width, 1, 16, 16, 32, spread=0.02),
+        "visual_encoder.patch_embedding.patch_embeddings.bias": make.vector(width),
+        "visual_encoder.patch_embedding.position_embeddings": make.tensor(1, 1232, width, spread=0.3),
+    }
+    for number in range(12):
+        block = f"visual_encoder.blocks.{number}"
+        state |= make.norm(f"{block}.norm1", width) | make.norm(f"{block}.norm2", width)
+        state |= make.layer(f"{block}.attn.qkv", 3 * width, width) | make.layer(f"{block}.attn.out_proj", width, width)
+        state |= make.layer(f"{block}.mlp.linear1", inner, width) | make.layer(f"{block}.mlp.linear2", width, inner)
+    state |= make.norm("visual_encoder.norm", width)
+    state |= {
+        "attention.in_proj_weight": make.linear(3 * width, width),
+        "attention.in_proj_bias": make.vector(3 * width),
+        **make.layer("attention.out_proj", width, width),
+    }
+    for number in range(4):
+        state |= make.layer(f"vision_projs.{number}", dim, width)
+    state |= make.layer("text_proj", dim, text_width)
+    state |= bert_state(make, "text_encoder.", text_width, text_depth, text_inner, words, types=False)
+    state["text_encoder.embeddings.position_ids"] = torch.arange(512)[None]
+    return state
