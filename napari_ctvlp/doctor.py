@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ctvlp.anatomy.organs import display_name
 from napari_ctvlp.encoder.contract import FloatArray, OrganStatus, ScanEmbedding, ScanEncoder
+from napari_ctvlp.encoder.sides import tell_sides
 from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 Verdict = Literal["ok", "note", "warning"]
-SURE = 0.01
-"""Cosine by which the right side must beat the wrong one before an encoder is said to tell them apart."""
 SHIFT_HU = 100
 TWICE_HU = -1024
 
@@ -76,31 +74,14 @@ def calibration_told(encoder: ScanEncoder) -> tuple[Verdict, str]:
 
 
 def left_right(embedding: ScanEmbedding) -> Check:
-    """Whether each organ of a pair is nearer to the text with its own side than to the other's.
-
-    The mean over pairs of half of (L.l + R.r - L.r - R.l), where L and R are the two organs and l and r their names:
-    below zero where the volume reaches the network mirrored.
-    """
-    index = {organ: i for i, organ in enumerate(embedding.organs)}
-    blind = (OrganStatus.TOO_SMALL, OrganStatus.UNKNOWN)
-    pairs = [
-        (organ, other)
-        for organ in index
-        if "left" in organ.split("_")
-        and (other := organ.replace("left", "right")) in index
-        and not any(embedding.status[index[o]] in blind for o in (organ, other))
-    ]
-    if not pairs:
+    """Whether each organ of a pair is nearer to the text with its own side than to the other's."""
+    sides = tell_sides(embedding)
+    if sides is None:
         return Check("left/right", "note", "not checked: no pair of a left and a right organ that it knows is here")
-    texts = [f"The {display_name(o)}." for pair in pairs for o in pair]
-    words = embedding.encoder.encode_text(texts).reshape(len(pairs), 2, -1)
-    organs = embedding.vectors[[index[o] for pair in pairs for o in pair]].reshape(len(pairs), 2, -1)
-    cosines = np.einsum("pod,ptd->pot", organs, words).astype(np.float64)
-    gains = (np.trace(cosines, axis1=1, axis2=2) - cosines[:, 0, 1] - cosines[:, 1, 0]) / 2
-    told = f"own side nearer by a cosine of {gains.mean():+.3f}, in {int((gains > 0).sum())} of {len(pairs)} pairs"
-    if gains.mean() <= -SURE:
+    told = f"own side nearer by a cosine of {sides.gain:+.3f}, in {sides.right} of {sides.pairs} pairs"
+    if sides.swapped:
         return Check("left/right", "warning", f"{told}: left and right look swapped on the way to the network")
-    if gains.mean() < SURE:
+    if sides.blind:
         return Check("left/right", "warning", f"{told}: it does not tell left from right by sight")
     return Check("left/right", "ok", told)
 

@@ -6,14 +6,26 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from napari_ctvlp.encoder.contract import Cancelled, EncodingCancelled, FloatArray, Progress
+from napari_ctvlp.encoder.contract import Cancelled, EncodingCancelled, FloatArray, OrganStatus, Progress
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry
 from napari_ctvlp.scan.audit import rescale_suspicion
-from napari_ctvlp.scan.types import Scan
+from napari_ctvlp.scan.types import OrganMasks, Scan
 
 Tick = Callable[[float], None]
+SMALLEST_ML = 0.15
+"""Organs smaller than this are "too small", for any encoder."""
+
+
+def organ_status(masks: OrganMasks, name: str, *, known: bool, seen: bool) -> OrganStatus:
+    """Whether an organ's embedding can be trusted; ``seen`` says whether enough of it reached the network."""
+    statistics = masks.statistics.get(name)
+    if not known:
+        return OrganStatus.UNKNOWN
+    if not seen or (statistics is not None and statistics.volume_ml < SMALLEST_ML):
+        return OrganStatus.TOO_SMALL
+    return OrganStatus.CUT if statistics is not None and statistics.touches_edge else OrganStatus.COMPLETE
 
 
 class Meaning:

@@ -21,6 +21,28 @@ def _fvlm(folder: Path, device: str | None) -> ScanEncoder:
     return FvlmEncoder.from_folder(folder, device=device)
 
 
+def _colipri(folder: Path, device: str | None) -> ScanEncoder:
+    from napari_ctvlp.encoder.published.colipri import ColipriEncoder
+
+    return ColipriEncoder.from_folder(folder, device=device)
+
+
+COLIPRI = EncoderEntry(
+    name="colipri",
+    licence="MIT",
+    trained_on="chest CT with reports from Turkey and the USA, CT-RATE (CC BY-NC-SA 4.0) among them",
+    summary="Any organ of a chest CT, from a grid of 16 mm that is comparable with text (Wald et al., 2025).",
+    region="chest",
+    load=_colipri,
+    terms=(
+        "COLIPRI: code and weights MIT (Microsoft), for research, not for clinical practice; part of what it was "
+        "trained on, CT-RATE, is for non-commercial use (CC BY-NC-SA 4.0). The vocabulary of CXR-BERT (MIT) comes with "
+        "it. Research use, not for diagnosis."
+    ),
+    files=(RemoteFile("microsoft/colipri", "model.safetensors", "model.safetensors", 1000.0), _VOCABULARY),
+    memory="about 4 GB",
+)
+
 FVLM = EncoderEntry(
     name="fvlm",
     licence="unstated",
@@ -39,5 +61,5 @@ FVLM = EncoderEntry(
     memory="about 2 GB",
 )
 
-PUBLISHED: tuple[EncoderEntry, ...] = (FVLM,)
+PUBLISHED: tuple[EncoderEntry, ...] = (COLIPRI, FVLM)
 """In the order in which the window offers them."""

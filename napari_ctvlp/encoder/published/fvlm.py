@@ -31,7 +31,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 
 from . import fvlm_windows as windows
-from .base import Meaning, Tick, check_hounsfield, ticker
+from .base import SMALLEST_ML, Meaning, Tick, check_hounsfield, ticker
 from .bert import batches, hidden_states, pick_device, tokenizer_for
 from .checkpoint import State, read_state
 from .entries import FVLM
@@ -47,7 +47,6 @@ MEMBERS: dict[str, tuple[str, ...]] = {
 THROUGH = ("esophagus", "aorta")
 """Organs that leave every chest scan at its top or bottom, in training too: being cut there takes nothing away."""
 MAX_TOKENS = 384
-SMALLEST_ML = 0.15
 
 # key, name, organ, what the prompts say where it is not the name
 _ITEMS: tuple[tuple[str, str, str, str], ...] = (

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .fvlm_network import PATCH
+from .sampling import sample_linear
 
 SPACING = (3.0, 1.0, 1.0)
 """mm along D (to superior), H (to posterior), W (to left)."""
@@ -26,7 +27,6 @@ SMALLEST = (112, 256, 352)
 """What a smaller box is padded to."""
 WINDOW = (112, 288, 352)
 """Of the released scoring; a larger organ gets a larger one."""
-SLAB = 16
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
@@ -113,27 +113,17 @@ def plan_windows(resized: Resized, *, shared: bool = True) -> list[Window]:
 def window_image(hu: NDArray[np.int16], resized: Resized, window: Window, tick: Callable[[float], None]) -> Tensor:
     """What the network sees in one window: (1, 1, D, H, W) float32 in 0..1, sides multiples of the patch.
 
-    Slices are interpolated as they are needed, so that no float copy of the whole scan exists. ``hu`` is (I, P, L).
+    Only what lies in the window is interpolated. ``hu`` is (I, P, L).
     """
-    turned = hu[::-1]
     shape = resized.labels.shape
     image = torch.zeros([n + -n % p for n, p in zip(window.shape, PATCH, strict=True)])
     begin = [max(s, low) for s, (low, _) in zip(window.start, resized.filled, strict=True)]
     end = [min(s + n, high) for s, n, (_, high) in zip(window.start, window.shape, resized.filled, strict=True)]
     if all(a < b for a, b in zip(begin, end, strict=True)):
-        scale, last = turned.shape[0] / shape[0], turned.shape[0] - 1
-        across = [slice(a - s, b - s) for a, b, s in zip(begin[1:], end[1:], window.start[1:], strict=True)]
-        for d in range(begin[0], end[0], SLAB):
-            stop = min(d + SLAB, end[0])
-            at = np.maximum((np.arange(d, stop) + 0.5) * scale - 0.5, 0.0)
-            first = np.minimum(at.astype(np.int64), last)
-            part = (at - first).astype(np.float32)[:, None, None]
-            mixed = (1 - part) * turned[first] + part * turned[np.minimum(first + 1, last)]
-            planes = F.interpolate(torch.from_numpy(mixed)[None], size=shape[1:], mode="bilinear")[0]
-            piece = planes[:, begin[1] : end[1], begin[2] : end[2]]
-            along = slice(d - window.start[0], stop - window.start[0])
-            image[along, across[0], across[1]] = ((piece - HU[0]) / (HU[1] - HU[0])).clamp(0, 1)
-            tick((stop - begin[0]) / (end[0] - begin[0]))
+        places = [(np.arange(a, b) + 0.5) * n / m - 0.5 for a, b, n, m in zip(begin, end, hu.shape, shape, strict=True)]
+        piece = sample_linear(hu[::-1], places, tick)
+        inside = tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, window.start, strict=True))
+        image[inside] = ((piece - HU[0]) / (HU[1] - HU[0])).clamp(0, 1)
     return image[None, None]
 
 

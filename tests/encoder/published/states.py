@@ -92,3 +92,35 @@ def fvlm_state(*, small: bool = True, seed: int = 0) -> dict[str, Tensor]:
     state |= bert_state(make, "text_encoder.", text_width, text_depth, text_inner, words, types=False)
     state["text_encoder.embeddings.position_ids"] = torch.arange(512)[None]
     return state
+
+
+def colipri_state(*, small: bool = True, seed: int = 1) -> dict[str, Tensor]:
+    """COLIPRI's ``model.safetensors``: the names that the package gives it and, unless small, its shapes."""
+    make = Random(seed)
+    width, depth, inner, dim = (72, 2, 192, 128) if small else (864, 16, 2304, 768)
+    text_depth, text_inner, words = (2, 128, 200) if small else (12, 3072, 30522)
+    begin = "image_encoder.backbone"
+    state = {
+        f"{begin}.mask_token": torch.zeros(1, 1, width),
+        f"{begin}.down_projection.proj.weight": make.tensor(width, 1, 8, 8, 8, spread=0.05),
+        f"{begin}.down_projection.proj.bias": make.vector(width),
+    }
+    for number in range(depth):
+        block = f"{begin}.eva.blocks.{number}"
+        state |= {f"{block}.gamma_{part}": make.vector(width, 0.3) for part in (1, 2)}
+        state |= make.norm(f"{block}.norm1", width) | make.norm(f"{block}.norm2", width)
+        state |= make.layer(f"{block}.attn.q_proj", width, width) | make.layer(f"{block}.attn.v_proj", width, width)
+        state[f"{block}.attn.k_proj.weight"] = make.linear(width, width)
+        state |= make.norm(f"{block}.attn.norm", width) | make.layer(f"{block}.attn.proj", width, width)
+        state |= make.layer(f"{block}.mlp.fc1_g", inner, width) | make.layer(f"{block}.mlp.fc1_x", inner, width)
+        state |= make.norm(f"{block}.mlp.norm", inner) | make.layer(f"{block}.mlp.fc2", width, inner)
+    state |= make.norm(f"{begin}.eva.norm", width)
+    state["image_encoder.projector.weight"] = make.linear(dim, width)[..., None, None, None]
+    state["image_encoder.projector.bias"] = make.vector(dim)
+    for side in ("image", "text"):
+        state[f"{side}_encoder.pooler.attn.in_proj_weight"] = make.linear(3 * dim, dim)
+        state[f"{side}_encoder.pooler.attn.in_proj_bias"] = make.vector(3 * dim)
+        state |= make.layer(f"{side}_encoder.pooler.attn.out_proj", dim, dim)
+    state |= bert_state(make, "text_encoder.backbone.", dim, text_depth, text_inner, words, types=True)
+    state["softmax_temperature"] = torch.tensor(0.02)
+    return state
