@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from napari_ctvlp.encoder.contract import Cancelled, EncodingCancelled, FloatArray, OrganStatus, Progress
+from napari_ctvlp.encoder.contract import (
+    Cancelled,
+    EncodingCancelled,
+    FloatArray,
+    OrganStatus,
+    Progress,
+    ScanEmbedding,
+)
+from napari_ctvlp.encoder.sides import tell_sides
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry
@@ -42,6 +51,26 @@ class Meaning:
         if self._tower is None:
             self._tower = TextTower.from_folder(base_text_folder())
         return np.asarray(self._tower(list(texts)).numpy(), np.float32)
+
+
+class SideCheck:
+    """Compares left and right texts with the organs of the first scan that has pairs; warns where they look swapped."""
+
+    def __init__(self) -> None:
+        self._done = False
+
+    def __call__(self, embedding: ScanEmbedding) -> None:
+        """Look at one embedding; does nothing once a scan was compared."""
+        if self._done:
+            return
+        sides = tell_sides(embedding)
+        self._done = sides is not None
+        if sides is not None and sides.swapped:
+            warnings.warn(
+                f"{embedding.encoder.card.name} takes left for right in {sides.pairs - sides.right} of {sides.pairs} "
+                "pairs of organs of this scan: its weights may expect another orientation.",
+                stacklevel=3,
+            )
 
 
 def check_hounsfield(scan: Scan) -> None:

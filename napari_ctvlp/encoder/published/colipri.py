@@ -12,7 +12,6 @@ Voxels are interpolated as real numbers; the package keeps a scan's integers, wh
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -35,10 +34,9 @@ from napari_ctvlp.encoder.contract import (
     Progress,
     ScanEmbedding,
 )
-from napari_ctvlp.encoder.sides import tell_sides
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .base import SMALLEST_ML, Meaning, check_hounsfield, organ_status, ticker
+from .base import SMALLEST_ML, Meaning, SideCheck, check_hounsfield, organ_status, ticker
 from .bert import batches, hidden_states, pick_device, tokenizer_for
 from .checkpoint import State, read_state
 from .colipri_network import PATCH, ColipriNetwork, network_state
@@ -102,7 +100,7 @@ class ColipriEncoder:
         self.encode_text_meaning = Meaning()
         self.calibration = calibration or Calibration()
         self.logit_scale = 1 / float(network.softmax_temperature)
-        self._sides_told = False
+        self._sides = SideCheck()
         self.card = EncoderCard(
             name=COLIPRI.name,
             revision=artifact.digest(network.state_dict()),
@@ -167,7 +165,7 @@ class ColipriEncoder:
         total /= times
         labels = _labels(scan, masks, first, shape)
         embedding = self._embedding(scan, masks, known, total, labels, first)
-        self._warn_of_sides(embedding)
+        self._sides(embedding)
         tick(1.0)
         return embedding
 
@@ -215,18 +213,6 @@ class ColipriEncoder:
             status.append(organ_status(masks, name, known=label in known, seen=bool(seen)))
         matrix = np.stack(rows).astype(np.float32) if rows else np.zeros((0, len(flat)), np.float32)
         return ScanEmbedding(tuple(masks.names.values()), matrix, tuple(status), self, _dense(scan, grid, first))
-
-    def _warn_of_sides(self, embedding: ScanEmbedding) -> None:
-        if self._sides_told:
-            return
-        sides = tell_sides(embedding)
-        self._sides_told = sides is not None
-        if sides is not None and sides.swapped:
-            warnings.warn(
-                f"{self.card.name} takes left for right in {sides.pairs - sides.right} of {sides.pairs} pairs of "
-                "organs of this scan: its weights may expect another orientation.",
-                stacklevel=3,
-            )
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> FloatArray:

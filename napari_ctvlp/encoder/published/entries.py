@@ -61,5 +61,37 @@ FVLM = EncoderEntry(
     memory="about 2 GB",
 )
 
-PUBLISHED: tuple[EncoderEntry, ...] = (COLIPRI, FVLM)
+
+def _merlin(folder: Path, device: str | None) -> ScanEncoder:
+    from napari_ctvlp.encoder.published.merlin import MerlinEncoder
+
+    return MerlinEncoder.from_folder(folder, device=device)
+
+
+_LONGFORMER = "yikuan8/Clinical-Longformer"
+MERLIN = EncoderEntry(
+    name="merlin",
+    licence="MIT",
+    trained_on="15,000 abdominal CT with reports and diagnosis codes (Stanford)",
+    summary="Abdomen; made for whole volumes, organs by masked crops are our addition (Blankemeier et al., 2026).",
+    region="abdomen",
+    load=_merlin,
+    terms=(
+        "Merlin: code and weights MIT (Stanford). Its weights come as a pickle, of which only tensors are read. The "
+        f"vocabulary of {_LONGFORMER} comes with it; see its page for its terms. Research use, not for diagnosis."
+    ),
+    files=(
+        RemoteFile(
+            "stanfordmimi/Merlin",
+            "i3_resnet_clinical_longformer_best_clip_04-02-2024_23-21-36_epoch_99.pt",
+            "merlin.pt",
+            1000.0,
+        ),
+        RemoteFile(_LONGFORMER, "vocab.json", "vocab.json", 0.9),
+        RemoteFile(_LONGFORMER, "merges.txt", "merges.txt", 0.5),
+    ),
+    memory="about 6 GB",
+)
+
+PUBLISHED: tuple[EncoderEntry, ...] = (COLIPRI, MERLIN, FVLM)
 """In the order in which the window offers them."""

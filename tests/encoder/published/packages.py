@@ -105,12 +105,97 @@ def colipri(given, state_path: str) -> dict[str, np.ndarray]:
     return {"image": seen[0, 0].numpy(), "grid": grid.numpy(), "texts": texts.numpy()}
 
 
+class _Bottleneck2d:
+    """What torchvision's 2D bottleneck is made of; the package inflates it."""
+
+    def __init__(self, inputs, width, stride):
+        from torch import nn
+
+        self.conv1, self.bn1 = nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv3, self.bn3 = nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width)
+        self.downsample = None
+        if stride > 1 or inputs != 4 * width:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width)
+            )
+        self.stride = stride
+
+
+def _resnet2d(stem: int, blocks: list[int]):
+    from torch import nn
+
+    net = types.SimpleNamespace(
+        conv1=nn.Conv2d(3, stem, 7, 2, 3, bias=False),
+        bn1=nn.BatchNorm2d(stem),
+        maxpool=nn.MaxPool2d(3, 2, 1),
+        avgpool=nn.AdaptiveAvgPool2d(1),
+    )
+    inputs = stem
+    for number, depth in enumerate(blocks):
+        width, made = stem * 2**number, []
+        for block in range(depth):
+            made.append(_Bottleneck2d(inputs, width, 2 if number and not block else 1))
+            inputs = 4 * width
+        setattr(net, f"layer{number + 1}", made)
+    return net
+
+
+def merlin(given, state_path: str) -> dict[str, np.ndarray]:
+    import nibabel
+    import torch
+    from merlin.data.monai_transforms import ImageTransforms
+    from merlin.models import i3res
+    from merlin.models.build import sanitize_report
+    from safetensors.torch import load_file
+    from transformers import LongformerConfig, LongformerModel
+
+    state, begin, text = load_file(state_path), "encode_image.i3_resnet.", "encode_text.text_encoder."
+
+    def parts(under: str) -> int:
+        return len({k.removeprefix(under).split(".")[0] for k in state if k.startswith(under)})
+
+    def under(name: str) -> dict[str, torch.Tensor]:
+        return {k.removeprefix(name): v for k, v in state.items() if k.startswith(name)}
+
+    stem = state[f"{begin}conv1.weight"].shape[0]
+    net = i3res.I3ResNet(
+        _resnet2d(stem, [parts(f"{begin}layer{n}.") for n in (1, 2, 3, 4)]), class_nb=1692, conv_class=True
+    )
+    net.classifier = torch.nn.Conv3d(32 * stem, 1692, 1)
+    net.contrastive_head = torch.nn.Conv3d(32 * stem, state[f"{begin}contrastive_head.weight"].shape[0], 1)
+    net.load_state_dict(under(begin), strict=True)
+    net.eval()
+    path = Path(state_path).with_name("scan.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(given["ras"].astype(np.int16), given["affine"]), path)
+    image = torch.as_tensor(np.asarray(ImageTransforms({"image": str(path)})["image"]))
+    middle = [slice(n // 2 - m // 2, n // 2 - m // 2 + m) for n, m in zip(image.shape[1:], given["part"], strict=True)]
+    with torch.no_grad():
+        features, _ = net(image[:, *middle][None])
+    words, width = state[f"{text}embeddings.word_embeddings.weight"].shape
+    depth = parts(f"{text}encoder.layer.")
+    config = LongformerConfig(
+        vocab_size=words, hidden_size=width, num_hidden_layers=depth, num_attention_heads=width // 64,
+        intermediate_size=state[f"{text}encoder.layer.0.intermediate.dense.weight"].shape[0],
+        max_position_embeddings=4098, type_vocab_size=1, attention_window=[512] * depth, layer_norm_eps=1e-5,
+        pad_token_id=1,
+    )  # fmt: skip
+    longformer = LongformerModel(config).eval()
+    longformer.load_state_dict(under(text), strict=True)
+    with torch.no_grad():
+        ids, mask = torch.from_numpy(given["ids"]), torch.from_numpy(given["mask"])
+        hidden = longformer(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
+    rows = hidden @ state["encode_text.linear_layer.weight"].T + state["encode_text.linear_layer.bias"]
+    clean = np.array([sanitize_report(str(t)) for t in given["said"]])
+    return {"image": image[0].numpy(), "features": features.numpy(), "texts": rows.numpy(), "clean": clean}
+
+
 def main() -> None:
     name, given, state, out = sys.argv[1:]
     sys.path.insert(0, str(FOLDER))
     sys.meta_path.insert(0, _StandIn())
     with np.load(given) as stored:
-        made = {"colipri": colipri}[name](dict(stored), state)
+        made = {"colipri": colipri, "merlin": merlin}[name](dict(stored), state)
     np.savez(out, **made)
 
 

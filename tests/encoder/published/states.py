@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -123,4 +124,60 @@ def colipri_state(*, small: bool = True, seed: int = 1) -> dict[str, Tensor]:
         state |= make.layer(f"{side}_encoder.pooler.attn.out_proj", dim, dim)
     state |= bert_state(make, "text_encoder.backbone.", dim, text_depth, text_inner, words, types=True)
     state["softmax_temperature"] = torch.tensor(0.02)
+    return state
+
+
+def write_bytes_vocabulary(folder: Path) -> None:
+    """A byte-level vocabulary without merges: every letter is a token."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    words = ["<s>", "<pad>", "</s>", "<unk>", *sorted(ByteLevel.alphabet()), "<mask>"]
+    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+
+
+def merlin_state(*, small: bool = True, seed: int = 2) -> dict[str, Tensor]:
+    """Merlin's checkpoint for image and text: the published names and, unless small, the published shapes."""
+    make = Random(seed)
+    stem, blocks, dim = (8, (1, 2, 2, 1), 32) if small else (64, (3, 8, 36, 3), 512)
+    width, depth, inner, words = (64, 1, 96, 300) if small else (768, 12, 3072, 50265)
+    begin, state = "encode_image.i3_resnet.", {"logit_scale": torch.tensor(2.0)}
+
+    def conv(name: str, out: int, inputs: int, *kernel: int) -> dict[str, Tensor]:
+        size = inputs * kernel[0] * kernel[1] * kernel[2]
+        return {f"{begin}{name}.weight": make.linear(out, size).reshape(out, inputs, *kernel) * 1.4}
+
+    def batch_norm(name: str, size: int, mean: float = 1.0) -> dict[str, Tensor]:
+        return {
+            f"{begin}{name}.weight": make.vector(size, mean),
+            f"{begin}{name}.bias": make.vector(size),
+            f"{begin}{name}.running_mean": make.vector(size),
+            f"{begin}{name}.running_var": make.vector(size, 1.0).abs(),
+            f"{begin}{name}.num_batches_tracked": torch.tensor(7),
+        }
+
+    state |= conv("conv1", stem, 3, 3, 7, 7) | batch_norm("bn1", stem)
+    inputs = stem
+    for number, count in enumerate(blocks):
+        narrow = stem * 2**number
+        for block in range(count):
+            at = f"layer{number + 1}.{block}"
+            state |= conv(f"{at}.conv1", narrow, inputs, 1, 1, 1) | batch_norm(f"{at}.bn1", narrow)
+            state |= conv(f"{at}.conv2", narrow, narrow, 3, 3, 3) | batch_norm(f"{at}.bn2", narrow)
+            state |= conv(f"{at}.conv3", 4 * narrow, narrow, 1, 1, 1) | batch_norm(f"{at}.bn3", 4 * narrow, 0.2)
+            if block == 0:
+                state |= conv(f"{at}.downsample.0", 4 * narrow, inputs, 1, 1, 1)
+                state |= batch_norm(f"{at}.downsample.1", 4 * narrow)
+            inputs = 4 * narrow
+    for head, out in (("classifier", 1692), ("contrastive_head", dim)):
+        state |= conv(head, out, inputs, 1, 1, 1) | {f"{begin}{head}.bias": make.vector(out)}
+    text = "encode_text.text_encoder."
+    state |= bert_state(make, text, width, depth, inner, words, types=False)
+    state[f"{text}embeddings.position_embeddings.weight"] = make.tensor(4098, width, spread=0.2)
+    state[f"{text}embeddings.token_type_embeddings.weight"] = make.tensor(1, width)
+    for number in range(depth):
+        for part in ("query_global", "key_global", "value_global"):
+            state |= make.layer(f"{text}encoder.layer.{number}.attention.self.{part}", width, width)
+    state |= make.layer(f"{text}pooler.dense", width, width)
+    state |= make.layer("encode_text.linear_layer", dim, width)
     return state

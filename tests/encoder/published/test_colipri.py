@@ -188,14 +188,14 @@ def test_questions_and_scores(encoder, embedding):
 
 
 def test_left_and_right_are_compared_once_and_a_swap_is_told(folder, small_chest, monkeypatch):
-    from napari_ctvlp.encoder.published import colipri
+    from napari_ctvlp.encoder.published import base
     from napari_ctvlp.encoder.sides import Sides
 
     encoder = ColipriEncoder.from_folder(folder, device="cpu", size=SIZE)
-    monkeypatch.setattr(colipri, "tell_sides", lambda _: Sides(-0.2, 0, 3))
+    monkeypatch.setattr(base, "tell_sides", lambda _: Sides(-0.2, 0, 3))
     with pytest.warns(UserWarning, match="left for right in 3 of 3"):
         encoder.encode_scan(*small_chest)
-    monkeypatch.setattr(colipri, "tell_sides", lambda _: pytest.fail("compared twice"))
+    monkeypatch.setattr(base, "tell_sides", lambda _: pytest.fail("compared twice"))
     encoder.encode_scan(*small_chest)
 
 
