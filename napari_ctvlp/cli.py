@@ -25,7 +25,8 @@ class WindowArgs:
 
     More commands work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible,
     ``napari-ctvlp score SCAN --masks MASKS`` writes scores and answers, ``napari-ctvlp encoders`` lists the encoders,
-    ``napari-ctvlp doctor ENCODER`` examines one. Research use, not for diagnosis.
+    ``napari-ctvlp install ENCODER`` brings one here, ``napari-ctvlp doctor ENCODER`` examines one. Research use, not
+    for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -86,6 +87,20 @@ class EncodersArgs:
 
 
 @dataclass(frozen=True)
+class InstallArgs:
+    """Bring an encoder here: shows its terms, and downloads only after your yes."""
+
+    encoder: Annotated[str, tyro.conf.Positional]
+    """Name of a published encoder, or owner/name of one of ours on the model hub."""
+    yes: bool = False
+    """Say yes to its terms beforehand."""
+    checkpoint: Path | None = None
+    """Weights that only you can bring (fVLM)."""
+    unpickle: bool = False
+    """Read objects beside the tensors of the checkpoint too; that runs any code it holds."""
+
+
+@dataclass(frozen=True)
 class DoctorArgs:
     """Say what an encoder is, what it still needs, and whether it tells left from right and reads HU."""
 
@@ -108,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 _score(tyro.cli(ScoreArgs, prog="napari-ctvlp score", args=args[1:]))
             case ["encoders"]:
                 _encoders(tyro.cli(EncodersArgs, prog="napari-ctvlp encoders", args=args[1:]))
+            case ["install"]:
+                _install(tyro.cli(InstallArgs, prog="napari-ctvlp install", args=args[1:]))
             case ["doctor"]:
                 _doctor(tyro.cli(DoctorArgs, prog="napari-ctvlp doctor", args=args[1:]))
             case _:
@@ -201,6 +218,39 @@ def _encoders(_args: EncodersArgs) -> None:
         print(f"  trained on {entry.trained_on}; {entry.place}")
         for told in missing:
             print(f"  {told}")
+
+
+def _install(args: InstallArgs) -> None:
+    from napari_ctvlp.encoder.install import fetch, offer, supply
+
+    if args.checkpoint is not None:
+        supply(args.encoder, args.checkpoint, unpickle=args.unpickle)
+        print(f"{args.checkpoint.name} was checked and taken over.")
+    what = offer(args.encoder)
+    if what.files:
+        print(what)
+        fetch(what, agreed=args.yes or _said_yes(), progress=_bar)
+        print()
+    missing = _missing(args.encoder)
+    print("\n".join(missing) or f"{args.encoder} is installed: napari-ctvlp doctor {args.encoder} examines it.")
+
+
+def _missing(name: str) -> tuple[str, ...]:
+    """What an encoder that was just installed still needs."""
+    from napari_ctvlp.encoder import list_entries
+
+    entry = list_entries().get(name.split("/")[-1])
+    return entry.missing() if entry is not None else ()
+
+
+def _said_yes() -> bool:
+    if not sys.stdin.isatty():
+        raise UserError("Nobody is here to say yes to these terms: add --yes if you agree.")
+    return input("Download? Type yes: ").strip().lower() == "yes"
+
+
+def _bar(done: float) -> None:
+    print(f"\r{done:6.1%}", end="", flush=True)
 
 
 def _doctor(args: DoctorArgs) -> None:

@@ -33,6 +33,7 @@ MARK = "encoder.json"
 
 Region = Literal["chest", "abdomen", "body"]
 Load = Callable[[Path, str | None], "ScanEncoder"]
+Take = Callable[[Path, Path, bool], None]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class EncoderEntry:
         File names in its folder that only the user can bring, any one of which is enough.
     how : str
         How to get those.
+    take : callable of (checkpoint, folder, unpickle), optional
+        Checks a file that the user brought and writes it into the folder.
     requires : tuple of str
         Modules beyond this package's own dependencies.
     install : str
@@ -97,6 +100,7 @@ class EncoderEntry:
     files: tuple[RemoteFile, ...] = ()
     supplied: tuple[str, ...] = ()
     how: str = ""
+    take: Take | None = None
     requires: tuple[str, ...] = ()
     install: str = ""
     memory: str = ""

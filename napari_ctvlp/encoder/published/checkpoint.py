@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -76,8 +77,18 @@ def _tensors(value: Any, inside: str | None, path: Path) -> State:
 
 
 def write_state(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors in the precision they have; tensors that share memory are written each."""
-    save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}, path)
+    """Write tensors as safetensors in the precision they have, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        # a clone each: tensors that share memory are refused
+        save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}, temporary)
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be written ({error.strerror or 'unknown reason'}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def without(state: Mapping[str, Tensor], *beginnings: str) -> State:

@@ -43,6 +43,13 @@ COLIPRI = EncoderEntry(
     memory="about 4 GB",
 )
 
+
+def _take_fvlm(checkpoint: Path, folder: Path, unpickle: bool) -> None:
+    from napari_ctvlp.encoder.published.fvlm import convert
+
+    convert(checkpoint, folder / "model.safetensors", unpickle=unpickle)
+
+
 FVLM = EncoderEntry(
     name="fvlm",
     licence="unstated",
@@ -57,6 +64,7 @@ FVLM = EncoderEntry(
     ),
     files=(_VOCABULARY,),
     supplied=("model.safetensors",),
+    take=_take_fvlm,
     how="ask its authors (github.com/alibaba-damo-academy/fvlm), then napari-ctvlp install fvlm --checkpoint FILE",
     memory="about 2 GB",
 )

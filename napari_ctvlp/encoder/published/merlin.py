@@ -212,7 +212,9 @@ class MerlinEncoder:
 
     def _tokens(self, texts: Sequence[str]) -> Mapping[str, Tensor]:
         clean = [" ".join(_WORDS.findall(text.lower())) for text in texts]
-        given = self.tokenizer(clean, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        given = self.tokenizer(
+            clean, padding=True, truncation=True, max_length=MAX_TOKENS, pad_to_multiple_of=512, return_tensors="pt"
+        )
         return {key: given[key].to(self.device) for key in ("input_ids", "attention_mask")}
 
 
