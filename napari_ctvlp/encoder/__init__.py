@@ -8,7 +8,8 @@ from napari_ctvlp.errors import UserError
 
 from .contract import (
     Calibration,
-    DenseGrid,
+    Cells,
+    Dense,
     EncoderCard,
     EncodingCancelled,
     OrganStatus,
@@ -19,7 +20,8 @@ from .registry import EncoderEntry, entry_at, list_entries
 
 __all__ = [
     "Calibration",
-    "DenseGrid",
+    "Cells",
+    "Dense",
     "EncoderCard",
     "EncoderEntry",
     "EncodingCancelled",

@@ -85,11 +85,30 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
-class DenseGrid:
-    """Embeddings of places rather than organs: (d, I, P, L) float32 with the affine of its voxels to LPS mm."""
+class Cells:
+    """Embeddings of places in one organ.
 
+    Attributes
+    ----------
+    places : (n, 3) float64
+        Middle of each cell as a voxel index (I, P, L) of the scan.
+    vectors : (n, d) float32
+        Unit length, in the space of the text.
+    size : (3,) float64
+        Voxels of the scan from one cell to the next, along I, P, L.
+    """
+
+    places: NDArray[np.float64]
     vectors: FloatArray
-    affine: NDArray[np.float64]
+    size: NDArray[np.float64]
+
+
+class Dense(Protocol):
+    """Embeddings of places rather than organs."""
+
+    def cells(self, organ: str) -> Cells:
+        """The places of an organ, none where it is not in the masks; may take a moment when first asked for."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +125,8 @@ class ScanEmbedding:
         One per organ.
     encoder : ScanEncoder
         What made it; gives the text side of every question.
+    dense : Dense or None
+        Embeddings of places, where the encoder gives them.
     groups : mapping of str to tuple of str
         Names under which the encoder sees several organs as one ("lung", with the lobes), for findings that it scores
         once for all of them; each of the organs holds the vector of the whole.
@@ -115,7 +136,7 @@ class ScanEmbedding:
     vectors: FloatArray
     status: tuple[OrganStatus, ...]
     encoder: ScanEncoder
-    dense: DenseGrid | None = None
+    dense: Dense | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

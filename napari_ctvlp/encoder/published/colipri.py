@@ -12,7 +12,8 @@ Voxels are interpolated as real numbers; the package keeps a scan's integers, wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
     Calibration,
     Cancelled,
-    DenseGrid,
+    Cells,
     EncoderCard,
     FloatArray,
     Progress,
@@ -55,6 +56,32 @@ SEEN: tuple[str, ...] = (
     "kidney_left", "kidney_right", "pancreas",
 )  # fmt: skip
 """Organs that reports of chest CT speak of, those of the upper abdomen among them."""
+
+
+@dataclass(frozen=True, eq=False)
+class ColipriGrid:
+    """The grid of 16 mm behind a scan's organs, in the space of the text.
+
+    Attributes
+    ----------
+    vectors : (d, I, P, L) float32
+        Unit length, one a cell.
+    affine : (4, 4) float64
+        Cell index (i, p, l) to voxel index of the scan.
+    organs : mapping of str to (n,) int64
+        Flat indices of the cells that each organ reaches into.
+    """
+
+    vectors: FloatArray
+    affine: NDArray[np.float64]
+    organs: Mapping[str, NDArray[np.int64]]
+
+    def cells(self, organ: str) -> Cells:
+        """The cells that an organ reaches into; none where it is not in the masks."""
+        flat = self.organs.get(organ, np.zeros(0, np.int64))
+        index = np.stack(np.unravel_index(flat, self.vectors.shape[1:]), 1).reshape(-1, 3)
+        places = index @ self.affine[:3, :3].T + self.affine[:3, 3]
+        return Cells(places, self.vectors.reshape(len(self.vectors), -1)[:, flat].T, np.diag(self.affine)[:3].copy())
 
 
 class ColipriEncoder:
@@ -212,7 +239,11 @@ class ColipriEncoder:
             seen = weights.sum() * SPACING**3 / 1000 >= SMALLEST_ML
             status.append(organ_status(masks, name, known=label in known, seen=bool(seen)))
         matrix = np.stack(rows).astype(np.float32) if rows else np.zeros((0, len(flat)), np.float32)
-        return ScanEmbedding(tuple(masks.names.values()), matrix, tuple(status), self, _dense(scan, grid, first))
+        # R, A, S to I, P, L turns all three axes around, and their order
+        flipped = np.arange(counts.shape[1]).reshape(cells).transpose(2, 1, 0)[::-1, ::-1, ::-1].ravel()
+        reached = {name: np.flatnonzero(counts[label][flipped]) for label, name in masks.names.items()}
+        dense = _dense(scan, grid, first, reached)
+        return ScanEmbedding(tuple(masks.names.values()), matrix, tuple(status), self, dense)
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
@@ -272,8 +303,8 @@ def _labels(scan: Scan, masks: OrganMasks, first: Sequence[int], shape: Sequence
     return out
 
 
-def _dense(scan: Scan, grid: Tensor, first: Sequence[int]) -> DenseGrid:
-    """The grid turned to I, P, L with the affine of its cells."""
+def _dense(scan: Scan, grid: Tensor, first: Sequence[int], reached: Mapping[str, NDArray[np.int64]]) -> ColipriGrid:
+    """The grid turned to I, P, L."""
     turned = torch.nn.functional.normalize(grid, dim=0).permute(0, 3, 2, 1).flip(1, 2, 3)
     affine = np.eye(4)
     for axis, begin, cells in zip((2, 1, 0), first, grid.shape[1:], strict=True):
@@ -281,4 +312,4 @@ def _dense(scan: Scan, grid: Tensor, first: Sequence[int]) -> DenseGrid:
         last = begin + PATCH * (cells - 1) + (PATCH - 1) / 2  # of the cell that comes first once turned
         affine[axis, axis] = PATCH * SPACING / scan.spacing[axis]
         affine[axis, 3] = at[0] - last * SPACING / scan.spacing[axis]
-    return DenseGrid(turned.contiguous().numpy(), scan.affine @ affine)
+    return ColipriGrid(turned.contiguous().numpy(), affine, reached)
