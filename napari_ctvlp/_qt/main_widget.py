@@ -22,6 +22,7 @@ from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 from napari_ctvlp._qt.answer_label import next_step
 from napari_ctvlp._qt.cursor_text import cursor_text
 from napari_ctvlp._qt.dock import Dock
+from napari_ctvlp._qt.encoders import Encoders
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.layer_lookup import (
     foreign_labels,
@@ -90,7 +91,10 @@ class CtvlpWidget(QWidget):
         self._connect_session()
         self._connect_viewer()
         self.dock.query.set_suggestions(suggestions())
-        self._list_encoders()
+        runner = ThreadRunner(2)
+        self._on_close.callback(runner.close)
+        self.encoders = Encoders(self.dock, session, runner)
+        self._on_close.callback(self.encoders.close)
         self._apply_theme()
         # the widget itself may be gone when Qt says so: what has to be undone hangs on the stack, not on the widget
         self.destroyed.connect(self._on_close.close)
@@ -342,11 +346,6 @@ class CtvlpWidget(QWidget):
     def _show_ready_hint(self) -> None:
         if self.session.ranking is None:
             self.dock.answer.set_hint(next_step(self.session))
-
-    def _list_encoders(self) -> None:
-        from napari_ctvlp.encoder import list_encoders
-
-        self.dock.encoder.set_encoders(list_encoders(), self.session.encoder_name)
 
     def _apply_theme(self, event: object = None) -> None:
         icon = get_theme(self._viewer.theme).icon.as_rgb_tuple()

@@ -57,10 +57,14 @@ class Opinion:
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One row of the table: the chosen encoder's score, and the others' in their order (None where one has none)."""
+    """One row of the table: the chosen encoder's score, and the others' in their order (None where one has none).
+
+    ``place`` is an organ of the masks to go to, the first of those that are seen as one.
+    """
 
     score: AbnormalityScore
     others: tuple[AbnormalityScore | None, ...] = ()
+    place: str = ""
 
     @property
     def spread(self) -> float | None:
@@ -87,9 +91,11 @@ def compare(
         Names under which it sees several organs as one.
     others : sequence of Opinion
     """
-    rows = [
-        ComparedRow(s, tuple(o.on(s.organ, s.abnormality, groups.get(s.organ, ())) for o in others)) for s in scores
-    ]
+    rows = []
+    for s in scores:
+        members = groups.get(s.organ, ())
+        beside = tuple(o.on(s.organ, s.abnormality, members) for o in others)
+        rows.append(ComparedRow(s, beside, members[0] if members else s.organ))
     shown = {(s.organ, s.abnormality) for s in scores}
     shown |= {(m, s.abnormality) for s in scores for m in groups.get(s.organ, ())}
     for opinion in others:
@@ -99,7 +105,9 @@ def compare(
                 continue
             shown.add(key)
             unknown = AbnormalityScore(*key, None, None, None, f"N/A: {OrganStatus.UNKNOWN.value}")
-            rows.append(ComparedRow(unknown, tuple(o.on(*key, opinion.groups.get(key[0], ())) for o in others)))
+            members = opinion.groups.get(key[0], ())
+            beside = tuple(o.on(*key, members) for o in others)
+            rows.append(ComparedRow(unknown, beside, members[0] if members else key[0]))
     return rows
 
 

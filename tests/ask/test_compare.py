@@ -38,7 +38,7 @@ def test_a_group_stands_beside_its_members_and_the_other_way_round():
     whole = opinion("fvlm", [score("lung", "nodule", 0.4)], {"lung": LOBES})
     assert said(compare(lobes, {}, [whole])) == {(LOBES[0], "nodule"): [0.4], (LOBES[1], "nodule"): [0.4]}
     rows = compare([score("lung", "nodule", 0.4)], {"lung": LOBES}, [opinion("b", lobes)])
-    assert said(rows) == {("lung", "nodule"): [0.8]}
+    assert said(rows) == {("lung", "nodule"): [0.8]} and rows[0].place == LOBES[0]
 
 
 def test_what_only_another_scores_comes_last_as_unknown_to_the_first():
