@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.offer_row import OfferRow
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
@@ -83,11 +83,12 @@ class EncoderPicker(QWidget):
         self.box.setAccessibleName("Encoder")
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.badge = QLabel()
-        self.badge.setFrameShape(QFrame.Shape.StyledPanel)
+        self.badge.setStyleSheet("border: 1px solid palette(mid); border-radius: 3px; padding: 0px 3px")
         self.badge.setAccessibleName("Licence")
         self.badge.hide()
         self.beside = QToolButton()
-        self.beside.setText("compare")
+        self.beside.setText("compare ▾")
+        self.beside.setStyleSheet("QToolButton::menu-indicator { image: none }")  # the sign is in the text
         self.beside.setToolTip("Ask other encoders too: their scores stand beside, and where they disagree is marked")
         self.beside.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.beside)
@@ -96,6 +97,7 @@ class EncoderPicker(QWidget):
         self.origin = WrappedLabel()
         self.origin.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.note = WrappedLabel()
+        self.note.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.note.setAccessibleName("Region")
         self.note.hide()
         self.offer = OfferRow()

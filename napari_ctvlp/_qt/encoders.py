@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoder_picker import EncoderChoice
+from napari_ctvlp._qt.findings_model import UNCALIBRATED
 from napari_ctvlp.encoder.download import DownloadCancelled
 from napari_ctvlp.encoder.install import Offer, fetch, offer, supply
 from napari_ctvlp.encoder.region import outside_region
@@ -207,7 +208,7 @@ class Encoders:
         encoder = embedding.encoder
         titles = [encoder.card.name, *(_title(o) for o in opinions)]
         if opinions and encoder.calibration == Calibration():
-            titles[0] += " (not calibrated)"
+            titles[0] += UNCALIBRATED
         self._dock.findings.set_rows(compare(self._session.scores, embedding.groups, opinions), titles)
 
     # -- the one that answers ----------------------------------------------------------------------------------
@@ -228,4 +229,4 @@ class Encoders:
 
 
 def _title(opinion: Opinion) -> str:
-    return opinion.encoder if opinion.calibrated else f"{opinion.encoder} (not calibrated)"
+    return opinion.encoder if opinion.calibrated else f"{opinion.encoder}{UNCALIBRATED}"

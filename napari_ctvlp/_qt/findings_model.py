@@ -21,6 +21,8 @@ ORGAN_ROLE = SORT_ROLE + 1
 SCORED_ROLE = SORT_ROLE + 2
 DISAGREE_ROLE = SORT_ROLE + 3
 DISAGREE_MARK = "≠"
+UNCALIBRATED = " *"
+"""Behind the name of an encoder whose probabilities were not fitted on any scans."""
 DISAGREE_COLOUR = (1.0, 0.82, 0.2, 0.22)
 """The accent of the window, faint; the mark says the same to who does not see it."""
 _NO_INDEX = QModelIndex()
@@ -110,6 +112,9 @@ class FindingsModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return self._titles[section - PROBABILITY] if self._titles and section >= PROBABILITY else HEADERS[section]
+        if role == Qt.ItemDataRole.ToolTipRole and self._titles and section >= PROBABILITY:
+            title = self._titles[section - PROBABILITY]
+            return f"{title} not calibrated: probabilities as the model gives them" if UNCALIBRATED in title else None
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 
@@ -25,6 +25,7 @@ class OfferRow(QWidget):
         super().__init__(parent)
         self.text = WrappedLabel()
         self.text.setAccessibleName("Terms")
+        self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.agree = QPushButton("Agree and download")
         self.file = QPushButton("Choose checkpoint…")
         self.dismiss = QPushButton("Not now")

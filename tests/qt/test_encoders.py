@@ -225,13 +225,14 @@ def test_scores_of_two_encoders_stand_side_by_side_and_disagreement_is_marked(ma
     model = dock.findings.table.model()
     assert model.columnCount() == 4 and not dock.encoder.offer.isVisible()
     titles = [model.headerData(i, Qt.Orientation.Horizontal) for i in range(4)]
-    assert titles == ["Organ", "Finding", "starter (not calibrated)", "other (not calibrated)"]
+    assert titles == ["Organ", "Finding", "starter *", "other *"]
     assert sorted(column(dock, PROBABILITY + 1)) == ["0.20", "0.20", "0.20", "0.90"]
     assert [f for f in column(dock, 1) if DISAGREE_MARK in f] == [f"cyst {DISAGREE_MARK}"]
     liver = column(dock, 0).index("liver")
     assert model.index(liver, 0).data(Qt.ItemDataRole.BackgroundRole) is not None
+    assert "not calibrated" in model.headerData(3, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
     tip = model.index(liver, 0).data(Qt.ItemDataRole.ToolTipRole)
-    assert "other (not calibrated): 0.90" in tip and "disagree by 0.70" in tip
+    assert "other *: 0.90" in tip and "disagree by 0.70" in tip
     dock.findings.disagreeing.setChecked(True)
     assert column(dock, 0) == ["liver"]
     compare_action(dock, "other").trigger()
@@ -255,3 +256,16 @@ def test_no_text_is_cut(made, phantom, qtbot):
     qtbot.wait(30)
     for label in (dock.encoder.origin, dock.encoder.note, dock.encoder.offer.text):
         assert label.height() >= label.heightForWidth(label.width())
+
+
+def test_a_label_becomes_lower_again(qtbot):
+    from napari_ctvlp._qt.wrapped_label import WrappedLabel
+
+    label = WrappedLabel()
+    qtbot.addWidget(label)
+    label.show()
+    label.resize(80, 50)
+    label.setText("many words that take several lines where there is little room for them")
+    tall = label.minimumHeight()
+    label.resize(900, 50)
+    assert label.minimumHeight() < tall / 2
