@@ -13,6 +13,8 @@ import tyro
 from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.types import AbnormalityScore
+    from napari_ctvlp.encoder.contract import ScanEmbedding
     from napari_ctvlp.scan import OrganMasks, Scan
 
 WRONG_INPUT = 2
@@ -69,6 +71,8 @@ class ScoreArgs:
     """Text file with one question a line."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
+    also: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
+    """Another encoder to ask too; repeat the option for more. Adds what each says and where they disagree."""
     series: str | None = None
     """Which series of a DICOM folder that holds several."""
     sample: bool = False
@@ -185,6 +189,8 @@ def _score(args: ScoreArgs) -> None:
     rankings = [rank_organs(embedding, question) for question in questions]
     scores = score_abnormalities(embedding)
     answers = answers_as_json(scan, embedding, rankings, scores)
+    if args.also:
+        answers |= _beside(args.also, scan, masks, questions, embedding, scores)
     if args.json is not None:
         write_json(args.json, answers)
         print(f"Answers written to {args.json}")
@@ -268,6 +274,41 @@ def _doctor(args: DoctorArgs) -> None:
         print(check, flush=True)
 
 
+def _beside(
+    names: Sequence[str],
+    scan: Scan,
+    masks: OrganMasks,
+    questions: Sequence[str],
+    embedding: ScanEmbedding,
+    scores: Sequence[AbnormalityScore],
+) -> dict[str, Any]:
+    """What other encoders say, one after another since they are large, and where they disagree."""
+    from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
+    from napari_ctvlp.ask.compare import Opinion, compare, disagreements
+    from napari_ctvlp.encoder import load_encoder
+
+    others, opinions = [], []
+    for name in names:
+        other = load_encoder(name).encode_scan(scan, masks)
+        found = score_abnormalities(other)
+        answers = answers_as_json(scan, other, [rank_organs(other, q) for q in questions], found)
+        opinions.append(Opinion.of(other, found))
+        others.append({**answers, "calibrated": opinions[-1].calibrated})
+    apart = disagreements(compare(scores, embedding.groups, opinions))
+    told = [
+        {
+            "organ": row.score.organ,
+            "abnormality": row.score.abnormality,
+            "probabilities": {
+                name: None if s is None or s.probability is None else round(s.probability, 4)
+                for name, s in zip([embedding.encoder.card.name, *names], (row.score, *row.others), strict=True)
+            },
+        }
+        for row in apart
+    ]
+    return {"others": others, "disagreements": told}
+
+
 def _check_choice(scan: Path | None, masks: Path | None, sample: bool) -> None:
     if sample and (scan is not None or masks is not None):
         raise UserError("Choose either --sample or a scan of your own.")
@@ -318,6 +359,11 @@ def _print_answers(answers: dict[str, Any]) -> None:
     for row in scored[:15]:
         said = f"{row['probability']:.2f} ({row['low']:.2f}-{row['high']:.2f})"
         print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}")
+    if answers.get("disagreements"):
+        print("\nThe encoders disagree most on:")
+        for row in answers["disagreements"][:10]:
+            said = "  ".join(f"{name} {'N/A' if p is None else f'{p:.2f}'}" for name, p in row["probabilities"].items())
+            print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}")
     print("\nResearch use, not for diagnosis.")
 
 
