@@ -1,4 +1,5 @@
 # make demo   opens the window on the built-in sample scan with one question asked (under a virtual screen where there is none)
+# make reference   the published packages that the slow tests compare adapters with (320 MB)
 # make test   the default test suite;  make test-slow  the slow tests;  make lint  format, lint and types;  make bench  the benchmarks
 
 PYTHON ?= python3
@@ -14,7 +15,12 @@ SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cu
 
 XVFB := xvfb-run -a -s "-screen 0 1600x1000x24"
 
-.PHONY: demo test test-slow lint bench system clean
+# the published packages that adapters are compared with; without what they ask for and do not use (torchvision, peft)
+REFERENCE := colipri==0.1.3 merlin-vlm==0.0.7 dynamic-network-architectures==0.4.4 timm==1.0.22 einops==0.8.2 \
+             hydra-core==1.3.8 omegaconf==2.3.1 antlr4-python3-runtime==4.9.3 jaxtyping==0.3.11 wadler-lindig==0.1.8 \
+             torchio==1.2.1 humanize==4.17.0 deprecated==1.3.1 simpleitk==2.5.7 accelerate==1.15.0 monai==1.6.1 nltk==3.10.4
+
+.PHONY: demo test test-slow reference lint bench system clean
 
 demo: $(VENV)/.gui system
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
@@ -29,7 +35,7 @@ demo: $(VENV)/.gui system
 test: $(VENV)/.test system
 	$(BIN)/python -m pytest
 
-test-slow: $(VENV)/.test system
+test-slow: $(VENV)/.test $(VENV)/.reference system
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
@@ -50,8 +56,15 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_step
 	$(BIN)/python -m tests.benchmarks.bench_text
 	$(BIN)/python -m tests.benchmarks.bench_locate
+	$(BIN)/python -m tests.benchmarks.bench_adapters
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_views
+
+reference: $(VENV)/.reference
+
+$(VENV)/.reference: Makefile | $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/reference $(REFERENCE)
+	@touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

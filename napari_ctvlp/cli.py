@@ -1,5 +1,5 @@
 """The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``stats``, ``report``, ``export``,
-``segment`` and ``dictionary`` need none.
+``segment``, ``dictionary``, ``encoders``, ``install`` and ``doctor`` need none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from napari_ctvlp import commands
+from napari_ctvlp import commands, encoder_commands
 from napari_ctvlp.errors import UserError
 
 WRONG_INPUT = 2
@@ -25,8 +25,9 @@ class WindowArgs:
 
     These work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible, ``score
     SCAN --masks MASKS`` writes scores and answers, ``stats`` volumes and HU of organs, ``report`` one page with
-    pictures, ``export`` masks and maps, ``segment SCAN`` makes masks with TotalSegmentator, and ``dictionary`` shows or
-    copies the abnormality dictionary. Research use, not for diagnosis.
+    pictures, ``export`` masks and maps, ``segment SCAN`` makes masks with TotalSegmentator, ``dictionary`` shows or
+    copies the abnormality dictionary, ``encoders`` lists the encoders, ``install ENCODER`` brings one here, ``doctor
+    ENCODER`` examines one. Research use, not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -68,6 +69,8 @@ class ScoreArgs(commands.Inputs):
     """Text file with one question a line."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
+    also: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
+    """Another encoder to ask too; repeat the option for more. Adds what each says and where they disagree."""
     json: Path | None = None
     """Write everything as JSON (the layout is in the README)."""
     csv: Path | None = None
@@ -95,6 +98,18 @@ def main(argv: Sequence[str] | None = None) -> None:
                 commands.segment(tyro.cli(commands.SegmentArgs, prog="napari-ctvlp segment", args=args[1:]))
             case ["export"]:
                 commands.export(tyro.cli(commands.ExportArgs, prog="napari-ctvlp export", args=args[1:]))
+            case ["encoders"]:
+                encoder_commands.encoders(
+                    tyro.cli(encoder_commands.EncodersArgs, prog="napari-ctvlp encoders", args=args[1:])
+                )
+            case ["install"]:
+                encoder_commands.install(
+                    tyro.cli(encoder_commands.InstallArgs, prog="napari-ctvlp install", args=args[1:])
+                )
+            case ["doctor"]:
+                encoder_commands.doctor(
+                    tyro.cli(encoder_commands.DoctorArgs, prog="napari-ctvlp doctor", args=args[1:])
+                )
             case _:
                 _window(tyro.cli(WindowArgs, prog="napari-ctvlp", args=args))
     except UserError as error:
@@ -145,7 +160,9 @@ def _score(args: ScoreArgs) -> None:
     from napari_ctvlp.ask import write_csv, write_json
 
     scan, masks = commands.open_inputs(args, "napari-ctvlp score SCAN --masks MASKS")
-    _, answers = commands.answers_to(questions, args.encoder, scan, masks)
+    embedding, answers = commands.answers_to(questions, args.encoder, scan, masks)
+    if args.also:
+        answers |= encoder_commands.beside(args.also, questions, scan, masks, embedding)
     if args.json is not None:
         write_json(args.json, answers)
         print(f"Answers written to {args.json}")
@@ -197,6 +214,11 @@ def _print_answers(answers: dict[str, Any]) -> None:
     for row in scored[:15]:
         said = f"{row['probability']:.2f} ({row['low']:.2f}-{row['high']:.2f})"
         print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}")
+    if answers.get("disagreements"):
+        print("\nThe encoders disagree most on:")
+        for row in answers["disagreements"][:10]:
+            said = "  ".join(f"{name} {'N/A' if p is None else f'{p:.2f}'}" for name, p in row["probabilities"].items())
+            print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}")
     print("\nResearch use, not for diagnosis.")
 
 

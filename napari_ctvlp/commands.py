@@ -165,9 +165,10 @@ def answers_to(
     """Everything that is known of a scan, in the layout of the JSON file."""
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
+    from napari_ctvlp.ask.bank import dictionary_of
 
-    dictionary = current_dictionary()
     embedding = embedded(encoder, scan, masks)
+    dictionary = dictionary_of(embedding.encoder, current_dictionary())
     rankings = [rank_organs(embedding, question, dictionary=dictionary) for question in questions]
     scores = score_abnormalities(embedding, dictionary)
     return embedding, answers_as_json(scan, embedding, rankings, scores, masks, dictionary=dictionary)
@@ -256,10 +257,13 @@ def export(args: ExportArgs) -> None:
     if args.map is not None and args.ask is not None:
         from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import rank_organs
+        from napari_ctvlp.ask.bank import dictionary_of
         from napari_ctvlp.scan.nifti_out import write_map_nifti
         from napari_ctvlp.scan.stored import painted
 
-        ranking = rank_organs(embedded(args.encoder, scan, masks), args.ask, dictionary=current_dictionary())
+        embedding = embedded(args.encoder, scan, masks)
+        dictionary = dictionary_of(embedding.encoder, current_dictionary())
+        ranking = rank_organs(embedding, args.ask, dictionary=dictionary)
         score = {match.organ: match.score for match in ranking.organs}
         values = {label: score.get(name, 0.0) for label, name in masks.names.items()}
         write_map_nifti(args.map, scan, painted(masks.labels, values), what="score per organ")

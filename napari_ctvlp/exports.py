@@ -68,10 +68,11 @@ class Export:
 def _answers(results: Results) -> dict[str, Any]:
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json
+    from napari_ctvlp.ask.bank import dictionary_of
 
     scan, masks, embedding = results.scan, results.masks, results.embedding
     assert scan is not None and embedding is not None
-    dictionary = current_dictionary()
+    dictionary = dictionary_of(embedding.encoder, current_dictionary())
     return answers_as_json(scan, embedding, results.rankings, results.scores, masks, dictionary=dictionary)
 
 

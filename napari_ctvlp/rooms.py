@@ -78,15 +78,18 @@ class Rooms:
         """Rank the organs of a scan for a question."""
         from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import rank_organs
+        from napari_ctvlp.ask.bank import dictionary_of
 
-        return rank_organs(embedding, text, use_names=use_names, dictionary=current_dictionary())
+        dictionary = dictionary_of(embedding.encoder, current_dictionary())
+        return rank_organs(embedding, text, use_names=use_names, dictionary=dictionary)
 
     def score_abnormalities(self, embedding: ScanEmbedding) -> Sequence[AbnormalityScore]:
         """Score every organ for every entry of the abnormality dictionary."""
         from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import score_abnormalities
+        from napari_ctvlp.ask.bank import dictionary_of
 
-        return score_abnormalities(embedding, current_dictionary())
+        return score_abnormalities(embedding, dictionary_of(embedding.encoder, current_dictionary()))
 
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 import json
 import subprocess
@@ -202,3 +203,25 @@ def test_a_folder_with_scan_and_masks_is_enough(small, capsys):
     (small / "far.nii.gz").unlink()
     main(["stats", str(small)])
     assert "liver" in capsys.readouterr().out
+
+
+def test_several_encoders_are_asked_of_one_scan(tmp_path, monkeypatch, capsys):
+    """The density encoder of the example package beside the shipped one: whole answers, and where they disagree."""
+    from napari_ctvlp import encoder as room
+    from tests.encoder.example.density_encoder import DensityEncoder
+
+    class Knowing(DensityEncoder):
+        card = dataclasses.replace(DensityEncoder.card, abnormalities=("liver/liver_steatosis", "liver/liver_cyst"))
+
+    plain = room.load_encoder
+    monkeypatch.setattr(room, "load_encoder", lambda name: Knowing() if name == "density" else plain(name))
+    main(["score", "--sample", "--also", "density", "--ask", "fatty liver", "--json", str(tmp_path / "a.json")])
+    told = json.loads((tmp_path / "a.json").read_text())
+    (other,) = told["others"]
+    assert other["encoder"]["name"] == "density" and not other["calibrated"]
+    assert [q["text"] for q in other["queries"]] == ["fatty liver"] and other["abnormalities"]
+    for row in told["disagreements"]:
+        said = [p for p in row["probabilities"].values() if p is not None]
+        assert max(said) - min(said) >= 0.3 and set(row["probabilities"]) == {"starter", "density"}
+    main(["score", "--sample", "--also", "density"])
+    assert ("disagree most on" in capsys.readouterr().out) == bool(told["disagreements"])

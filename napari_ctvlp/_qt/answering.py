@@ -33,8 +33,6 @@ class Answering:
     def __init__(
         self, dock: Dock, session: Session, overlay: Overlay, jump: Callable[[str], None], wiring: Wiring
     ) -> None:
-        from napari_ctvlp.encoder import list_encoders
-
         self._dock = dock
         self._session = session
         self._overlay = overlay
@@ -48,10 +46,8 @@ class Answering:
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.encoder_changed, self._on_encoder_changed)
         wiring.connect(session.ranking_changed, self._on_ranking_changed)
-        wiring.connect(session.scores_changed, dock.findings.set_scores)
         wiring.connect(session.activity_changed, self._on_activity_changed)
         dock.query.set_suggestions(suggestions())
-        dock.encoder.set_encoders(list_encoders(), session.encoder_name)
 
     def ask(self, text: str) -> None:
         """Ask as if typed into the line."""

@@ -9,13 +9,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QColor
 
+from napari_ctvlp.ask.compare import ComparedRow
 from napari_ctvlp.ask.types import AbnormalityScore
 
 ORGAN, ABNORMALITY, PROBABILITY = range(3)
 HEADERS = ("Organ", "Finding", "Probability")
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
 ORGAN_ROLE = SORT_ROLE + 1
+SCORED_ROLE = SORT_ROLE + 2
+DISAGREE_ROLE = SORT_ROLE + 3
+DISAGREE_MARK = "≠"
+UNCALIBRATED = " *"
+"""Behind the name of an encoder whose probabilities were not fitted on any scans."""
+DISAGREE_COLOUR = (1.0, 0.82, 0.2, 0.22)
+"""The accent of the window, faint; the mark says the same to who does not see it."""
 _NO_INDEX = QModelIndex()
 
 
@@ -28,42 +37,71 @@ def probability_text(score: AbnormalityScore) -> str:
     return f"{score.probability:.2f} ({score.low:.2f}–{score.high:.2f})"
 
 
+def _short(score: AbnormalityScore | None) -> str:
+    """Another encoder's probability, "N/A" where it cannot say, a dash where it does not look."""
+    if score is None:
+        return "–"
+    return "N/A" if score.probability is None else f"{score.probability:.2f}"
+
+
 class FindingsModel(QAbstractTableModel):
     """One row an organ and an abnormality; ``SORT_ROLE`` gives a value to sort by, None where there is no score."""
 
     def __init__(self, display_name: Callable[[str], str]) -> None:
         super().__init__()
         self._display_name = display_name
-        self._scores: tuple[AbnormalityScore, ...] = ()
+        self._rows: tuple[ComparedRow, ...] = ()
+        self._titles: tuple[str, ...] = ()
 
     def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
-        """Show these scores."""
+        """Show these scores of one encoder."""
+        self.set_rows([ComparedRow(score) for score in scores])
+
+    def set_rows(self, rows: Sequence[ComparedRow], titles: Sequence[str] = ()) -> None:
+        """Show scores of several encoders side by side; ``titles`` are what to call them, the chosen one's first."""
         self.beginResetModel()
-        self._scores = tuple(scores)
+        self._rows = tuple(rows)
+        self._titles = tuple(titles) if len(titles) > 1 else ()
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex = _NO_INDEX) -> int:
         """Qt: scores."""
-        return 0 if parent.isValid() else len(self._scores)
+        return 0 if parent.isValid() else len(self._rows)
 
     def columnCount(self, parent: QModelIndex = _NO_INDEX) -> int:
-        """Qt: organ, finding, probability."""
-        return 0 if parent.isValid() else len(HEADERS)
+        """Qt: organ, finding, probability, and one more an encoder that is asked too."""
+        return 0 if parent.isValid() else len(HEADERS) + max(0, len(self._titles) - 1)
 
     def data(self, index: QModelIndex, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
         """Qt: the content of a cell."""
-        score = self._scores[index.row()]
+        row = self._rows[index.row()]
+        score = row.score
         organ, abnormality = self._display_name(score.organ), score.abnormality.replace("_", " ")
-        texts = (organ, abnormality, probability_text(score))
+        marked = f"{abnormality} {DISAGREE_MARK}" if row.disagree else abnormality
+        texts = (organ, marked, probability_text(score), *(_short(other) for other in row.others))
         if role == Qt.ItemDataRole.DisplayRole:
             return texts[index.column()]
+        if role == Qt.ItemDataRole.ToolTipRole and self._titles:
+            said = (
+                f"{title}: {'no score' if s is None else probability_text(s)}"
+                for title, s in zip(self._titles, (score, *row.others), strict=False)
+            )
+            apart = f"\nthe encoders disagree by {row.spread:.2f}" if row.disagree and row.spread else ""
+            return f"{organ}, {abnormality}\n" + "\n".join(said) + apart
         if role == Qt.ItemDataRole.ToolTipRole:
             spread = "" if score.probability is None else "; in brackets: spread over prompts, not over patients"
             return f"{organ}, {abnormality}: {texts[PROBABILITY]}{spread}"
         if role == SORT_ROLE:
-            return (organ, abnormality, score.probability)[index.column()]
+            others = (None if other is None else other.probability for other in row.others)
+            return (organ, abnormality, score.probability, *others)[index.column()]
+        if role == SCORED_ROLE:
+            return any(s is not None and s.probability is not None for s in (score, *row.others))
+        if role == DISAGREE_ROLE:
+            return row.disagree
+        if role == Qt.ItemDataRole.BackgroundRole and row.disagree:
+            return QColor.fromRgbF(*DISAGREE_COLOUR)
         if role == ORGAN_ROLE:
-            return score.organ
+            return row.place or score.organ
         return None
 
     def headerData(
@@ -73,7 +111,10 @@ class FindingsModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[section]
+            return self._titles[section - PROBABILITY] if self._titles and section >= PROBABILITY else HEADERS[section]
+        if role == Qt.ItemDataRole.ToolTipRole and self._titles and section >= PROBABILITY:
+            title = self._titles[section - PROBABILITY]
+            return f"{title} not calibrated: probabilities as the model gives them" if UNCALIBRATED in title else None
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -86,6 +127,7 @@ class FindingsProxy(QSortFilterProxyModel):
         super().__init__()
         self._words: list[str] = []
         self._scored_only = False
+        self._disagreeing_only = False
 
     def set_filter(self, text: str) -> None:
         """Keep rows that hold all words of ``text``."""
@@ -97,10 +139,18 @@ class FindingsProxy(QSortFilterProxyModel):
         self._scored_only = scored_only
         self.invalidate()
 
+    def set_disagreeing_only(self, disagreeing_only: bool) -> None:
+        """Leave out rows on which the encoders agree."""
+        self._disagreeing_only = disagreeing_only
+        self.invalidate()
+
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
         """Qt: whether a row is shown."""
         model = self.sourceModel()
-        if self._scored_only and model.index(source_row, PROBABILITY, source_parent).data(SORT_ROLE) is None:
+        first = model.index(source_row, ORGAN, source_parent)
+        if self._scored_only and not first.data(SCORED_ROLE):
+            return False
+        if self._disagreeing_only and not first.data(DISAGREE_ROLE):
             return False
         if not self._words:
             return True

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctvlp._qt.findings_model import ORGAN_ROLE, PROBABILITY, FindingsModel, FindingsProxy
+from napari_ctvlp.ask.compare import ComparedRow
 from napari_ctvlp.ask.types import AbnormalityScore
 
 
@@ -45,6 +46,9 @@ class FindingsPanel(QWidget):
         self.filter.setAccessibleName("Filter findings")
         self.hide_na = QCheckBox("hide N/A")
         self.hide_na.setToolTip("Leave out what cannot be scored")
+        self.disagreeing = QCheckBox("disagreeing ≠")
+        self.disagreeing.setToolTip("Only rows on which the encoders are 0.3 or more apart")
+        self.disagreeing.hide()
         self.table = QTableView()
         self.table.setModel(self._proxy)
         self.table.setAccessibleName("Findings")
@@ -69,6 +73,7 @@ class FindingsPanel(QWidget):
         top = QHBoxLayout()
         top.addWidget(self.filter, 1)
         top.addWidget(self.hide_na)
+        top.addWidget(self.disagreeing)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
@@ -76,12 +81,21 @@ class FindingsPanel(QWidget):
 
         self.filter.textChanged.connect(self._proxy.set_filter)
         self.hide_na.toggled.connect(self._proxy.set_scored_only)
+        self.disagreeing.toggled.connect(self._proxy.set_disagreeing_only)
         self.table.clicked.connect(self._on_row)
         self.table.activated.connect(self._on_row)
 
     def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
         """Show these scores; the filter and the order stay."""
         self._model.set_scores(scores)
+
+    def set_rows(self, rows: Sequence[ComparedRow], titles: Sequence[str]) -> None:
+        """Show scores of several encoders side by side, the chosen one's first; the filter and the order stay."""
+        self._model.set_rows(rows, titles)
+        several = len(titles) > 1
+        self.disagreeing.setVisible(several)
+        if not several:
+            self.disagreeing.setChecked(False)
 
     def _on_row(self, index: QModelIndex) -> None:
         self.organ_chosen.emit(index.data(ORGAN_ROLE))

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from napari_ctvlp._qt.answering import Answering
 from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.dock import Dock
+from napari_ctvlp._qt.encoders import Encoders
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.linked_views import LinkedViews
 from napari_ctvlp._qt.map_legend import PEAK_KEY
@@ -112,6 +113,10 @@ class CtvlpWidget(QWidget):
         self._organ_list = OrganList(
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
         )
+        others = ThreadRunner(2)
+        wiring.callback(others.close)
+        self.encoders = Encoders(self.dock, session, others)
+        wiring.callback(self.encoders.close)
         wiring.connect(session.scan_changed, self._furniture.set_scan)
         wiring.connect(session.written, self._on_written)
         wiring.connect(session.failed, self._on_failed)

@@ -34,4 +34,5 @@ class WrappedLabel(QLabel):
         self._fit()
 
     def _fit(self) -> None:
+        self.setMinimumHeight(0)  # it counts in what Qt says of the height, which would never become less
         self.setMinimumHeight(max(self.heightForWidth(self.width()), self.fontMetrics().height()))

@@ -108,6 +108,14 @@ def bank_of(encoder: ScanEncoder) -> PromptBank:
         return bank
 
 
+def dictionary_of(encoder: ScanEncoder, base: Sequence[Abnormality] | None = None) -> tuple[Abnormality, ...]:
+    """The entries an encoder is asked: those of ``base`` (the built-in ones by default), its own in the place of those
+    with the same key."""
+    own = {entry.key: entry for entry in getattr(encoder, "dictionary", ())}
+    rest = tuple(own.pop(entry.key, entry) for entry in (load_dictionary() if base is None else base))
+    return (*rest, *own.values())
+
+
 def prepare(
     encoder: ScanEncoder,
     dictionary: Sequence[Abnormality] | None = None,
@@ -137,7 +145,7 @@ def standing_prompts(
     organs: Sequence[str] | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The texts that `prepare` embeds: in the space of the scan, and by meaning alone. Arguments as there."""
-    entries = load_dictionary() if dictionary is None else dictionary
+    entries = dictionary_of(encoder) if dictionary is None else dictionary
     names = tuple(organs) if organs is not None else tuple(encoder.card.organs) or tuple(ORGANS)
     known, here = frozenset(encoder.card.abnormalities), frozenset(names)
     space = [display_name(o) for o in reference_organs(encoder, names)]
@@ -146,7 +154,7 @@ def standing_prompts(
         for place in entry.places:
             if entry.pair_key(place) not in known:
                 continue
-            for organ in (o for organs, _ in entry.terms(place) for o in organs if o in here):
+            for organ in (o for organs, _ in entry.terms(place) for o in organs if o in here or o not in ORGANS):
                 positive, negative = entry.prompts(organ)
                 space += [*positive, *negative]
     return tuple(dict.fromkeys(space)), tuple(o.gloss for o in ORGANS.values())

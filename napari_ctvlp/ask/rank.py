@@ -19,17 +19,17 @@ visual, otherwise
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality, load_dictionary
+from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality
 from napari_ctvlp.anatomy.lexicon import tokens
 from napari_ctvlp.anatomy.organs import GROUPS, ORGANS, display_name
 from napari_ctvlp.anatomy.query import ParsedQuery, parse_query
-from napari_ctvlp.ask.bank import bank_of, reference_organs
+from napari_ctvlp.ask.bank import bank_of, dictionary_of, reference_organs
 from napari_ctvlp.ask.score import score_pairs
 from napari_ctvlp.ask.types import Finding, OrganMatch, Ranking
 from napari_ctvlp.encoder.contract import FloatArray, OrganStatus, ScanEmbedding
@@ -75,17 +75,18 @@ def rank_organs(
     use_names : bool
         False ranks by sight alone; what the question speaks of, and so ``matched``, is still read from its words.
     dictionary : sequence of Abnormality, optional
-        The findings to recognise; the built-in dictionary by default.
+        The findings to recognise; the encoder's by default.
 
     Raises
     ------
     UserError
         When there is no text.
     """
-    entries = tuple(dictionary) if dictionary is not None else load_dictionary()
-    query = parse_query(text, entries)
+    entries = tuple(dictionary) if dictionary is not None else dictionary_of(embedding.encoder)
+    spread = [replace(e, organs=tuple(o for name in e.organs for o in _members(embedding, name))) for e in entries]
+    query = parse_query(text, spread)
     visual = _visual(embedding, query, with_side=not use_names)
-    evidence = _evidence(embedding, query, entries, visual)
+    evidence = _evidence(embedding, query, spread, visual)
     score = NAME_WEIGHT * evidence.name + VISUAL_WEIGHT * visual if use_names else visual
     organs = tuple(
         OrganMatch(embedding.organs[i], float(score[i]), float(visual[i]), float(evidence.name[i]))
@@ -161,6 +162,11 @@ def _evidence(
     return _by_meaning(embedding, query, visual)
 
 
+def _members(embedding: ScanEmbedding, name: str) -> tuple[str, ...]:
+    """The organs themselves for a name under which the encoder sees several as one."""
+    return embedding.groups.get(name) or ((name,) if name in ORGANS else GROUPS.get(name, (name,)))
+
+
 def _named(query: ParsedQuery, entries: Sequence[Abnormality], index: dict[str, int], name: Values) -> _Evidence:
     """Evidence where the text names organs."""
     for organ in query.organs:
@@ -214,7 +220,8 @@ def _finding(embedding: ScanEmbedding, query: ParsedQuery, entries: Sequence[Abn
     asked = [e for e in entries if e.key in query.abnormalities]
     if not asked:
         return None
-    named, here = set(query.organs), set(embedding.organs)
+    named, here = set(query.organs), {*embedding.organs, *embedding.groups}
+    named |= {o for e in asked for o in e.organs if named & set(_members(embedding, o))}
     pairs = [(organ, e) for e in asked for organ in e.places if _same_side(organ, query)]
     pairs = [p for p in pairs if p[0] in named or p[0] == WHOLE_SCAN] or ([] if named else pairs)
     if not pairs:  # the text names organs where no entry looks

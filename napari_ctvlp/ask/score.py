@@ -20,8 +20,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
-from napari_ctvlp.ask.bank import bank_of
+from napari_ctvlp.anatomy.dictionary import Abnormality
+from napari_ctvlp.ask.bank import bank_of, dictionary_of
 from napari_ctvlp.ask.types import AbnormalityScore
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 
@@ -39,7 +39,7 @@ def score_abnormalities(
     ----------
     embedding : ScanEmbedding
     dictionary : sequence of Abnormality, optional
-        The built-in one by default.
+        The encoder's by default: the built-in one, with entries of its own where it has any.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def score_abnormalities(
         Organs in the order of the embedding, then those that only the dictionary speaks of. What cannot be scored has
         no probability (never 0) and the reason as its status.
     """
-    entries = load_dictionary() if dictionary is None else dictionary
+    entries = dictionary_of(embedding.encoder) if dictionary is None else dictionary
     reach: dict[str, list[Abnormality]] = {organ: [] for organ in embedding.organs}
     for entry in entries:
         for organ in entry.places:
@@ -75,7 +75,7 @@ def _rank(row: AbnormalityScore) -> tuple[float, bool]:
 def score_pairs(embedding: ScanEmbedding, pairs: Iterable[Pair]) -> list[AbnormalityScore]:
     """Score chosen places (organs, or the whole scan) for chosen entries, in the order given."""
     pairs = list(pairs)
-    index = {organ: i for i, organ in enumerate(embedding.organs)}
+    index = rows_of(embedding)
     known = frozenset(embedding.encoder.card.abnormalities)
     reasons = [_reason(embedding, index, known, pair) for pair in pairs]
     terms = [
@@ -119,6 +119,12 @@ def _terms(
         here = [o for o in organs if o in index and embedding.status[index[o]] is OrganStatus.COMPLETE]
         found += [(organ, weight / len(here)) for organ in here]
     return tuple(found)
+
+
+def rows_of(embedding: ScanEmbedding) -> dict[str, int]:
+    """Row of ``vectors`` for each organ of a scan, and for each name under which the encoder sees several as one."""
+    index = {organ: i for i, organ in enumerate(embedding.organs)}
+    return {group: index[members[0]] for group, members in embedding.groups.items()} | index
 
 
 def _reason(embedding: ScanEmbedding, index: dict[str, int], known: frozenset[str], pair: Pair) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_ctvlp.errors import UserError
+
 from .contract import (
     Calibration,
     Cells,
@@ -14,45 +16,51 @@ from .contract import (
     ScanEmbedding,
     ScanEncoder,
 )
+from .registry import EncoderEntry, entry_at, list_entries
 
 __all__ = [
     "Calibration",
     "Cells",
     "Dense",
     "EncoderCard",
+    "EncoderEntry",
     "EncodingCancelled",
     "OrganStatus",
     "ScanEmbedding",
     "ScanEncoder",
     "list_encoders",
+    "list_entries",
     "load_encoder",
 ]
 
-_SHIPPED = Path(__file__).parent / "weights"
-
 
 def list_encoders() -> list[str]:
-    """Names of the encoders that ship with the package."""
-    return sorted(p.name for p in _SHIPPED.iterdir() if (p / "config.json").is_file()) if _SHIPPED.is_dir() else []
+    """Names of the encoders that can be loaded now: the shipped one first, then whatever is installed."""
+    return [name for name, entry in list_entries().items() if not entry.missing()]
 
 
 def load_encoder(name_or_path: str | Path = "starter", *, device: str | None = None) -> ScanEncoder:
-    """Load an encoder by the name of a shipped one or by its folder.
+    """Load an encoder by its name or by its folder.
 
     Parameters
     ----------
     name_or_path : str or Path
-        A name from :func:`list_encoders`, or a folder that ``save_pretrained`` or training wrote.
+        A name that :func:`~napari_ctvlp.encoder.registry.list_entries` knows, or a folder that ``save_pretrained``,
+        training or ``napari-ctvlp install`` wrote.
     device : str, optional
         Such as "cpu" or "cuda"; a GPU when there is one.
 
     Raises
     ------
     UserError
-        When there is no such encoder, or it is damaged or unsafe to open.
+        When there is no such encoder, something of it is missing, or it is damaged or unsafe to open.
     """
-    from .native import NativeEncoder
+    entry = list_entries().get(str(name_or_path)) or entry_at(Path(name_or_path))
+    if entry is None:
+        from .native import NativeEncoder
 
-    shipped = _SHIPPED / str(name_or_path)
-    known = str(name_or_path) in list_encoders()
-    return NativeEncoder.from_pretrained(shipped if known else Path(name_or_path), device=device)
+        return NativeEncoder.from_pretrained(Path(name_or_path), device=device)
+    missing = entry.missing()
+    if missing:
+        raise UserError(f"The encoder {entry.name} cannot be used yet. {'; '.join(missing)}")
+    return entry.load(entry.place, device)

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from napari_ctvlp.errors import UserError
 
+from .contract import Calibration
+
 FORMAT = 1
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -38,6 +40,25 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"'{path.name}' of the encoder in '{path.parent.name}' does not hold a JSON object.")
     return value
+
+
+def read_calibration(folder: Path) -> Calibration:
+    """Read ``calibration.json`` of an encoder's folder; the plain logistic map where there is none.
+
+    Raises
+    ------
+    UserError
+        When it is damaged.
+    """
+    if not (folder / CALIBRATION).is_file():
+        return Calibration()
+    value = read_json(folder / CALIBRATION)
+    try:
+        slope, offset = value["default"]
+        by_key = {str(k): (float(a), float(b)) for k, (a, b) in value["by_key"].items()}
+        return Calibration((float(slope), float(offset)), by_key)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"'{CALIBRATION}' of the encoder in '{folder.name}' is damaged.") from error
 
 
 def check_folder(folder: Path) -> None:
@@ -74,19 +95,40 @@ def read_weights(folder: Path, model: nn.Module) -> None:
         stored = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"'{WEIGHTS}' in '{folder.name}' is damaged: copy or train the encoder again.") from error
+    fill(model, stored, f"'{WEIGHTS}' in '{folder.name}'", "config.json")
+
+
+def fill(model: nn.Module, stored: Mapping[str, Tensor], place: str, asker: str) -> None:
+    """Copy tensors into a model; every name and shape must agree.
+
+    Parameters
+    ----------
+    model : nn.Module
+    stored : mapping of str to Tensor
+        Whatever their precision; the model keeps its own.
+    place : str
+        What to call the file in a message.
+    asker : str
+        What asks for the shapes.
+
+    Raises
+    ------
+    UserError
+        Naming the first missing, unexpected, misshapen or not finite tensor.
+    """
     expected = model.state_dict()
-    for name in expected.keys() - stored.keys():
-        raise UserError(f"'{WEIGHTS}' in '{folder.name}' lacks the tensor '{name}'.")
-    for name in stored.keys() - expected.keys():
-        raise UserError(f"'{WEIGHTS}' in '{folder.name}' holds an unknown tensor '{name}'.")
+    for name in sorted(expected.keys() - stored.keys()):
+        raise UserError(f"{place} lacks the tensor '{name}'.")
+    for name in sorted(stored.keys() - expected.keys()):
+        raise UserError(f"{place} holds an unknown tensor '{name}'.")
     for name, tensor in stored.items():
         if tensor.shape != expected[name].shape:
             raise UserError(
-                f"The tensor '{name}' in '{folder.name}' has shape {tuple(tensor.shape)}; "
-                f"config.json asks for {tuple(expected[name].shape)}."
+                f"The tensor '{name}' of {place} has shape {tuple(tensor.shape)}; "
+                f"{asker} asks for {tuple(expected[name].shape)}."
             )
         if not torch.isfinite(tensor.float()).all():
-            raise UserError(f"The tensor '{name}' in '{folder.name}' holds values that are not finite.")
+            raise UserError(f"The tensor '{name}' of {place} holds values that are not finite.")
     model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in stored.items()})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -127,6 +127,9 @@ class ScanEmbedding:
         What made it; gives the text side of every question.
     dense : Dense or None
         Embeddings of places, where the encoder gives them.
+    groups : mapping of str to tuple of str
+        Names under which the encoder sees several organs as one ("lung", with the lobes), for findings that it scores
+        once for all of them; each of the organs holds the vector of the whole.
     """
 
     organs: tuple[str, ...]
@@ -134,11 +137,16 @@ class ScanEmbedding:
     status: tuple[OrganStatus, ...]
     encoder: ScanEncoder
     dense: Dense | None = None
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @runtime_checkable
 class ScanEncoder(Protocol):
-    """An encoder of scans and of text into one space."""
+    """An encoder of scans and of text into one space.
+
+    One that was trained on wordings of its own may also have a ``dictionary``, a tuple of
+    `napari_ctvlp.anatomy.dictionary.Abnormality`: its entries take the place of the built-in ones of the same key.
+    """
 
     card: EncoderCard
     calibration: Calibration

@@ -255,23 +255,12 @@ class NativeEncoder:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"'{artifact.CONFIG}' of the encoder in '{path.name}' is damaged ({error}).") from error
         artifact.read_weights(path, model)
-        calibration = Calibration()
-        if (path / artifact.CALIBRATION).is_file():
-            calibration = _calibration(artifact.read_json(path / artifact.CALIBRATION), path)
+        calibration = artifact.read_calibration(path)
         text = TextTower.from_folder(path / "text")
         if text.width != model.text_projection.in_features:
             raise UserError(f"The text model of the encoder in '{path.name}' has another width than config.json says.")
         known = KnownTexts.load(path, text, text.width)
         return cls(model, text, provenance, calibration, device, known)
-
-
-def _calibration(value: dict[str, Any], folder: Path) -> Calibration:
-    try:
-        slope, offset = value["default"]
-        by_key = {str(k): (float(a), float(b)) for k, (a, b) in value["by_key"].items()}
-        return Calibration((float(slope), float(offset)), by_key)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"'{artifact.CALIBRATION}' of the encoder in '{folder.name}' is damaged.") from error
 
 
 def card_text(encoder: NativeEncoder) -> str:

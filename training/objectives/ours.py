@@ -10,8 +10,8 @@
       L = mean_{(o, b)} 1/2 mean_{b holds} log(1 + e^-m_b) + 1/2 mean_{b does not} log(1 + e^m_b),
       m_b = s (<v, t_b> - <v, t_normal>)
 
-  where m_b is the score that an abnormality is found by, over the (o, b) that the step shows in both states. Findings do
-  not compete here, as they do in a softmax; rare ones weigh as much as their absence, and as much as frequent ones.
+  where m_b is the score that an abnormality is found by, over the (o, b) that the step shows in both states. Findings
+  do not compete here, as they do in a softmax; rare ones weigh as much as their absence, and as much as frequent ones.
 - report: contrast per anatomy as in fVLM, against the organ's own sentences, which say more than the dictionary does.
   Two organs are positives as far as their states agree: Y_ij = |states_i and states_j| / |states_i or states_j|, and 1
   for equal sentences. That corrects normal and abnormal false negatives at once, without a second model. Sentences made

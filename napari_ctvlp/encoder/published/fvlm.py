@@ -1,0 +1,274 @@
+"""fVLM behind the contract: lung, heart, esophagus and aorta of a chest CT, sixteen findings with its own prompts.
+
+Independent of the released code: from its shapes, names and preprocessing. Its weights belong to their authors, who
+state no licence; the user brings the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
+from napari_ctvlp.anatomy.organs import GROUPS
+from napari_ctvlp.encoder import artifact
+from napari_ctvlp.encoder.contract import (
+    Calibration,
+    Cancelled,
+    EncoderCard,
+    FloatArray,
+    OrganStatus,
+    Progress,
+    ScanEmbedding,
+)
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
+
+from . import fvlm_windows as windows
+from .base import SMALLEST_ML, Meaning, Tick, check_hounsfield, ticker
+from .bert import batches, hidden_states, pick_device, tokenizer_for
+from .checkpoint import State, read_state
+from .entries import FVLM
+from .fvlm_network import ORGANS, FvlmNetwork, network_state
+
+MEMBERS: dict[str, tuple[str, ...]] = {
+    "lung": GROUPS["lung"],
+    "heart": (*GROUPS["heart"], "atrial_appendage_left"),
+    "esophagus": ("esophagus",),
+    "aorta": ("aorta",),
+}
+"""Masks that make up each of its organs."""
+THROUGH = ("esophagus", "aorta")
+"""Organs that leave every chest scan at its top or bottom, in training too: being cut there takes nothing away."""
+MAX_TOKENS = 384
+
+# key, name, organ, what the prompts say where it is not the name
+_ITEMS: tuple[tuple[str, str, str, str], ...] = (
+    ("emphysema", "Emphysema", "lung", ""),
+    ("atelectasis", "Atelectasis", "lung", "Atelectatic"),
+    ("lung_nodule", "Lung nodule", "lung", "Nodule"),
+    ("lung_opacity", "Lung opacity", "lung", "Opacity"),
+    ("lung_fibrosis", "Pulmonary fibrotic sequela", "lung", "Pulmonary fibrotic"),
+    ("pleural_effusion", "Pleural effusion", "lung", ""),
+    ("mosaic_attenuation", "Mosaic attenuation pattern", "lung", ""),
+    ("peribronchial_thickening", "Peribronchial thickening", "lung", ""),
+    ("lung_consolidation", "Consolidation", "lung", ""),
+    ("bronchiectasis", "Bronchiectasis", "lung", ""),
+    ("interlobular_septal_thickening", "Interlobular septal thickening", "lung", ""),
+    ("cardiomegaly", "Cardiomegaly", "heart", ""),
+    ("pericardial_effusion", "Pericardial effusion", "heart", ""),
+    ("coronary_calcification", "Coronary artery wall calcification", "heart", ""),
+    ("hiatal_hernia", "Hiatal hernia", "esophagus", ""),
+    ("aortic_calcification", "Arterial wall calcification", "aorta", ""),
+)
+
+
+def items() -> tuple[Abnormality, ...]:
+    """The sixteen findings that fVLM scores, with its one positive and one negative prompt each."""
+    known = {entry.key: entry for entry in load_dictionary()}
+    made = []
+    for key, name, organ, said in _ITEMS:
+        said = said or name
+        old = known.get(key) or Abnormality(key, name.lower(), (), (), (), ())
+        synonyms = tuple(dict.fromkeys([*old.synonyms, name.lower()]))
+        made.append(
+            replace(old, organs=(organ,), synonyms=synonyms, positive=(f"{said}.",), negative=(f"Not {said}.",))
+        )
+    return tuple(made)
+
+
+class FvlmEncoder:
+    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of fVLM's weights.
+
+    Parameters
+    ----------
+    state : dict of str to Tensor
+        The checkpoint's ``model``; every name and shape is checked.
+    vocabulary : Path
+        ``vocab.txt`` of CXR-BERT.
+    calibration : Calibration, optional
+        Scores to probabilities; without one they are fVLM's own, softmax of the two prompts.
+    device : str, optional
+        A GPU when there is one.
+    place : str
+        What to call the checkpoint in messages.
+
+    Raises
+    ------
+    UserError
+        Naming the first missing, unexpected or misshapen tensor, or what is wrong with the vocabulary.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        vocabulary: Path,
+        calibration: Calibration | None = None,
+        device: str | None = None,
+        place: str = "the checkpoint of fVLM",
+    ) -> None:
+        self.device = pick_device(device)
+        network = FvlmNetwork.for_state(state, place)
+        artifact.fill(network, network_state(state), place, "fVLM")
+        self.network = network.eval().requires_grad_(False).to(self.device)
+        words = int(network.text_encoder.config.vocab_size)  # type: ignore[union-attr, arg-type]
+        self.tokenizer: Any = tokenizer_for(vocabulary, words)
+        self.encode_text_meaning = Meaning()
+        self.calibration = calibration or Calibration()
+        self.logit_scale = 1 / float(network.temp)
+        self.dictionary = items()
+        self.passes = 0
+        self.card = EncoderCard(
+            name=FVLM.name,
+            revision=artifact.digest(network.state_dict()),
+            licence=FVLM.licence,
+            trained_on=FVLM.trained_on,
+            summary=FVLM.summary,
+            organs=tuple(organ for members in MEMBERS.values() for organ in members),
+            abnormalities=tuple(e.pair_key(organ) for e in self.dictionary for organ in e.organs),
+            spacing_mm=1.0,
+            hu_windows=(windows.HU,),
+            dim=int(network.text_proj.out_features),
+            max_text_tokens=MAX_TOKENS,
+            preprocessing="fvlm 1",
+        )
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, *, device: str | None = None) -> FvlmEncoder:
+        """Load from a folder with ``model.safetensors``, ``vocab.txt`` and perhaps ``calibration.json``."""
+        place = Path(folder)
+        state = read_state(place / "model.safetensors")
+        calibration = artifact.read_calibration(place)
+        return cls(state, place / "vocab.txt", calibration, device, f"'model.safetensors' in '{place.name}'")
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: str | Path, vocabulary: str | Path, *, device: str | None = None, unpickle: bool = False
+    ) -> FvlmEncoder:
+        """Load from the ``.pth`` that its authors give out, read with ``weights_only=True`` unless told otherwise."""
+        state = read_state(Path(path), inside="model", unpickle=unpickle)
+        return cls(state, Path(vocabulary), None, device, f"'{Path(path).name}'")
+
+    @torch.inference_mode()
+    def encode_scan(
+        self,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+        shared: bool = True,
+    ) -> ScanEmbedding:
+        """Embed the four organs, in one pass where their boxes fit one window.
+
+        Parameters
+        ----------
+        scan, masks, progress, cancelled
+            As in the contract.
+        shared : bool
+            False runs the network once an organ, as the released code does.
+
+        Returns
+        -------
+        ScanEmbedding
+            All organs of ``masks``; those that fVLM does not know hold zeros. The lobes share the vector of the lung.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        UserError
+            When the scan is not in Hounsfield units.
+        """
+        tick = ticker(progress, cancelled)
+        tick(0.0)
+        check_hounsfield(scan)
+        table = np.zeros(256, np.uint8)
+        for label, name in masks.names.items():
+            for number, organ in enumerate(ORGANS):
+                if name in MEMBERS[organ]:
+                    table[label] = number + 1
+        resized = windows.resize_labels(masks.labels, table, scan.spacing)
+        vectors: dict[int, FloatArray] = {}
+        plan = windows.plan_windows(resized, shared=shared) if resized is not None else []
+        self.passes = len(plan)
+        for done, window in enumerate(plan):
+            assert resized is not None
+            begin, share = 0.05 + 0.9 * done / len(plan), 0.9 / len(plan)
+            image = windows.window_image(scan.hu, resized, window, partial(_tick_part, tick, begin, 0.4 * share))
+            tokens = [windows.window_tokens(resized, window, organ).to(self.device) for organ in window.organs]
+            seen = self.network.organs(image.to(self.device), window.organs, tokens).float().cpu().numpy()
+            vectors |= dict(zip(window.organs, seen, strict=True))
+            tick(begin + share)
+        tick(1.0)
+        return self._embedding(masks, vectors)
+
+    def _embedding(self, masks: OrganMasks, vectors: dict[int, FloatArray]) -> ScanEmbedding:
+        names = tuple(masks.names.values())
+        matrix = np.zeros((len(names), self.card.dim), np.float32)
+        status = [OrganStatus.UNKNOWN] * len(names)
+        groups = {}
+        for number, organ in enumerate(ORGANS):
+            here = [i for i, name in enumerate(names) if name in MEMBERS[organ]]
+            if not here:
+                continue
+            known = [masks.statistics[names[i]] for i in here if names[i] in masks.statistics]
+            volume = sum(s.volume_ml for s in known)
+            state = OrganStatus.COMPLETE
+            if number not in vectors or volume < SMALLEST_ML:
+                state = OrganStatus.TOO_SMALL
+            elif any(_cut(s, organ, masks.labels.shape) for s in known):
+                state = OrganStatus.CUT
+            for i in here:
+                matrix[i] = vectors.get(number, 0.0)
+                status[i] = state
+            groups[organ] = tuple(names[i] for i in here)
+        return ScanEmbedding(names, matrix, tuple(status), self, groups=groups)
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """(n, dim) unit vectors; texts longer than 384 tokens are cut."""
+        parts = [
+            self.network.texts(hidden_states(self.network.text_encoder, self.tokenizer, part, MAX_TOKENS)[0])
+            for part in batches(texts)
+        ]
+        rows = torch.cat(parts).cpu().numpy() if parts else np.zeros((0, self.card.dim))
+        return np.asarray(rows, np.float32)
+
+
+def _tick_part(tick: Tick, begin: float, share: float, part: float) -> None:
+    tick(begin + share * part)
+
+
+def _cut(statistics: OrganStatistics, organ: str, shape: tuple[int, ...]) -> bool:
+    """Whether the field of view takes something of an organ away that fVLM was used to see."""
+    if not statistics.touches_edge:
+        return False
+    if organ not in THROUGH:
+        return True
+    return any(start == 0 or stop == n for (start, stop), n in zip(statistics.box[1:], shape[1:], strict=True))
+
+
+def convert(checkpoint: Path, target: Path, *, unpickle: bool = False) -> None:
+    """Write the tensors of a ``.pth`` of fVLM as safetensors, after every name and shape was checked.
+
+    Raises
+    ------
+    UserError
+        When the file is damaged, is another model's, or holds objects and ``unpickle`` is False.
+    """
+    from .checkpoint import without, write_state
+
+    state = read_state(checkpoint, inside="model", unpickle=unpickle)
+    place = f"'{checkpoint.name}'"
+    network = FvlmNetwork.for_state(state, place)
+    artifact.fill(network, network_state(state), place, "fVLM")
+    if target.suffix != ".safetensors":
+        raise UserError(f"'{target.name}' should end in .safetensors.")
+    write_state(target, without(state, "text_encoder.cls."))

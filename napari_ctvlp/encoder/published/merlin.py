@@ -1,0 +1,248 @@
+"""Merlin behind the contract: organs of an abdomen by masked crops.
+
+Our own code after the names, shapes and preprocessing of the MIT-licensed package ``merlin-vlm``, which is not needed
+here: nothing is written into site-packages, and no weights of a 2D ResNet are fetched.
+
+Merlin was trained on whole volumes and has one vector for each. The vector of an organ here is that of the volume in
+which the organ was kept and all else is background, which Merlin never saw in training: answers by organ are an
+extension of ours, and the card says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_ctvlp.anatomy.dictionary import load_dictionary
+from napari_ctvlp.anatomy.organs import GROUPS
+from napari_ctvlp.encoder import artifact
+from napari_ctvlp.encoder.contract import Calibration, Cancelled, EncoderCard, FloatArray, Progress, ScanEmbedding
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.types import OrganMasks, Scan
+
+from .base import Meaning, SideCheck, check_hounsfield, organ_status, ticker
+from .bert import batches, pick_device
+from .checkpoint import State, read_state
+from .entries import MERLIN
+from .merlin_network import MerlinNetwork, network_state
+from .sampling import sample_linear, sample_nearest
+
+SPACING = (1.5, 1.5, 3.0)
+"""mm along R, A, S."""
+HU = (-1000.0, 1000.0)
+SHAPE = (224, 224, 160)
+MAX_TOKENS = 1024
+SEEN: tuple[str, ...] = (
+    "liver", "spleen", "kidney_left", "kidney_right", "gallbladder", "pancreas", "stomach", "duodenum", "small_bowel",
+    "colon", "adrenal_gland_left", "adrenal_gland_right", "urinary_bladder", "prostate", "aorta", "inferior_vena_cava",
+    "portal_vein_and_splenic_vein", "esophagus", "heart", "sacrum", *GROUPS["lumbar spine"], *GROUPS["iliac vessels"],
+    "hip_left", "hip_right", "femur_left", "femur_right", "iliopsoas_left", "iliopsoas_right",
+    "lung_lower_lobe_left", "lung_lower_lobe_right",
+)  # fmt: skip
+"""Organs that reports of abdominal CT speak of."""
+GROWN = 2
+"""Voxels by which a mask is grown before all else is taken away, so that what lies at an organ's rim stays."""
+_WORDS = re.compile(r"\w+|[^\w\s]+")
+
+
+class MerlinEncoder:
+    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of Merlin's weights.
+
+    Parameters
+    ----------
+    state : dict of str to Tensor
+        The checkpoint for image and text; every name and shape is checked.
+    folder : Path
+        With ``vocab.json`` and ``merges.txt`` of Clinical-Longformer.
+    calibration : Calibration, optional
+        Scores to probabilities.
+    device : str, optional
+        A GPU when there is one.
+    place : str
+        What to call the checkpoint in messages.
+    shape : tuple of int
+        Voxels along R, A, S; another one than that of training serves tests.
+    batch : int, optional
+        Organs that go through the network together; 8 on a GPU, 2 on a CPU.
+
+    Raises
+    ------
+    UserError
+        Naming the first missing, unexpected or misshapen tensor, or what is wrong with the vocabulary.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        folder: Path,
+        calibration: Calibration | None = None,
+        device: str | None = None,
+        place: str = "the checkpoint of Merlin",
+        shape: tuple[int, int, int] = SHAPE,
+        batch: int | None = None,
+    ) -> None:
+        self.device = pick_device(device)
+        self.shape = shape
+        self.batch = batch or (8 if self.device.type == "cuda" else 2)
+        network = MerlinNetwork.for_state(state, place)
+        artifact.fill(network, network_state(state), place, "Merlin")
+        self.network = network.eval().requires_grad_(False).to(self.device)
+        words = int(network.encode_text.text_encoder.config.vocab_size)  # type: ignore[union-attr, arg-type]
+        self.tokenizer: Any = _tokenizer(folder, words)
+        self.encode_text_meaning = Meaning()
+        self.calibration = calibration or Calibration()
+        self.logit_scale = float(min(network.logit_scale.exp(), torch.tensor(100.0)))
+        self._sides = SideCheck()
+        self.card = EncoderCard(
+            name=MERLIN.name,
+            revision=artifact.digest(network.state_dict()),
+            licence=MERLIN.licence,
+            trained_on=MERLIN.trained_on,
+            summary=MERLIN.summary,
+            organs=SEEN,
+            abnormalities=tuple(e.pair_key(o) for e in load_dictionary() for o in e.organs if o in SEEN),
+            spacing_mm=SPACING[0],
+            hu_windows=(HU,),
+            dim=int(network.encode_image.i3_resnet.contrastive_head.out_channels),
+            max_text_tokens=MAX_TOKENS,
+            preprocessing="merlin 1",
+        )
+
+    @classmethod
+    def from_folder(
+        cls, folder: str | Path, *, device: str | None = None, shape: tuple[int, int, int] = SHAPE
+    ) -> MerlinEncoder:
+        """Load from a folder with ``merlin.pt`` or ``model.safetensors``, the vocabulary, and perhaps a calibration."""
+        place = Path(folder)
+        path = next((p for p in (place / "model.safetensors", place / "merlin.pt") if p.is_file()), place / "merlin.pt")
+        state = read_state(path)
+        return cls(state, place, artifact.read_calibration(place), device, f"'{path.name}' in '{place.name}'", shape)
+
+    @torch.inference_mode()
+    def encode_scan(
+        self,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding:
+        """Embed the organs that Merlin knows, several masked volumes at a time.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        UserError
+            When the scan is not in Hounsfield units.
+        """
+        tick = ticker(progress, cancelled)
+        tick(0.0)
+        check_hounsfield(scan)
+        volume = self.volume(scan)
+        labels = self._labels(scan, masks)
+        present = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
+        wanted = [n for n, name in masks.names.items() if name in SEEN and n in present]
+        vectors: dict[int, FloatArray] = {}
+        for start in range(0, len(wanted), self.batch):
+            tick(0.05 + 0.9 * start / len(wanted))
+            part = wanted[start : start + self.batch]
+            crops = torch.stack([masked(volume, labels, label) for label in part])[:, None].to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                rows = self.network.images(crops).float().cpu().numpy()
+            vectors |= dict(zip(part, rows, strict=True))
+        nothing = np.zeros(self.card.dim, np.float32)
+        matrix = [vectors.get(label, nothing) for label in masks.names]
+        status = [
+            organ_status(masks, name, known=name in SEEN, seen=label in vectors) for label, name in masks.names.items()
+        ]
+        stacked = np.stack(matrix) if matrix else np.zeros((0, self.card.dim), np.float32)
+        embedding = ScanEmbedding(tuple(masks.names.values()), stacked, tuple(status), self)
+        self._sides(embedding)
+        tick(1.0)
+        return embedding
+
+    @torch.inference_mode()
+    def encode_volume(self, scan: Scan) -> FloatArray:
+        """(dim,) unit vector of the whole scan, as the package gives it."""
+        image = self.volume(scan)[None, None].to(self.device)
+        return np.asarray(self.network.images(image).float().cpu().numpy()[0], np.float32)
+
+    def volume(self, scan: Scan) -> Tensor:
+        """(R, A, S) values in 0..1: resampled, windowed, padded with 0 or cropped in the middle to its shape."""
+        image = torch.zeros(self.shape)
+        inside, places = self._places(scan)
+        piece = sample_linear(scan.hu, places[::-1]).permute(2, 1, 0)
+        image[inside] = ((piece - HU[0]) / (HU[1] - HU[0])).clamp(0, 1)
+        return image
+
+    def _labels(self, scan: Scan, masks: OrganMasks) -> NDArray[np.uint8]:
+        out = np.zeros(self.shape, np.uint8)
+        inside, places = self._places(scan)
+        out[inside] = sample_nearest(masks.labels, places[::-1]).transpose(2, 1, 0)
+        return out
+
+    def _places(self, scan: Scan) -> tuple[tuple[slice, ...], list[NDArray[np.float64]]]:
+        """Where along R, A, S the scan lies in the volume, and the index along L, P, I of each of those voxels.
+
+        The grids share their first voxel (MONAI's ``Spacing``), of which R, A and S count upwards.
+        """
+        inside, places = [], []
+        for axis, step, size in zip((2, 1, 0), SPACING, self.shape, strict=True):
+            count = max(1, round((scan.hu.shape[axis] - 1) * scan.spacing[axis] / step + 1))
+            before, first = max(0, size - count) // 2, max(0, count // 2 - size // 2)
+            taken = np.arange(first, first + min(size, count))
+            inside.append(slice(before, before + len(taken)))
+            places.append(scan.hu.shape[axis] - 1 - taken * step / scan.spacing[axis])
+        return tuple(inside), places
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str]) -> FloatArray:
+        """(n, dim) unit vectors; texts longer than 1024 tokens are cut."""
+        parts = [self.network.texts(self._tokens(part)) for part in batches(texts, 16)]
+        rows = torch.cat(parts).cpu().numpy() if parts else np.zeros((0, self.card.dim))
+        return np.asarray(rows, np.float32)
+
+    def _tokens(self, texts: Sequence[str]) -> Mapping[str, Tensor]:
+        clean = [" ".join(_WORDS.findall(text.lower())) for text in texts]
+        given = self.tokenizer(
+            clean, padding=True, truncation=True, max_length=MAX_TOKENS, pad_to_multiple_of=512, return_tensors="pt"
+        )
+        return {key: given[key].to(self.device) for key in ("input_ids", "attention_mask")}
+
+
+def masked(volume: Tensor, labels: NDArray[np.uint8], label: int) -> Tensor:
+    """The volume with one organ and a rim of two voxels kept where it is, everything else 0 (air)."""
+    from scipy.ndimage import binary_dilation
+
+    where = labels == label
+    box = tuple(
+        slice(max(0, int(found[0]) - GROWN), int(found[-1]) + GROWN + 1)
+        for found in (np.flatnonzero(where.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1)))
+    )
+    kept = torch.zeros_like(volume)
+    kept[box] = volume[box] * torch.from_numpy(binary_dilation(where[box], iterations=GROWN))
+    return kept
+
+
+def _tokenizer(folder: Path, words: int) -> Any:
+    from transformers import RobertaTokenizer
+
+    try:
+        vocabulary = artifact.read_json(folder / "vocab.json")
+        lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"'merges.txt' of Merlin in '{folder.name}' is missing or unreadable.") from error
+    if not {"<s>", "<pad>", "</s>", "<unk>"} <= vocabulary.keys():
+        raise UserError(f"'vocab.json' in '{folder.name}' is no vocabulary of Clinical-Longformer.")
+    if len(vocabulary) > words:
+        raise UserError(f"'vocab.json' has {len(vocabulary)} words, the checkpoint vectors for {words}: another one?")
+    merges: Any = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
+    return RobertaTokenizer(vocab=vocabulary, merges=merges)

@@ -1,0 +1,144 @@
+"""The commands about encoders: which there are, bringing one here, examining one, asking several of one scan."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from napari_ctvlp.errors import UserError
+
+if TYPE_CHECKING:
+    from napari_ctvlp.ask.types import AbnormalityScore
+    from napari_ctvlp.encoder.contract import ScanEmbedding
+    from napari_ctvlp.scan import OrganMasks, Scan
+
+
+@dataclass(frozen=True)
+class EncodersArgs:
+    """List the encoders that are known here: licence, region, what is missing, where they lie."""
+
+
+@dataclass(frozen=True)
+class InstallArgs:
+    """Bring an encoder here: shows its terms, and downloads only after your yes."""
+
+    encoder: Annotated[str, tyro.conf.Positional]
+    """Name of a published encoder, or owner/name of one of ours on the model hub."""
+    yes: bool = False
+    """Say yes to its terms beforehand."""
+    checkpoint: Path | None = None
+    """Weights that only you can bring (fVLM)."""
+    unpickle: bool = False
+    """Read objects beside the tensors of the checkpoint too; that runs any code it holds."""
+
+
+@dataclass(frozen=True)
+class DoctorArgs:
+    """Say what an encoder is, what it still needs, and whether it tells left from right and reads HU."""
+
+    encoder: Annotated[str, tyro.conf.Positional]
+    """Name of an encoder, or folder of one."""
+    scan: Path | None = None
+    """Scan for the self-checks; the built-in sample without."""
+    masks: Path | None = None
+    """Its organ masks."""
+
+
+def encoders(_args: EncodersArgs) -> None:
+    """``napari-ctvlp encoders``."""
+    from napari_ctvlp.encoder import list_entries
+
+    for entry in list_entries().values():
+        missing = entry.missing()
+        print(f"{entry.name}  [{entry.licence}]  {entry.region}  {entry.summary}")
+        print(f"  trained on {entry.trained_on}; {entry.place}")
+        for told in missing:
+            print(f"  {told}")
+
+
+def install(args: InstallArgs) -> None:
+    """``napari-ctvlp install``."""
+    from napari_ctvlp.encoder.install import fetch, offer, supply
+
+    if args.checkpoint is not None:
+        supply(args.encoder, args.checkpoint, unpickle=args.unpickle)
+        print(f"{args.checkpoint.name} was checked and taken over.")
+    what = offer(args.encoder)
+    if what.files:
+        print(what)
+        fetch(what, agreed=args.yes or _said_yes(), progress=_bar)
+        print()
+    missing = _missing(args.encoder)
+    print("\n".join(missing) or f"{args.encoder} is installed: napari-ctvlp doctor {args.encoder} examines it.")
+
+
+def _missing(name: str) -> tuple[str, ...]:
+    """What an encoder that was just installed still needs."""
+    from napari_ctvlp.encoder import list_entries
+
+    entry = list_entries().get(name.split("/")[-1])
+    return entry.missing() if entry is not None else ()
+
+
+def _said_yes() -> bool:
+    if not sys.stdin.isatty():
+        raise UserError("Nobody is here to say yes to these terms: add --yes if you agree.")
+    return input("Download? Type yes: ").strip().lower() == "yes"
+
+
+def _bar(done: float) -> None:
+    print(f"\r{done:6.1%}", end="", flush=True)
+
+
+def doctor(args: DoctorArgs) -> None:
+    """``napari-ctvlp doctor``."""
+    if (args.scan is None) != (args.masks is None):
+        raise UserError("The self-checks need a scan and its masks: --scan SCAN --masks MASKS.")
+    from napari_ctvlp.doctor import examine
+
+    given = None
+    if args.scan is not None and args.masks is not None:
+        from napari_ctvlp.scan import read_masks, read_scan
+
+        scan = read_scan(args.scan)
+        given = scan, read_masks(args.masks, scan)
+    for check in examine(args.encoder, given):
+        print(check, flush=True)
+
+
+def beside(
+    names: Sequence[str], questions: list[str], scan: Scan, masks: OrganMasks, embedding: ScanEmbedding
+) -> dict[str, Any]:
+    """What other encoders say, one after another since they are large, and where they disagree."""
+    from napari_ctvlp import commands
+    from napari_ctvlp.anatomy.user_dictionary import current_dictionary
+    from napari_ctvlp.ask import score_abnormalities
+    from napari_ctvlp.ask.bank import dictionary_of
+    from napari_ctvlp.ask.compare import Opinion, compare, disagreements
+
+    def scores_of(seen: ScanEmbedding) -> list[AbnormalityScore]:
+        return score_abnormalities(seen, dictionary_of(seen.encoder, current_dictionary()))
+
+    others, opinions = [], []
+    for name in names:
+        other, answers = commands.answers_to(questions, name, scan, masks)
+        opinions.append(Opinion.of(other, scores_of(other)))
+        others.append({**answers, "calibrated": opinions[-1].calibrated})
+    apart = disagreements(compare(scores_of(embedding), embedding.groups, opinions))
+    told = [
+        {
+            "organ": row.score.organ,
+            "abnormality": row.score.abnormality,
+            "probabilities": {
+                name: None if s is None or s.probability is None else round(s.probability, 4)
+                for name, s in zip([embedding.encoder.card.name, *names], (row.score, *row.others), strict=True)
+            },
+        }
+        for row in apart
+    ]
+    return {"others": others, "disagreements": told}

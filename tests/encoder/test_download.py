@@ -1,0 +1,303 @@
+"""Downloads: whole or not at all, with the user's yes, against a hub on loopback that fails in every way."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import pickle
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_ctvlp.cli import main
+from napari_ctvlp.encoder import download as room
+from napari_ctvlp.encoder import install, list_entries, load_encoder
+from napari_ctvlp.encoder.download import DownloadCancelled, download
+from napari_ctvlp.encoder.install import fetch, offer, supply
+from napari_ctvlp.encoder.registry import MARK, PLACE, SHIPPED, RemoteFile
+from napari_ctvlp.errors import UserError
+from tests.encoder.hub import Hub, running_hub
+from tests.encoder.published.states import fvlm_state, merlin_state, write_bytes_vocabulary, write_vocabulary
+
+BIG = np.random.default_rng(0).bytes(3_000_000)
+FILE = RemoteFile("org/repo", "big.bin", "big.bin", 3.0)
+
+
+@pytest.fixture
+def hub() -> Hub:
+    with running_hub() as running:
+        running.files = {"org/repo/big.bin": BIG, "org/repo/small.json": b"{}"}
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv(PLACE, str(tmp_path / "encoders"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(room, "TIMEOUT", 10.0)
+    return tmp_path / "encoders"
+
+
+# -- one file -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "data"), [("big.bin", BIG), ("small.json", b"{}")])
+def test_a_file_comes_whole_with_progress(hub, tmp_path, name, data):
+    seen = []
+    target = tmp_path / "deep" / name
+    download(replace(FILE, path=name), target, progress=lambda a, b: seen.append((a, b)), endpoint=hub.endpoint)
+    assert target.read_bytes() == data
+    assert seen == sorted(seen) and seen[-1] == (len(data), len(data))
+    assert [p.name for p in target.parent.iterdir()] == [name]
+
+
+def test_a_transfer_that_breaks_off_is_taken_up_where_it_ended(hub, tmp_path):
+    hub.breaks = [1_000_000, 500_000]
+    download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert (tmp_path / "f").read_bytes() == BIG
+    assert [r for _, r in hub.asked] == [None, "bytes=1000000-", "bytes=1500000-"]
+
+
+def test_one_that_breaks_off_again_and_again_is_told_and_kept(hub, tmp_path):
+    hub.breaks = [400_000] * 3
+    with pytest.raises(UserError, match=r"broke off at 1\.2 of 3\.0 MB"):
+        download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert not (tmp_path / "f").exists()
+    download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert (tmp_path / "f").read_bytes() == BIG and hub.asked[-1][1] == "bytes=1200000-"
+
+
+def test_a_hub_that_cannot_resume_sends_all_again(hub, tmp_path):
+    hub.breaks, hub.resumes = [1_000_000], False
+    download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert (tmp_path / "f").read_bytes() == BIG
+
+
+def test_a_file_that_changed_on_the_hub_is_begun_anew(hub, tmp_path):
+    hub.breaks = [400_000] * 3
+    with pytest.raises(UserError):
+        download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    hub.files["org/repo/big.bin"] = other = BIG[::-1]
+    download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert (tmp_path / "f").read_bytes() == other and hub.asked[-1][1] is None
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_wrong_checksum_leaves_nothing(hub, tmp_path, known):
+    """Whether the hub's own word is broken, or what we know of the file beforehand."""
+    hub.wrong_digest = not known
+    file = replace(FILE, sha256="1" * 64) if known else FILE
+    with pytest.raises(UserError, match="came damaged"):
+        download(file, tmp_path / "f", endpoint=hub.endpoint)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_network(tmp_path):
+    with running_hub() as gone:
+        endpoint = gone.endpoint
+    with pytest.raises(UserError, match="cannot be reached") as caught:
+        download(FILE, tmp_path / "f", endpoint=endpoint)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_hub_that_refuses(hub, tmp_path, status):
+    hub.status = status
+    with pytest.raises(UserError, match=r"org/repo"):
+        download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+
+
+def test_a_full_disk_is_told_beforehand(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
+    with pytest.raises(UserError, match=r"too full.*3 MB are needed"):
+        download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert hub.asked == []
+
+
+def test_a_disk_that_becomes_full_keeps_what_came(hub, tmp_path, monkeypatch):
+    class Full(io.BufferedWriter):
+        def write(self, data):
+            if self.tell() >= 2 * room.CHUNK:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    plain = Path.open
+
+    def full(self, mode="r", *args, **kwargs):
+        return Full(io.FileIO(self, mode[0])) if self.suffix == ".part" and "r" not in mode else plain(self, mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        with pytest.raises(UserError, match="became full"):
+            download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert not (tmp_path / "f").exists() and (tmp_path / "f.part").stat().st_size > 0
+    download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert (tmp_path / "f").read_bytes() == BIG and hub.asked[-1][1] is not None
+
+
+def test_a_folder_that_cannot_be_written(hub, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        download(FILE, tmp_path / "file" / "f", endpoint=hub.endpoint)
+
+
+def test_a_cancelled_download_ends_at_once_and_goes_on_later(hub, tmp_path):
+    """The hub holds the second half back: cancelling does not wait for it beyond the part under way."""
+    hub.files["org/repo/big.bin"] = BIG * 3
+    stop = threading.Event()
+
+    def progress(have: int, _size: int) -> None:
+        if have >= 2_000_000:
+            stop.set()
+
+    with pytest.raises(DownloadCancelled):
+        download(FILE, tmp_path / "f", progress=progress, cancelled=stop.is_set, endpoint=hub.endpoint)
+    kept = (tmp_path / "f.part").stat().st_size
+    assert 2_000_000 <= kept < 4_000_000 and not (tmp_path / "f").exists()
+    download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert (tmp_path / "f").read_bytes() == BIG * 3 and hub.asked[-1][1] == f"bytes={kept}-"
+
+
+# -- an encoder ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def published(hub, tmp_path) -> Hub:
+    """Merlin and the vocabulary of CXR-BERT on the hub, with random weights."""
+    import torch
+
+    files = {f.name: f for f in list_entries()["merlin"].files}
+    torch.save(merlin_state(), tmp_path / "weights.pt")
+    write_bytes_vocabulary(tmp_path)
+    for name, source in (("merlin.pt", "weights.pt"), ("vocab.json", "vocab.json"), ("merges.txt", "merges.txt")):
+        hub.files[f"{files[name].repo}/{files[name].path}"] = (tmp_path / source).read_bytes()
+    words = list_entries()["fvlm"].files[0]
+    hub.files[f"{words.repo}/{words.path}"] = write_vocabulary(tmp_path).read_bytes()
+    return hub
+
+
+def test_nothing_is_downloaded_without_a_yes(published, place):
+    what = offer("merlin")
+    assert "MIT" in str(what) and "GB" not in str(what) and "3 file(s)" in str(what) and str(place) in str(what)
+    with pytest.raises(UserError, match="yes"):
+        fetch(what, agreed=False, endpoint=published.endpoint)
+    assert published.asked == [] and not place.exists()
+
+
+def test_an_encoder_is_installed_and_loads(published, place):
+    seen = []
+    fetch(offer("merlin"), agreed=True, progress=seen.append, endpoint=published.endpoint)
+    assert seen == sorted(seen) and seen[-1] == 1
+    assert not list_entries()["merlin"].missing() and offer("merlin").files == ()
+    said = json.loads((place / "merlin" / MARK).read_text())
+    assert said["adapter"] == "merlin" and "MIT" in said["terms"] and len(said["files"]["merlin.pt"]) == 64
+    assert load_encoder("merlin", device="cpu").card.name == "merlin"
+    assert list_entries()["merlin"].size_mb > 0
+
+
+def test_a_malicious_pickle_from_the_hub_does_not_run(published, place, tmp_path):
+    marker = tmp_path / "owned"
+
+    class Malicious:
+        def __reduce__(self):
+            return (type(tmp_path).touch, (marker,))
+
+    file = next(f for f in list_entries()["merlin"].files if f.name == "merlin.pt")
+    published.files[f"{file.repo}/{file.path}"] = pickle.dumps({"model": Malicious()}, protocol=2)
+    fetch(offer("merlin"), agreed=True, endpoint=published.endpoint)
+    with pytest.raises(UserError, match=r"merlin\.pt"):
+        load_encoder("merlin")
+    assert not marker.exists()
+
+
+def test_a_second_try_brings_only_what_is_missing(published):
+    words = next(k for k in published.files if k.endswith("merges.txt"))
+    kept = published.files.pop(words)
+    with pytest.raises(UserError, match=r"merges\.txt"):
+        fetch(offer("merlin"), agreed=True, endpoint=published.endpoint)
+    assert len(list_entries()["merlin"].missing()) == 1
+    published.files[words] = kept
+    published.asked.clear()
+    fetch(offer("merlin"), agreed=True, endpoint=published.endpoint)
+    assert len(published.asked) == 1
+
+
+def test_a_checkpoint_of_the_user_is_taken_over(published, tmp_path, place):
+    import torch
+
+    torch.save({"model": fvlm_state(), "epoch": 1}, tmp_path / "mine.pth")
+    supply("fvlm", tmp_path / "mine.pth")
+    fetch(offer("fvlm"), agreed=True, endpoint=published.endpoint)
+    assert sorted(p.name for p in (place / "fvlm").iterdir()) == [MARK, "model.safetensors", "vocab.txt"]
+    assert load_encoder("fvlm", device="cpu").card.name == "fvlm"
+    for name, path in (("merlin", tmp_path / "mine.pth"), ("fvlm", tmp_path / "none.pth"), ("nope", tmp_path)):
+        with pytest.raises(UserError):
+            supply(name, path)
+
+
+def test_an_encoder_of_ours_comes_from_the_hub(hub, place):
+    for path in (SHIPPED / "starter").rglob("*"):
+        if path.is_file():
+            hub.files[f"me/mine/{path.relative_to(SHIPPED / 'starter')}"] = path.read_bytes()
+    hub.files["me/mine/evil.pt"] = b"\x80\x04."
+    what = offer("me/mine", endpoint=hub.endpoint)
+    assert "licence mit" in str(what) and not any(f.path == "evil.pt" for f in what.files)
+    fetch(what, agreed=True, endpoint=hub.endpoint)
+    assert not (place / "mine" / "evil.pt").exists() and not (place / "mine" / MARK).exists()
+    assert load_encoder("mine", device="cpu").card.revision == load_encoder("starter", device="cpu").card.revision
+
+
+def test_what_is_no_encoder_of_ours_is_refused(hub):
+    with pytest.raises(UserError, match="lacks"):
+        offer("org/repo", endpoint=hub.endpoint)
+    with pytest.raises(UserError, match="no model"):
+        offer("org/nothing", endpoint=hub.endpoint)
+    with pytest.raises(UserError, match="There is no encoder"):
+        offer("nothing")
+    hub.files |= {"me/starter/config.json": b"{}", "me/starter/model.safetensors": b"-"}
+    with pytest.raises(UserError, match="ships"):
+        offer("me/starter", endpoint=hub.endpoint)
+
+
+# -- the command --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_hub(published, monkeypatch):
+    """The command asks this hub."""
+    for name in ("offer", "fetch"):
+        plain = getattr(install, name)
+        monkeypatch.setattr(install, name, lambda *a, p=plain, **k: p(*a, **{**k, "endpoint": published.endpoint}))
+    return published
+
+
+def test_the_command_shows_the_terms_and_wants_a_yes(at_hub, capsys, monkeypatch):
+    with pytest.raises(SystemExit) as caught:
+        main(["install", "merlin"])
+    told = capsys.readouterr()
+    assert caught.value.code == 2 and "--yes" in told.err and "MIT (Stanford)" in told.out and at_hub.asked == []
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "no")
+    with pytest.raises(SystemExit):
+        main(["install", "merlin"])
+    assert at_hub.asked == []
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    main(["install", "merlin"])
+    assert "is installed" in capsys.readouterr().out
+
+
+def test_the_command_takes_a_yes_beforehand_and_a_checkpoint(at_hub, capsys, tmp_path):
+    import torch
+
+    torch.save({"model": fvlm_state()}, tmp_path / "mine.pth")
+    main(["install", "fvlm", "--yes", "--checkpoint", str(tmp_path / "mine.pth")])
+    assert "is installed" in capsys.readouterr().out
+    main(["install", "fvlm"])
+    assert "is installed" in capsys.readouterr().out
