@@ -11,6 +11,7 @@ from napari_ctvlp._qt import encoders as room
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
 from napari_ctvlp._qt.findings_model import DISAGREE_MARK, PROBABILITY
+from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp.ask.types import AbnormalityScore
 from napari_ctvlp.encoder.download import DownloadCancelled
@@ -73,7 +74,7 @@ def take(checkpoint: Path, folder: Path, unpickle: bool) -> None:
 def made(qtbot, entries, word_encoder):
     """A dock with everything behind it; work runs at once."""
     session = Session(rooms=Rooms(word_encoder))
-    dock = Dock(words)
+    dock = Dock(words, Overlay().looks)
     qtbot.addWidget(dock)
     dock.resize(400, 900)
     session.scores_changed.connect(dock.findings.set_scores)
@@ -167,7 +168,7 @@ def test_a_download_that_fails_says_why_and_can_be_tried_again(made, monkeypatch
 
 
 def test_a_download_can_be_stopped(qtbot, entries, word_encoder, monkeypatch):
-    runner, session, dock = ThreadRunner(1), Session(rooms=Rooms(word_encoder)), Dock(words)
+    runner, session, dock = ThreadRunner(1), Session(rooms=Rooms(word_encoder)), Dock(words, Overlay().looks)
     qtbot.addWidget(dock)
     encoders = Encoders(dock, session, runner)
     dock.show()
