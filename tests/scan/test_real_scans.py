@@ -222,10 +222,7 @@ def test_one_file_without_suffix_stands_for_its_series(shared_data):
     assert scan.hu.shape == (20, 512, 512) and scan.name == "ts_upper_abdomen_j2k"
 
 
-def test_dicom_seg_and_nrrd_are_told(scan_at, shared_data):
-    scan = scan_at("dicom/dcmqi_ct_3slice")
-    for name in ("liver.dcm", "liver_seg.nrrd"):
-        with pytest.raises(UserError, match="only NIfTI masks"):
-            read_masks(shared_data / "dicom/dcmqi_seg" / name, scan)
-    with pytest.raises(UserError, match="segmentations"):
-        read_scan(shared_data / "dicom/dcmqi_seg")
+def test_a_dicom_seg_is_no_scan(shared_data):
+    for path in ("dicom/dcmqi_seg", "dicom/dcmqi_seg/liver.dcm"):
+        with pytest.raises(UserError, match="segmentations"):
+            read_scan(shared_data / path)
