@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import ScanEmbedding
     from napari_ctvlp.scan.types import OrganMasks, Scan
@@ -24,13 +27,15 @@ class Results:
     embedding: ScanEmbedding | None = None
     rankings: tuple[Ranking, ...] = ()
     scores: Sequence[AbnormalityScore] = ()
+    located: SimilarityMap | None = None
 
 
 @dataclass(frozen=True)
 class Export:
     """One kind of file.
 
-    ``suffix`` is what its name ends in; ``needs`` says what must be there ("masks", "embedding", "ranking").
+    ``suffix`` is what its name ends in; ``needs`` says what must be there ("masks", "embedding", "ranking",
+    "map").
     """
 
     title: str
@@ -44,6 +49,7 @@ class Export:
             "masks": results.masks is not None,
             "embedding": results.embedding is not None,
             "ranking": bool(results.rankings),
+            "map": results.located is not None,
         }
         return results.scan is not None and there[self.needs]
 
@@ -56,7 +62,12 @@ class Export:
             When there is nothing to write, or the place cannot be written to.
         """
         if not self.possible(results):
-            what = {"masks": "organ masks", "embedding": "an encoded scan", "ranking": "a question that was answered"}
+            what = {
+                "masks": "organ masks",
+                "embedding": "an encoded scan",
+                "ranking": "a question that was answered",
+                "map": "a question that organs of this scan match",
+            }
             raise UserError(f"{self.title}: needs {what[self.needs]} first.")
         endings = (".nii", ".nii.gz") if self.suffix == ".nii.gz" else (self.suffix,)
         if not path.name.lower().endswith(endings):
@@ -121,6 +132,18 @@ def _write_map(path: Path, results: Results) -> None:
     write_map_nifti(path, results.scan, painted(results.masks.labels, values), what="score per organ")
 
 
+def _write_located(path: Path, results: Results) -> None:
+    """0 outside of the matching organs, else 1/255 to 1: zero, which viewers take for nothing, stays apart from low."""
+    from napari_ctvlp.scan.nifti_out import write_map_nifti
+    from napari_ctvlp.scan.stored import part_affine
+
+    scan, found = results.scan, results.located
+    assert scan is not None and found is not None
+    affine = part_affine(scan, found.start, found.step)
+    what = f"1/255 is {found.low:.3g}, 1 is {found.high:.3g}: {found.meaning}"
+    write_map_nifti(path, scan, found.values / np.float32(255), affine=affine, what=what)
+
+
 def _write_seg(path: Path, results: Results) -> None:
     from napari_ctvlp.scan.dicom_seg import write_seg
 
@@ -136,4 +159,5 @@ EXPORTS: tuple[Export, ...] = (
     Export("Organ masks (NIfTI)", ".nii.gz", "masks", _write_masks),
     Export("Organ masks (DICOM SEG)", ".dcm", "masks", _write_seg),
     Export("Score of each organ as a map (NIfTI)", ".nii.gz", "ranking", _write_map),
+    Export("Where in the organ: similarity map (NIfTI)", ".nii.gz", "map", _write_located),
 )

@@ -93,9 +93,12 @@ class Rooms:
 
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""
+        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
+        from napari_ctvlp.ask.bank import dictionary_of
         from napari_ctvlp.ask.locate import locate
 
-        return locate(embedding, masks, ranking, scan.spacing)
+        dictionary = dictionary_of(embedding.encoder, current_dictionary())
+        return locate(embedding, masks, ranking, scan.spacing, dictionary)
 
     def organ_meshes(self, scan: Scan, masks: OrganMasks, cancelled: Cancelled) -> list[Mesh]:
         """Make the surfaces of all organs."""

@@ -285,7 +285,7 @@ class Session:
     def results(self) -> Results:
         """What is open and what came out, for writing."""
         rankings = () if self.ranking is None else (self.ranking,)
-        return Results(self.scan, self.masks, self.embedding, rankings, self.scores)
+        return Results(self.scan, self.masks, self.embedding, rankings, self.scores, self.located)
 
     def write(self, work: Callable[[], str | Path]) -> None:
         """Write a file where work runs; ``work`` gives its path."""

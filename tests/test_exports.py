@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_ctvlp.ask.locate import SimilarityMap
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.exports import EXPORTS, Results
 from napari_ctvlp.session import Rooms, Session
@@ -29,6 +30,9 @@ def session(word_encoder, tmp_path):
     names = {5: "liver"}
     session.set_masks(OrganMasks(labels, names, "made", statistics=organ_statistics(session.scan, labels, names)))
     session.ask("liver")
+    values = np.full((3, 4, 8), 255, np.uint8)
+    values[0, 0, 0] = 1
+    session.located = SimilarityMap("liver", "similarity", ("liver",), values, (6, 5, 4), 1, -0.2, 0.6, ())
     return session
 
 
@@ -45,6 +49,9 @@ def test_each_is_written_under_its_ending(session, tmp_path, export):
     elif export.suffix == ".nii.gz":
         image = nib.load(path)
         assert image.shape == (16, 14, 12) and np.count_nonzero(image.dataobj) == 3 * 4 * 8
+        if export.needs == "map":
+            assert np.unique(image.dataobj)[[1, -1]] == pytest.approx([1 / 255, 1], abs=1e-6)
+            assert b"1/255 is -0.2, 1 is 0.6" in image.header["descrip"].tobytes()
     elif export.suffix == ".dcm":
         import highdicom
 
