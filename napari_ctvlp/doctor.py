@@ -93,10 +93,13 @@ def hounsfield(encoder: ScanEncoder, scan: Scan, masks: OrganMasks, before: Floa
     hu = scan.hu.astype(np.int32)
     beyond = _moved(encoder, scan, masks, hu + 500 * (hu > high) - 500 * (hu < low), before, seen)
     within = _moved(encoder, scan, masks, hu + SHIFT_HU, before, seen)
-    twice = _moved(encoder, scan, masks, hu + TWICE_HU, before, seen)
+    try:
+        twice = f"by {_moved(encoder, scan, masks, hu + TWICE_HU, before, seen):.4f}"
+    except UserError:
+        twice = "not at all: such a scan is refused"
     told = (
         f"{SHIFT_HU} HU more move its organs by {within:.4f} (1 - cosine), 500 HU outside {low:g}..{high:g} by "
-        f"{beyond:.4f}, an intercept applied twice by {twice:.4f}"
+        f"{beyond:.4f}, an intercept applied twice {twice}"
     )
     if within < 1e-6:
         return Check("HU", "warning", f"{told}: it does not see the scan")

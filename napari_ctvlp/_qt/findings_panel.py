@@ -93,6 +93,9 @@ class FindingsPanel(QWidget):
         """Show scores of several encoders side by side, the chosen one's first; the filter and the order stay."""
         self._model.set_rows(rows, titles)
         several = len(titles) > 1
+        header = self.table.horizontalHeader()
+        for column in range(PROBABILITY + 1, self._proxy.columnCount()):  # bare numbers leave the room to the names
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.disagreeing.setVisible(several)
         if not several:
             self.disagreeing.setChecked(False)

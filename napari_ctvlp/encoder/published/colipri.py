@@ -42,6 +42,7 @@ from .bert import batches, hidden_states, pick_device, tokenizer_for
 from .checkpoint import State, read_state
 from .colipri_network import PATCH, ColipriNetwork, network_state
 from .entries import COLIPRI
+from .remembered import RememberedTexts
 from .sampling import sample_linear, sample_nearest
 
 SPACING = 2.0
@@ -101,6 +102,8 @@ class ColipriEncoder:
         What to call the checkpoint in messages.
     size : int
         Voxels a side of its cube; another one than that of training serves tests.
+    keep : Path, optional
+        Folder in which embedded texts are kept.
 
     Raises
     ------
@@ -116,6 +119,7 @@ class ColipriEncoder:
         device: str | None = None,
         place: str = "the checkpoint of COLIPRI",
         size: int = SIZE,
+        keep: Path | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.size = size
@@ -142,6 +146,7 @@ class ColipriEncoder:
             max_text_tokens=MAX_TOKENS,
             preprocessing="colipri 1",
         )
+        self._texts = RememberedTexts(self._embed, self.card.dim, self.card.revision, keep)
 
     @classmethod
     def from_folder(cls, folder: str | Path, *, device: str | None = None, size: int = SIZE) -> ColipriEncoder:
@@ -149,7 +154,8 @@ class ColipriEncoder:
         place = Path(folder)
         state = read_state(place / "model.safetensors")
         calibration = artifact.read_calibration(place)
-        return cls(state, place / "vocab.txt", calibration, device, f"'model.safetensors' in '{place.name}'", size)
+        told = f"'model.safetensors' in '{place.name}'"
+        return cls(state, place / "vocab.txt", calibration, device, told, size, place)
 
     @torch.inference_mode()
     def encode_scan(
@@ -245,13 +251,15 @@ class ColipriEncoder:
         dense = _dense(scan, grid, first, reached)
         return ScanEmbedding(tuple(masks.names.values()), matrix, tuple(status), self, dense)
 
-    @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """(n, dim) unit vectors; texts longer than 512 tokens are cut."""
+        return self._texts(texts)
+
+    @torch.inference_mode()
+    def _embed(self, texts: Sequence[str]) -> FloatArray:
         bert = self.network.text_encoder.backbone
         parts = [self.network.texts(*hidden_states(bert, self.tokenizer, p, MAX_TOKENS)) for p in batches(texts)]
-        rows = torch.cat(parts).cpu().numpy() if parts else np.zeros((0, self.card.dim))
-        return np.asarray(rows, np.float32)
+        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
 
 
 def _places(scan: Scan, axis: int) -> tuple[NDArray[np.float64], int]:

@@ -36,6 +36,7 @@ from .bert import batches, hidden_states, pick_device, tokenizer_for
 from .checkpoint import State, read_state
 from .entries import FVLM
 from .fvlm_network import ORGANS, FvlmNetwork, network_state
+from .remembered import RememberedTexts
 
 MEMBERS: dict[str, tuple[str, ...]] = {
     "lung": GROUPS["lung"],
@@ -98,6 +99,8 @@ class FvlmEncoder:
         A GPU when there is one.
     place : str
         What to call the checkpoint in messages.
+    keep : Path, optional
+        Folder in which embedded texts are kept.
 
     Raises
     ------
@@ -112,6 +115,7 @@ class FvlmEncoder:
         calibration: Calibration | None = None,
         device: str | None = None,
         place: str = "the checkpoint of fVLM",
+        keep: Path | None = None,
     ) -> None:
         self.device = pick_device(device)
         network = FvlmNetwork.for_state(state, place)
@@ -124,6 +128,7 @@ class FvlmEncoder:
         self.logit_scale = 1 / float(network.temp)
         self.dictionary = items()
         self.passes = 0
+        dim = int(network.text_proj.out_features)
         self.card = EncoderCard(
             name=FVLM.name,
             revision=artifact.digest(network.state_dict()),
@@ -134,10 +139,11 @@ class FvlmEncoder:
             abnormalities=tuple(e.pair_key(organ) for e in self.dictionary for organ in e.organs),
             spacing_mm=1.0,
             hu_windows=(windows.HU,),
-            dim=int(network.text_proj.out_features),
+            dim=dim,
             max_text_tokens=MAX_TOKENS,
             preprocessing="fvlm 1",
         )
+        self._texts = RememberedTexts(self._embed, dim, self.card.revision, keep)
 
     @classmethod
     def from_folder(cls, folder: str | Path, *, device: str | None = None) -> FvlmEncoder:
@@ -145,7 +151,7 @@ class FvlmEncoder:
         place = Path(folder)
         state = read_state(place / "model.safetensors")
         calibration = artifact.read_calibration(place)
-        return cls(state, place / "vocab.txt", calibration, device, f"'model.safetensors' in '{place.name}'")
+        return cls(state, place / "vocab.txt", calibration, device, f"'model.safetensors' in '{place.name}'", place)
 
     @classmethod
     def from_checkpoint(
@@ -231,15 +237,17 @@ class FvlmEncoder:
             groups[organ] = tuple(names[i] for i in here)
         return ScanEmbedding(names, matrix, tuple(status), self, groups=groups)
 
-    @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """(n, dim) unit vectors; texts longer than 384 tokens are cut."""
+        return self._texts(texts)
+
+    @torch.inference_mode()
+    def _embed(self, texts: Sequence[str]) -> FloatArray:
         parts = [
             self.network.texts(hidden_states(self.network.text_encoder, self.tokenizer, part, MAX_TOKENS)[0])
             for part in batches(texts)
         ]
-        rows = torch.cat(parts).cpu().numpy() if parts else np.zeros((0, self.card.dim))
-        return np.asarray(rows, np.float32)
+        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
 
 
 def _tick_part(tick: Tick, begin: float, share: float, part: float) -> None:

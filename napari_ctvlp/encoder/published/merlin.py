@@ -32,6 +32,7 @@ from .bert import batches, pick_device
 from .checkpoint import State, read_state
 from .entries import MERLIN
 from .merlin_network import MerlinNetwork, network_state
+from .remembered import RememberedTexts
 from .sampling import sample_linear, sample_nearest
 
 SPACING = (1.5, 1.5, 3.0)
@@ -71,6 +72,8 @@ class MerlinEncoder:
         Voxels along R, A, S; another one than that of training serves tests.
     batch : int, optional
         Organs that go through the network together; 8 on a GPU, 2 on a CPU.
+    keep : Path, optional
+        Folder in which embedded texts are kept.
 
     Raises
     ------
@@ -87,6 +90,7 @@ class MerlinEncoder:
         place: str = "the checkpoint of Merlin",
         shape: tuple[int, int, int] = SHAPE,
         batch: int | None = None,
+        keep: Path | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.shape = shape
@@ -114,6 +118,7 @@ class MerlinEncoder:
             max_text_tokens=MAX_TOKENS,
             preprocessing="merlin 1",
         )
+        self._texts = RememberedTexts(self._embed, self.card.dim, self.card.revision, keep)
 
     @classmethod
     def from_folder(
@@ -123,7 +128,8 @@ class MerlinEncoder:
         place = Path(folder)
         path = next((p for p in (place / "model.safetensors", place / "merlin.pt") if p.is_file()), place / "merlin.pt")
         state = read_state(path)
-        return cls(state, place, artifact.read_calibration(place), device, f"'{path.name}' in '{place.name}'", shape)
+        told = f"'{path.name}' in '{place.name}'"
+        return cls(state, place, artifact.read_calibration(place), device, told, shape, keep=place)
 
     @torch.inference_mode()
     def encode_scan(
@@ -203,18 +209,18 @@ class MerlinEncoder:
             places.append(scan.hu.shape[axis] - 1 - taken * step / scan.spacing[axis])
         return tuple(inside), places
 
-    @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> FloatArray:
         """(n, dim) unit vectors; texts longer than 1024 tokens are cut."""
-        parts = [self.network.texts(self._tokens(part)) for part in batches(texts, 16)]
-        rows = torch.cat(parts).cpu().numpy() if parts else np.zeros((0, self.card.dim))
-        return np.asarray(rows, np.float32)
+        return self._texts(texts)
+
+    @torch.inference_mode()
+    def _embed(self, texts: Sequence[str]) -> FloatArray:
+        parts = [self.network.texts(self._tokens(part)) for part in batches(texts, 32)]
+        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
 
     def _tokens(self, texts: Sequence[str]) -> Mapping[str, Tensor]:
         clean = [" ".join(_WORDS.findall(text.lower())) for text in texts]
-        given = self.tokenizer(
-            clean, padding=True, truncation=True, max_length=MAX_TOKENS, pad_to_multiple_of=512, return_tensors="pt"
-        )
+        given = self.tokenizer(clean, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         return {key: given[key].to(self.device) for key in ("input_ids", "attention_mask")}
 
 

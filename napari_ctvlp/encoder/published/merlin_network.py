@@ -22,6 +22,7 @@ from .checkpoint import count, shape_of, without
 EXPANSION = 4
 TEXT_WINDOW = 512
 """Tokens around each that a Longformer layer looks at."""
+PADDING = 1
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,31 @@ class MerlinNetwork(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(1.0))
         self.encode_image = _ImageEncoder(sizes)
         self.encode_text = _TextEncoder(longformer, sizes.dim)
+        self._short: tuple[nn.Module] | None = None
+
+    def _roberta(self) -> nn.Module:
+        """The Longformer's weights as a RoBERTa; shared, not copied."""
+        if self._short is None:
+            from transformers import RobertaConfig, RobertaModel
+
+            longformer = self.encode_text.text_encoder
+            said = longformer.config.to_dict()  # type: ignore[union-attr, operator]
+            keys = (
+                "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+                "max_position_embeddings", "type_vocab_size", "layer_norm_eps", "pad_token_id", "bos_token_id",
+                "eos_token_id",
+            )  # fmt: skip
+            with torch.device("meta"):
+                made = RobertaModel(RobertaConfig(**{k: said[k] for k in keys}), add_pooling_layer=False)
+            weights = {k: v for k, v in longformer.state_dict().items() if "_global." not in k}
+            made.load_state_dict(weights, strict=True, assign=True)
+            for name in ("position_ids", "token_type_ids"):  # tables that are no weights, still on "meta"
+                length = (1, int(said["max_position_embeddings"]))
+                counted = torch.arange(length[1])[None]
+                table = counted if name == "position_ids" else torch.zeros_like(counted)
+                made.embeddings.register_buffer(name, table.to(self.logit_scale.device), persistent=False)
+            self._short = (made.eval(),)  # in a tuple: no part of the state
+        return self._short[0]
 
     @classmethod
     def for_state(cls, state: Mapping[str, Tensor], place: str) -> MerlinNetwork:
@@ -129,8 +155,20 @@ class MerlinNetwork(nn.Module):
         return F.normalize(self.encode_image.i3_resnet(volumes.permute(0, 1, 4, 2, 3)), dim=-1)
 
     def texts(self, tokens: Mapping[str, Tensor]) -> Tensor:
-        """Token ids and mask, (n, tokens) each, to (n, dim) unit vectors."""
-        hidden = self.encode_text.text_encoder(**tokens).last_hidden_state[:, 0]
+        """Token ids and mask, (n, tokens) each, to (n, dim) unit vectors.
+
+        In a text that fits half a window every token sees every other, and a Longformer is a RoBERTa with the same
+        weights, which need not be padded to a whole window: 25 times fewer tokens for a prompt.
+        """
+        if tokens["input_ids"].shape[1] <= TEXT_WINDOW // 2:
+            hidden = self._roberta()(**tokens).last_hidden_state[:, 0]
+        else:
+            missing = -tokens["input_ids"].shape[1] % TEXT_WINDOW
+            padded = {
+                "input_ids": F.pad(tokens["input_ids"], (0, missing), value=PADDING),
+                "attention_mask": F.pad(tokens["attention_mask"], (0, missing)),
+            }
+            hidden = self.encode_text.text_encoder(**padded).last_hidden_state[:, 0]
         return F.normalize(self.encode_text.linear_layer(hidden), dim=-1)
 
 
@@ -152,7 +190,7 @@ def _longformer_for(state: Mapping[str, Tensor], begin: str, place: str) -> nn.M
         type_vocab_size=types,
         attention_window=[TEXT_WINDOW] * depth,
         layer_norm_eps=1e-5,
-        pad_token_id=1,
+        pad_token_id=PADDING,
         bos_token_id=0,
         eos_token_id=2,
         sep_token_id=2,

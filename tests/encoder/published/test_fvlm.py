@@ -259,6 +259,33 @@ def test_standing_prompts_are_encoded_once(encoder, embedding, monkeypatch):
     assert asked == []
 
 
+def test_texts_are_kept_in_the_folder_for_the_next_time(folder, tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "own", ignore=shutil.ignore_patterns("texts.safetensors"))
+    texts = [f"prompt number {i}" for i in range(40)]
+    first = load_encoder(tmp_path / "own", device="cpu").encode_text(texts)
+    again = load_encoder(tmp_path / "own", device="cpu")
+    monkeypatch.setattr(again._texts, "_encode", lambda _: pytest.fail("encoded twice"))
+    np.testing.assert_array_equal(again.encode_text(texts[::-1]), first[::-1])
+    assert again.encode_text([]).shape == (0, 32)
+    write_state(tmp_path / "own" / "model.safetensors", fvlm_state(seed=9))  # other weights, other vectors
+    other = load_encoder(tmp_path / "own", device="cpu").encode_text(texts)
+    assert np.abs(other - first).max() > 0.01
+    (tmp_path / "own" / "texts.safetensors").write_bytes(b"damaged")
+    np.testing.assert_allclose(load_encoder(tmp_path / "own", device="cpu").encode_text(texts), other, atol=1e-6)
+
+
+def test_the_doctor_examines_it(folder, chest):
+    """It sees the lung as one, and so cannot tell its sides apart."""
+    from napari_ctvlp.doctor import examine
+
+    checks = {check.name: check for check in examine(str(folder), chest)}
+    assert checks["licence"].verdict == "note" and checks["calibration"].verdict == "note"
+    assert checks["HU"].verdict == "ok" and "refused" in checks["HU"].told
+    assert "does not tell left from right" in checks["left/right"].told
+
+
 # -- checkpoints --------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from tests.encoder.published.states import merlin_state, write_bytes_vocabulary
 from tests.encoder.published.test_colipri import as_ras
 
 TEXTS = ["The liver is unremarkable.", "Gallstones (2 mm), left-sided; no other."]
+LONG = ["long " * 120 + "text.", "short"]
 PART = (64, 64, 48)
 
 
@@ -67,6 +68,17 @@ def compare(encoder, scan, state, work) -> None:
     with torch.no_grad():
         found = encoder.network.images(volume[middle][None, None])[0].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)
+    at_length = encoder._tokens(LONG)
+    own = encoder.network.encode_text
+    with torch.no_grad():
+        pad = -at_length["input_ids"].shape[1] % 512
+        hidden = own.text_encoder(
+            input_ids=torch.nn.functional.pad(at_length["input_ids"], (0, pad), value=1),
+            attention_mask=torch.nn.functional.pad(at_length["attention_mask"], (0, pad)),
+        ).last_hidden_state[:, 0]
+        slow = torch.nn.functional.normalize(own.linear_layer(hidden), dim=-1).numpy()
+    np.testing.assert_allclose(encoder.encode_text(LONG), slow, atol=1e-4)  # one padded beside a long one too
+    np.testing.assert_allclose(encoder._embed(["short"])[0], slow[1], atol=1e-4)
     rows = made["texts"] / np.linalg.norm(made["texts"], axis=1, keepdims=True)
     np.testing.assert_allclose(encoder.encode_text(TEXTS), rows, atol=1e-4)
     clean = [" ".join(encoder.tokenizer.tokenize(t)) for t in made["clean"]]
