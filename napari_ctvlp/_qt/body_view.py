@@ -145,14 +145,14 @@ class BodyView(QWidget):
         before = self._layers.pop(name, None)
         if before is not None:
             self.model.layers.remove(before)
-        self._layers[name] = self.model.add_layer(
-            Surface(
-                (vertices, faces),
-                vertex_colors=colours,
-                name=name,
-                shading="smooth",
-                opacity=GLASS if name == GLASSY else 1.0,
-                blending="translucent_no_depth" if name == GLASSY else "opaque",
-                axis_labels=("I", "P", "L"),
-            )
+        layer = self._layers[name] = Surface(
+            (vertices, faces),
+            vertex_colors=colours,
+            name=name,
+            shading="smooth",
+            opacity=GLASS if name == GLASSY else 1.0,
+            blending="translucent_no_depth" if name == GLASSY else "opaque",
+            axis_labels=("I", "P", "L"),
         )
+        # what answers is drawn last: glass in front of it would hide it, layer by layer
+        self.model.layers.insert(len(self.model.layers) if name == SOLID else 0, layer)

@@ -125,6 +125,8 @@ class SimilarityLayer:
             self._layer.translate = translate
             return
         active = self._viewer.layers.selection.active
+        # the viewer may be napari's proxy, and what it gives out is wrapped: find the layer itself
+        active = next((layer for layer in self._viewer.layers if layer == active), None)
         layer = Image(
             located.values,
             name=NAME,

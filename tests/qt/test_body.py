@@ -58,6 +58,7 @@ def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, q
         if question == "left kidney":
             assert rows.mean() > liver  # lower in the body, lower in the picture
     assert set(view.surfaces) == {"solid", "glass"}
+    assert view.model.layers[-1].name == "solid"  # not behind glass
     body = view.surfaces["glass"]
     widget.ask("liver")
     flush(widget)

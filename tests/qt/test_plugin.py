@@ -6,12 +6,16 @@ import shutil
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from npe2 import PluginManifest
 
 import napari_ctvlp
 from napari_ctvlp._qt.furniture import PREFIX
 from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp._qt.similarity import NAME
+from napari_ctvlp.anatomy.windows import LUNG
+from napari_ctvlp.ask.locate import Peak, SimilarityMap
 from napari_ctvlp.rooms import Rooms
 
 PLUGIN = "napari-ctvlp"
@@ -74,3 +78,32 @@ def test_several_series_are_offered_in_the_open_dock(docked, shared_data, tmp_pa
     chooser.open.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=20_000)
     assert viewer.layers[0].data.shape == (3, 512, 512)
+
+
+@pytest.mark.filterwarnings("error:Private attribute access:FutureWarning")
+def test_views_map_and_3d_work_with_the_wrapped_viewer(docked, qtbot):
+    viewer, widget = docked
+    viewer.open_sample(PLUGIN, "torso")
+    qtbot.waitUntil(lambda: widget.session.embedding is not None, timeout=20_000)
+    widget.views.set_shown(True)
+    assert widget.views.crosshair is not None  # the main canvas was found
+    widget.navigator.jump("spleen")
+    assert all(view.crosshair.place == tuple(viewer.dims.point) for view in widget.views.views)
+    widget.window_level.choose(LUNG)
+    assert tuple(widget.views.views[0].model.layers[0].contrast_limits) == LUNG.limits
+    stat = widget.session.masks.statistics["spleen"]
+    start = tuple(a for a, _ in stat.box)
+    peak = Peak("spleen", stat.centroid_index, 1.0)
+    active = viewer.layers.selection.active
+    widget.session._set_located(
+        SimilarityMap("spleen", "test", ("spleen",), np.ones((4, 4, 4), np.uint8), start, 1, 0.0, 1.0, (peak,))
+    )
+    widget.similarity.toggle()
+    assert viewer.layers[NAME].opacity > 0
+    assert viewer.layers.selection.active is active
+    assert len(widget.views.views[0].model.layers) == 3
+    widget.similarity.next_peak()
+    widget.body.set_shown(True)
+    qtbot.waitUntil(lambda: widget.body.view.ready, timeout=20_000)
+    widget.close()
+    assert [layer.name for layer in viewer.layers] == ["synthetic sample", "synthetic sample organs"]

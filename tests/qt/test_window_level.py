@@ -11,7 +11,9 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_ctvlp._qt.furniture import WINDOW
+from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp.anatomy.windows import BONE, LUNG, PRESETS, SOFT_TISSUE
+from napari_ctvlp.session import Session
 
 from .windows import add_layers, brightness, picture
 
@@ -161,3 +163,21 @@ def test_no_scan_has_no_window(window):
     assert widget.window_level.value is None
     assert not widget.dock.view.window_button.isEnabled()
     assert not widget.dock.view.undo_button.isEnabled()
+
+
+def test_keys_act_on_the_window_in_front_alone(window, phantom, make_napari_viewer, word_rooms, qtbot):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    other_viewer = make_napari_viewer(show=True)
+    other = CtvlpWidget(other_viewer, Session(rooms=word_rooms))
+    other_viewer.window.add_dock_widget(other, name="CT query", area="right")
+    add_layers(other_viewer, *phantom)
+    try:
+        press(other, qtbot, Qt.Key.Key_4)
+        assert limits(other_viewer) == BONE.limits
+        assert limits(viewer) == SOFT_TISSUE.limits
+        press(widget, qtbot, Qt.Key.Key_2)
+        assert limits(viewer) == LUNG.limits
+        assert limits(other_viewer) == BONE.limits
+    finally:
+        other.close_down()
