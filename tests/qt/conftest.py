@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import numpy as np
@@ -12,6 +13,13 @@ from napari_ctvlp.ask.types import AbnormalityScore, Finding, OrganMatch, Rankin
 from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.session import Session
+
+
+@pytest.fixture
+def qtbot(qtbot):
+    """Waits longer by default: what a busy machine does late is not wrong, and what never comes still fails."""
+    qtbot.waitUntil = functools.partial(qtbot.waitUntil, timeout=30_000)
+    return qtbot
 
 
 class WordRooms(Rooms):
