@@ -151,11 +151,12 @@ def _write_seg(path: Path, results: Results) -> None:
     write_seg(path, results.scan, results.masks)
 
 
+STATISTICS = Export("Organ statistics (CSV)", ".csv", "masks", _write_statistics)
 EXPORTS: tuple[Export, ...] = (
     Export("Report with pictures (HTML)", ".html", "embedding", _write_report),
     Export("Answers and scores (JSON)", ".json", "embedding", _write_json),
     Export("Answers and scores (CSV)", ".csv", "embedding", _write_csv),
-    Export("Organ statistics (CSV)", ".csv", "masks", _write_statistics),
+    STATISTICS,
     Export("Organ masks (NIfTI)", ".nii.gz", "masks", _write_masks),
     Export("Organ masks (DICOM SEG)", ".dcm", "masks", _write_seg),
     Export("Score of each organ as a map (NIfTI)", ".nii.gz", "ranking", _write_map),

@@ -105,9 +105,3 @@ class Rooms:
         from napari_ctvlp.scan.surfaces import organ_meshes
 
         return organ_meshes(scan, masks, cancelled)
-
-    def write_statistics(self, path: str | Path, masks: OrganMasks) -> None:
-        """Write what is known of the organs as CSV."""
-        from napari_ctvlp.scan.statistics_table import write_statistics
-
-        write_statistics(path, masks)

@@ -267,20 +267,6 @@ class Session:
             self.use_names = use_names
             self._answer()
 
-    def export_statistics(self, path: str | Path) -> None:
-        """Write what is known of the organs as CSV."""
-        masks, rooms = self.masks, self.rooms
-        if masks is None:
-            from napari_ctvlp.errors import UserError
-
-            self.failed.emit(UserError("There are no organ masks whose statistics could be written."))
-            return
-        self._bench.start(
-            Task.EXPORT,
-            lambda _report, _cancelled: rooms.write_statistics(path, masks),
-            lambda _: self.written.emit(Path(path).name),
-        )
-
     @property
     def results(self) -> Results:
         """What is open and what came out, for writing."""

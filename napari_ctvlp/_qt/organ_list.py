@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
+
+from napari_ctvlp.exports import STATISTICS
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QColor
@@ -93,5 +96,9 @@ class OrganList:
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("csv")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._session.export_statistics)
+        dialog.fileSelected.connect(self._write_statistics)
         dialog.open()
+
+    def _write_statistics(self, path: str) -> None:
+        results = self._session.results
+        self._session.write(lambda: STATISTICS(Path(path), results))

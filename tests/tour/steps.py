@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 
 from napari_ctvlp._qt.organ_model import VOLUME
 from napari_ctvlp.anatomy.windows import LUNG
+from napari_ctvlp.exports import STATISTICS
 
 from .driver import SHIFT, Driver
 
@@ -99,7 +100,8 @@ def organs(driver: Driver) -> None:
 
 def statistics(driver: Driver, folder: Path) -> None:
     """Statistics to a file."""
-    driver.widget.session.export_statistics(folder / "organs.csv")
+    session = driver.widget.session
+    session.write(lambda: STATISTICS(folder / "organs.csv", session.results))
     driver.wait_for((folder / "organs.csv").exists)
     driver.idle()
 
