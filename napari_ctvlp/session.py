@@ -99,6 +99,7 @@ class Session:
         self._bench.drop(Task.MASKS)
         if masks is self.masks:
             return
+        self._bench.drop(Task.SEGMENTING)  # masks that were given since are what is wanted
         self._bench.drop(Task.SURFACES)
         self.masks = masks
         self._forget_answers()

@@ -340,3 +340,23 @@ def test_several_scans_given_together_are_told(rooms, tmp_path):
     failures = collect(session.failed)
     session.open_paths([write_scan(tmp_path / name, body()) for name in ("a.nii", "b.nii")])
     assert len(failures) == 1 and "several scans" in str(failures[0]) and session.scan is None
+
+
+def test_masks_given_while_others_are_made_stay(rooms, queue, phantom):
+    """Segmentation takes minutes; what the user opens in the meantime is not replaced by it."""
+    scan, masks = phantom
+    rooms.segment = lambda scan, fast, progress, cancelled: other_masks(masks)
+    session = Session(queue, rooms)
+    session.set_scan(scan)
+    queue.run_all()
+    session.segment()
+    session.set_masks(None)  # the layers changed and there are still no masks: nothing to stop
+    assert session.activity.task is Task.SEGMENTING
+    session.set_masks(masks)
+    queue.run_all()
+    assert session.masks is masks
+
+    session.set_masks(None)
+    session.segment()
+    queue.run_all()
+    assert session.masks.names == {5: "liver"}
