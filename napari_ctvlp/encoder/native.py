@@ -245,6 +245,7 @@ class NativeEncoder:
             for key in ("widths", "blocks"):
                 vision[key] = tuple(int(v) for v in vision[key])
             vision["windows"] = tuple((float(a), float(b)) for a, b in vision["windows"])
+            vision["evidence"] = tuple(str(v) for v in vision.get("evidence", ()))
             if "vit" in vision:
                 vision["vit"] = VitConfig(**{**vision["vit"], "pooled": tuple(vision["vit"]["pooled"])})
             provenance = Provenance(**config["provenance"])

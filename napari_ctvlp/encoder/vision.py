@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from napari_ctvlp.errors import UserError
 
 from .cnn import ChannelNorm, ResidualBlock, Stage
+from .evidence import OrganEvidence, as_seen
 from .pooling import BINS, OrganAttention, OrganIndex, OrganMean, OrganTokens, index_organs, organ_densities
 from .vit import Block, VitConfig, VitStage, vit_stages
 
@@ -24,7 +25,8 @@ class VisionConfig:
 
     ``widths`` and ``blocks`` are those of the CNN and have one entry per depth; depth k has stride 2**(k+1) voxels of
     ``spacing`` mm. ``vit`` takes their place where ``backbone`` is "vit". ``heads`` are the queries of the pooling, the
-    plain mean included; ``pooling`` "mean" leaves the mean alone, as in CT-GLIP.
+    plain mean included; ``pooling`` "mean" leaves the mean alone, as in CT-GLIP. ``evidence`` names the abnormalities
+    that every place is judged by, see ``evidence.py``; with it the finest map also holds what is seen there as it is.
     """
 
     widths: tuple[int, ...] = (16, 48, 96, 160)
@@ -37,6 +39,7 @@ class VisionConfig:
     backbone: Literal["cnn", "vit"] = "cnn"
     pooling: Literal["attention", "mean"] = "attention"
     vit: VitConfig = field(default_factory=VitConfig)
+    evidence: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, known in (("backbone", ("cnn", "vit")), ("pooling", ("attention", "mean"))):
@@ -46,7 +49,8 @@ class VisionConfig:
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels of each feature map, finest first."""
-        return self.widths if self.backbone == "cnn" else (self.vit.width,) * len(self.vit.taps)
+        first, *others = self.widths if self.backbone == "cnn" else (self.vit.width,) * len(self.vit.taps)
+        return (first + (3 * len(self.windows) if self.evidence else 0), *others)
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -108,12 +112,16 @@ class VisionTower(nn.Module):
         self.stages = nn.ModuleList(stages)
         # what a ViT's blocks add up grows with depth; what is pooled is normalised, what goes on is not
         vit = config.backbone == "vit"
-        self.norms = nn.ModuleList(ChannelNorm(w) if vit else nn.Identity() for w in config.channels)
+        widths = (config.vit.width,) * len(config.vit.taps) if vit else config.widths
+        self.norms = nn.ModuleList(ChannelNorm(w) if vit else nn.Identity() for w in widths)
         attention = config.pooling == "attention"
         self.pools = nn.ModuleList(
             OrganAttention(w, config.heads) if attention else OrganMean() for w in config.channels
         )
+        kinds = len(config.evidence)
+        self.evidence = OrganEvidence(config.channels, config.strides, kinds) if kinds else None
         pooled = sum(config.channels) * (config.heads + 1 if attention else 1) + 5 + 2 * BINS * len(config.windows)
+        pooled += 2 * kinds
         self.head = nn.Sequential(
             Standardise(pooled), nn.Linear(pooled, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.dim)
         )
@@ -152,6 +160,8 @@ class VisionTower(nn.Module):
                 if tick is not None:
                     tick(done / total)
             maps.append(norm(x))
+        if self.evidence is not None:
+            maps[0] = torch.cat([maps[0], as_seen(image, self.config.strides[0]).to(maps[0].dtype)], 1)
         return maps
 
     def index(self, labels: Tensor, image: Tensor) -> OrganIndex:
@@ -173,7 +183,14 @@ class VisionTower(nn.Module):
         """Feature maps to what is pooled under each organ at every depth, and its geometry and densities."""
         organs = len(index.label)
         parts = [self._run(pool, m, t, organs) for pool, m, t in zip(self.pools, maps, index.levels, strict=True)]
+        if self.evidence is not None:
+            parts.append(self.evidence(maps, index.levels[0], organs))
         return torch.cat([*parts, index.geometry], 1)
+
+    def judged(self, pooled: Tensor) -> Tensor:
+        """(organs, abnormalities) largest evidence in each organ, in logits, out of what :meth:`pooled` gave."""
+        kinds, last = len(self.config.evidence), pooled.shape[1] - 5 - 2 * BINS * len(self.config.windows)
+        return pooled[:, last - 2 * kinds : last - kinds]
 
     def pool(self, maps: list[Tensor], index: OrganIndex) -> Tensor:
         """Feature maps to (organs, dim) unit vectors, float32."""
