@@ -45,6 +45,8 @@ class ModelConfig:
     pooling: Literal["attention", "mean"] = "attention"
     """Queries and maxima beside the mean under an organ's mask, or that mean alone."""
     vit: VitConfig = field(default_factory=VitConfig)
+    evidence: tuple[str, ...] = ()
+    """Abnormalities that every place of a scan is judged by; ``--optim.lesions`` takes those of the world by itself."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,9 @@ class OptimConfig:
     alternate: int = 0
     """Every so many-th step compares whole volumes with whole reports, in the largest crops, and the others organs
     alone; 0: every step does both. For a method that does both: ours."""
+    lesions: float = 0.0
+    """Weight of places inside and outside of lesions, beside what reports say of organs. For scans whose lesions are
+    known voxel by voxel: those of the synthetic world, kept in a folder."""
     patience: int = 10
     """A step whose loss or gradient is not finite is left out; so many in a row end the run."""
 

@@ -34,7 +34,7 @@ from training.engine.processes import process_group, rank, run_device, wait
 from training.engine.refine import fit_heads, refine, scan_features
 from training.engine.sentences import Vocabulary
 from training.engine.shard import in_one_piece
-from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, wordings_of
+from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, with_evidence, wordings_of
 from training.engine.text import StepBank, trained_tower
 from training.engine.validate import (
     Embedded,
@@ -183,7 +183,7 @@ def pretrain(config: PretrainConfig) -> None:
         torch.set_num_threads(config.threads)
     device = run_device(config.device)
     with process_group(device):
-        _pretrain(replace(at_spacing_of_data(config), text=pinned(config.text)), device)
+        _pretrain(replace(with_evidence(at_spacing_of_data(config)), text=pinned(config.text)), device)
 
 
 def _pretrain(config: PretrainConfig, device: str) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_ctvlp.encoder.preprocess import grown, windowed
 
+from .lesions import Looked, Places, places_of_view, places_of_views
 from .records import LabelledScan, OrganRecord, ScanSource
 from .seeding import generator, scans_of_step
 
@@ -47,6 +48,8 @@ class Batch:
         Place of each scan in the step of all processes.
     reports : tuple of str
         Report of each scan, where the method reads whole reports.
+    places : Places, optional
+        Places inside and outside of lesions, where these are known and looked at.
     """
 
     image: Tensor
@@ -55,6 +58,7 @@ class Batch:
     scans: list[int]
     positions: list[int]
     reports: tuple[str, ...] = ()
+    places: Places | None = None
 
     @property
     def views(self) -> int:
@@ -126,6 +130,7 @@ def training_batch(
     rank: int = 0,
     processes: int = 1,
     largest: bool = False,
+    looked: Looked | None = None,
 ) -> Batch:
     """The batch of one step, or one process's part of it.
 
@@ -149,27 +154,39 @@ def training_batch(
         Which part.
     largest : bool
         Crops of the largest size, in place of one that is drawn.
+    looked : Looked, optional
+        What to look for in lesions that are known voxel by voxel.
     """
     size = crop_size(generator(seed, "batch", step), store.spacing, largest=largest)
-    images, labels, organs = [], [], []
+    images, labels, organs, drawn = [], [], [], []
     picks, places = scans_of_step(seed, step, store.count, batch), part_of(batch, rank, processes)
     for place in places:
         index = picks[place]
         scan = store.load(index)
+        findings = store.findings(index) if looked is not None else []  # type: ignore[attr-defined]
         for view in range(views):
-            hu, cut = _view(store, scan, index, size, generator(seed, "view", step, place, view))
+            start, hu, cut = _view(store, scan, index, size, generator(seed, "view", step, place, view))
+            if looked is not None:
+                drawn.append(places_of_view(findings, start, cut, looked, generator(seed, "places", step, place, view)))
             images.append(hu)
             labels.append(torch.from_numpy(cut))
             share = np.bincount(cut.ravel(), minlength=256) / np.maximum(store.voxels(index), 1)
             organs.append({label: _in_crop(record, share[label]) for label, record in scan.organs.items()})
     image = torch.stack(images) if images else torch.zeros(0, *size)
     label = torch.stack(labels) if labels else torch.zeros(0, *size, dtype=torch.uint8)
-    return Batch(windowed(image, windows), grown(label), organs, [picks[p] for p in places], list(places))
+    return Batch(
+        windowed(image, windows),
+        grown(label),
+        organs,
+        [picks[p] for p in places],
+        list(places),
+        places=places_of_views(drawn) if drawn else None,
+    )
 
 
 def _view(
     store: ScanSource, scan: LabelledScan, index: int, size: Sequence[int], rng: np.random.Generator
-) -> tuple[Tensor, NDArray[np.uint8]]:
+) -> tuple[list[int], Tensor, NDArray[np.uint8]]:
     start = [int(rng.integers(min(0, n - s), max(0, n - s) + 1)) for n, s in zip(scan.hu.shape, size, strict=True)]
     part, cut = _cut(store, scan, index, start, size)
     hu = torch.from_numpy(part.astype(np.float32))
@@ -178,4 +195,4 @@ def _view(
     if rng.random() < 0.3:
         mean = F.avg_pool3d(hu[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
         hu = torch.lerp(hu, mean, float(rng.uniform(0, 0.6)))
-    return hu, cut
+    return start, hu, cut

@@ -26,6 +26,7 @@ from napari_ctvlp.errors import UserError
 from training.config import LoaderConfig
 
 from .batch import Batch, part_of, training_batch
+from .lesions import Looked
 from .records import ScanSource
 from .seeding import is_whole_step, scans_of_step
 from .stream import WorldStream
@@ -50,6 +51,8 @@ class Feed(Dataset[Batch]):
         Whether the method reads whole reports; they come with the batch, from where its scans are.
     alternate : int
         Every so many-th step is of whole volumes: the largest crops, and alone with reports.
+    looked : Looked, optional
+        What to look for in lesions that are known voxel by voxel.
     """
 
     store: ScanSource
@@ -61,6 +64,7 @@ class Feed(Dataset[Batch]):
     rank: int = 0
     processes: int = 1
     alternate: int = 0
+    looked: Looked | None = None
 
     def __getitem__(self, step: int) -> Batch:
         whole = is_whole_step(step, self.alternate)
@@ -74,6 +78,7 @@ class Feed(Dataset[Batch]):
             rank=self.rank,
             processes=self.processes,
             largest=whole,
+            looked=None if whole else self.looked,
         )
         reports = self.reports and (whole or not self.alternate)
         return replace(made, reports=tuple(map(self.store.report, made.scans))) if reports else made

@@ -44,6 +44,7 @@ class WorldStream:
     device: str = "cpu"
     keep: int = 64
     _reports: dict[int, str] = field(default_factory=dict, repr=False)
+    _findings: dict[int, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
     _scans: OrderedDict[int, LabelledScan] = field(default_factory=OrderedDict, repr=False)
     _ahead: dict[int, Future[LabelledScan]] = field(default_factory=dict, repr=False)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
@@ -68,7 +69,8 @@ class WorldStream:
             ahead = self._ahead.pop(index, None)
             self._scans[index] = ahead.result() if ahead is not None else self._made(index)
             while len(self._scans) > self.keep:
-                self._scans.popitem(last=False)
+                gone, _ = self._scans.popitem(last=False)
+                self._findings.pop(gone, None)
         return self._scans[index]
 
     def voxels(self, index: int) -> NDArray[np.int64]:
@@ -80,11 +82,17 @@ class WorldStream:
         self.load(index)
         return self._reports[index]
 
+    def findings(self, index: int) -> list[dict[str, Any]]:
+        """The painted findings of a scan, as ``WorldStore.findings`` gives them."""
+        self.load(index)
+        return self._findings[index]
+
     def _made(self, index: int) -> LabelledScan:
         seed = scan_seed(self.seed, self.split, index, self.bodies)
         with torch.no_grad():
             sample = make_sample(
                 seed, spacing=self.spacing, body=seed % BODY_BANK, abnormal=self.abnormal, device=self.device
             )
+        self._findings[index] = [f.as_dict() | {"mask": as_array(f.mask)} for f in sample.findings]
         self._reports[index] = make_report(sample, generator(seed, "report")).text
         return LabelledScan(as_array(sample.hu), as_array(sample.labels), organ_records(sample))

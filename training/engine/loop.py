@@ -20,6 +20,7 @@ from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
 from training.data.batch import Batch
+from training.data.lesions import Looked
 from training.data.loader import Feed, batches
 from training.data.records import ScanSource
 from training.data.seeding import is_whole_step
@@ -152,7 +153,15 @@ def feed_of(run: Run) -> Feed:
         rank=rank(),
         processes=processes(),
         alternate=config.optim.alternate,
+        looked=looked_of(run),
     )
+
+
+def looked_of(run: Run) -> Looked | None:
+    """What is looked for in lesions, where they are known voxel by voxel and the run wants it."""
+    shape = run.learner.model.vision.config
+    wanted = run.config.optim.lesions > 0 and shape.evidence
+    return Looked(shape.evidence, shape.strides[0]) if wanted else None
 
 
 def needs_of(run: Run) -> Needs:
@@ -176,7 +185,8 @@ def gradient_step(run: Run, batch: Batch) -> StepResult:
     config = run.config
     needs = needs_of(run)
     progress = run.step / config.optim.steps
-    settings = StepSettings(config.seed, run.step, progress, config.optim.micro, config.optim.half, needs)
+    optim = config.optim
+    settings = StepSettings(config.seed, run.step, progress, optim.micro, optim.half, needs, optim.lesions)
     reports = batch.reports if needs.whole else None
     run.learner.zero_grad(set_to_none=True)
     momentum = run.average.text_projection

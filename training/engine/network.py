@@ -29,6 +29,8 @@ class Indices:
 
     organs: OrganIndex | None
     whole: OrganIndex | None
+    places: Tensor | None = None
+    """(n,) finest tokens that are judged by themselves."""
 
 
 @dataclass(frozen=True)
@@ -39,31 +41,38 @@ class Pooled:
     organs: Tensor | None
     whole: Tensor | None
     tokens: tuple[Tensor, ...] = ()
+    places: Tensor | None = None
+    """(n, kinds) judgements of places."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What one network gives for some views: (organs, d) and (views, d) unit vectors, and (t, d) tokens a view."""
+    """What one network gives for some views: (organs, d) and (views, d) unit vectors, (organs, kinds) and (n, kinds)
+    evidence in organs and at places, and (t, d) tokens a view."""
 
     organs: Tensor
     whole: Tensor
+    most: Tensor
+    places: Tensor
     tokens: tuple[Tensor, ...] = ()
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """All of it, in a fixed order."""
-        return (self.organs, self.whole, *self.tokens)
+        return (self.organs, self.whole, self.most, self.places, *self.tokens)
 
     def leaves(self) -> Encoded:
         """The same values at the beginning of a graph of their own."""
-        organs, whole, *tokens = (t.detach().requires_grad_() for t in self.tensors)
-        return Encoded(organs, whole, tuple(tokens))
+        organs, whole, most, places, *tokens = (t.detach().requires_grad_() for t in self.tensors)
+        return Encoded(organs, whole, most, places, tuple(tokens))
 
 
 def joined(parts: Sequence[Encoded]) -> Encoded:
     """Several passes as one."""
-    organs, whole = torch.cat([p.organs for p in parts]), torch.cat([p.whole for p in parts])
-    return Encoded(organs, whole, tuple(t for p in parts for t in p.tokens))
+    organs, whole, most, places = (
+        torch.cat([getattr(p, name) for p in parts]) for name in ("organs", "whole", "most", "places")
+    )
+    return Encoded(organs, whole, most, places, tuple(t for p in parts for t in p.tokens))
 
 
 class Network(nn.Module):
@@ -109,10 +118,13 @@ class Network(nn.Module):
             maps = tower.features(image)
         with torch.autocast(image.device.type, enabled=False):
             organs = None if indices.organs is None else tower.pooled(maps, indices.organs)
+            places = None
+            if indices.places is not None and tower.evidence is not None:
+                places = tower.evidence.at(maps, indices.places)
             if indices.whole is None:
-                return Pooled(organs, None)
+                return Pooled(organs, None, places=places)
             tokens = body_tokens(maps[-1], indices.whole) if self.token_head is not None else ()
-            return Pooled(organs, tower.pooled(maps, indices.whole), tokens)
+            return Pooled(organs, tower.pooled(maps, indices.whole), tokens, places)
 
     def project(self, pooled: Pooled) -> Encoded:
         """Pooled features through the heads, in float32; in training, what their figures are to follow is tallied."""
@@ -129,7 +141,11 @@ class Network(nn.Module):
                     tally = tallied(head, rows)
                     self.tallies[name] = tally + self.tallies[name] if name in self.tallies else tally
             tokens = () if self.token_head is None else tuple(self.token_head(rows) for rows in pooled.tokens)
-        return Encoded(vectors["organs"], vectors["whole"], tokens)
+        none = torch.zeros(0, len(self.model.vision.config.evidence), device=device)
+        most = none if pooled.organs is None else self.model.vision.judged(pooled.organs)
+        return Encoded(
+            vectors["organs"], vectors["whole"], most, none if pooled.places is None else pooled.places, tokens
+        )
 
     def forward(self, image: Tensor, indices: Indices, half: bool) -> Encoded:
         """(V, C, I, P, L) views to vectors."""

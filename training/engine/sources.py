@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.encoder.text import TextTower
+from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
 from training.data.prepared import PreparedStore
 from training.data.records import OrganRecord
@@ -47,6 +48,19 @@ def at_spacing_of_data(config: PretrainConfig) -> PretrainConfig:
     if config.data == "world":
         return config
     return replace(config, model=replace(config.model, spacing=PreparedStore(Path(config.data)).spacing))
+
+
+def with_evidence(config: PretrainConfig) -> PretrainConfig:
+    """A run that looks at lesions judges every place by the abnormalities of the world."""
+    if not config.optim.lesions:
+        return config
+    if config.data != "world":
+        raise UserError("--optim.lesions needs scans whose lesions are known voxel by voxel: --data world.")
+    if config.model.evidence:
+        return config
+    from training.world.findings.catalogue import ABNORMALITIES
+
+    return replace(config, model=replace(config.model, evidence=tuple(sorted(ABNORMALITIES))))
 
 
 def wordings_of(classes: Classes) -> Wordings:

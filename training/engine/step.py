@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed as dist
@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 from napari_ctvlp.encoder.pooling import OrganIndex
 from training.data.batch import Batch
+from training.data.lesions import Places
 from training.data.records import OrganRecord
 from training.data.texts import Bank, Classes
 from training.objectives.base import Features, Needs, Organs, Term, Views
 from training.objectives.gather import gather_rows, gather_step, processes
+from training.objectives.lesions import kinds_of_classes, most_term, place_term
 
 from .network import Encoded, Indices, Learner, joined
 from .organs import Seen
@@ -44,6 +46,8 @@ class StepSettings:
     half: bool = True
     needs: Needs | None = None
     """What the step is to give the method; by default all that it asks for."""
+    lesions: float = 0.0
+    """Weight of what is known of lesions voxel by voxel."""
 
 
 @dataclass(frozen=True)
@@ -188,12 +192,16 @@ def training_step(
     # blocks in shares are computed as often in every process: one with fewer parts adds some that have no rows
     parts += [slice(0, 0)] * (most(len(parts), learner.networks) - len(parts))
     organs, passes, before = OrganRows([], [], []), [], 0
+    lesions = batch.places if settings.lesions else None
 
     def encode(part: slice) -> tuple[Indices, list[Encoded]]:
         if part.stop == 0:
             return Indices(None, None), [network.nothing(settings.half, needs) for network in learner.parts]
         image = batch.image[part].to(device, non_blocking=True)
         indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True), needs)
+        if lesions is not None:
+            grid = [-(-n // learner.model.vision.config.strides[0]) for n in image.shape[2:]]
+            indices = replace(indices, places=lesions.within(part).tokens(grid).to(device))
         return indices, [network(image, indices, settings.half) for network in learner.networks]
 
     for part in parts:
@@ -205,7 +213,8 @@ def training_step(
             organs = OrganRows(organs.rows + more.rows, organs.records + more.records, organs.views + more.views)
             before += len(indices.organs.label)
     none = torch.zeros(0, learner.dim, device=device)
-    nothing = [Encoded(none, none) for _ in learner.networks]
+    kinds = torch.zeros(0, len(learner.model.vision.config.evidence), device=device)
+    nothing = [Encoded(none, none, kinds, kinds) for _ in learner.networks]
     whole = [joined(each) for each in zip(*passes, strict=True)] or nothing
     if len(parts) > 1:
         whole = [each.leaves() for each in whole]
@@ -229,6 +238,11 @@ def training_step(
         # the method must not see it: what it remembers between steps would be spoilt
         return StepResult(torch.tensor(math.nan), {}, rows, broken_scans(batch, features, device))
     loss, terms = learner.objective(everyone, told, learner.scale, settings.progress)
+    if lesions is not None:
+        # each process judges by its own scans; the mean of the gradients is that of all
+        judged = lesion_terms(whole[0], features[0], organs, lesions, vocabulary.classes, learner)
+        loss = loss + settings.lesions * torch.stack([term.value for term in judged.values()]).sum()
+        terms = terms | judged
     # all processes leave a step out, or none: one alone would wait for the others' gradients for ever
     if anyone(not bool(torch.isfinite(loss)), device):
         return StepResult(torch.full_like(loss.detach(), math.nan), terms, rows, broken_scans(batch, features, device))
@@ -239,6 +253,18 @@ def training_step(
     return StepResult(loss.detach(), terms, rows, (), Seen.of(everyone[0], told[0], learner.scale[0]))
 
 
+def lesion_terms(
+    encoded: Encoded, features: Features, organs: OrganRows, places: Places, classes: Classes, learner: Learner
+) -> dict[str, Term]:
+    """What the first network's evidence says of places and organs, against what is known of them."""
+    device, names = learner.device, learner.model.vision.config.evidence
+    terms = {"place": place_term(encoded.places, places.holds.to(device), places.asked.to(device))}
+    if features.organs is not None:
+        most = encoded.most.index_select(0, torch.tensor(organs.rows, dtype=torch.int64, device=device))
+        terms["most"] = most_term(most, features.organs, classes, kinds_of_classes(classes, names))
+    return terms
+
+
 def _second_pass(
     encode: Callable[[slice], tuple[Indices, list[Encoded]]],
     parts: Sequence[slice],
@@ -246,15 +272,17 @@ def _second_pass(
     leaves: Sequence[Encoded],
 ) -> None:
     """Encode once more, with a graph, and send back through it what the loss wants of every vector."""
-    done = [[0, 0, 0] for _ in leaves]
+    done = [[0] * 5 for _ in leaves]
     for part, first in zip(parts, passes, strict=True):
         _, again = encode(part)
         tensors, gradients = [], []
         for encoded, leaf, at, before in zip(again, leaves, done, first, strict=True):
-            sizes = (len(before.organs), len(before.whole), len(before.tokens))
-            o, w, t = (slice(start, start + size) for start, size in zip(at, sizes, strict=True))
+            own = (before.organs, before.whole, before.most, before.places, before.tokens)
+            sizes = [len(each) for each in own]
+            o, w, m, p, t = (slice(start, start + size) for start, size in zip(at, sizes, strict=True))
             at[:] = [start + size for start, size in zip(at, sizes, strict=True)]
-            wanted = [_gradient(leaf.organs)[o], _gradient(leaf.whole)[w], *map(_gradient, leaf.tokens[t])]
+            wanted = [_gradient(leaf.organs)[o], _gradient(leaf.whole)[w], _gradient(leaf.most)[m]]
+            wanted += [_gradient(leaf.places)[p], *map(_gradient, leaf.tokens[t])]
             for tensor, gradient in zip(encoded.tensors, wanted, strict=True):
                 if tensor.requires_grad:
                     tensors.append(tensor)
