@@ -26,7 +26,7 @@ Region = Literal["organ", "union", "comparative", "global"]
 WHOLE_SCAN = "whole_scan"
 """Stands for the organ where an entry speaks of the scan as a whole."""
 
-_FIELDS = {"key", "name", "organs", "synonyms", "signs", "positive", "negative", "region", "reference"}
+_FIELDS = {"key", "name", "organs", "synonyms", "signs", "positive", "negative", "region", "reference", "whole"}
 _NEGATED = re.compile(r"\b(no|not|without|absent|absence|free of|negative for|nor|neither)\b", re.I)
 
 
@@ -53,6 +53,8 @@ class Abnormality:
         organs together (their mean) for the scan as a whole.
     reference : tuple of str
         Organs to compare with; an organ is never compared with itself.
+    whole : bool
+        Whether it cannot be told from a part of its organ, such as a size.
     """
 
     key: str
@@ -64,6 +66,7 @@ class Abnormality:
     signs: tuple[str, ...] = ()
     region: Region = "organ"
     reference: tuple[str, ...] = ()
+    whole: bool = False
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -181,7 +184,15 @@ class _Reader:
             negative=self.prompts(fields["negative"]),
             region=region,
             reference=self.organs(fields["reference"]) if "reference" in fields else (),
+            whole=self.flag(fields.get("whole")),
         )
+
+    def flag(self, node: yaml.Node | None) -> bool:
+        text = "false" if node is None else self.text(node)
+        if text not in ("true", "false"):
+            assert node is not None
+            raise self.fail(node, f"expected true or false, not '{text}'.")
+        return text == "true"
 
     def region(self, fields: dict[str, yaml.Node]) -> Region:
         node, rules = fields.get("region"), get_args(Region)

@@ -12,6 +12,9 @@ sentence encoders hardly see a negation.
 Entries may look beyond one organ (ORACLE-CT's table of diseases and regions is the precedent): "union" takes the organ
 where the entry is likeliest for all of its organs, "comparative" subtracts the mean score of the organs it is compared
 with, "global" is the mean score of all its organs and speaks of the scan as a whole.
+
+In an organ that the field of view cuts a finding may be called present, where it does not need the whole organ, but
+never absent: the rest may hold it.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 
 NOT_IN_MASKS = "not in the masks"
 NOTHING_TO_COMPARE = "no whole organ to compare with"
+IN_VIEW = "scored: in the part in view"
+"""Status of what is present in an organ that the field of view cuts."""
+PRESENT = 0.5
 Pair = tuple[str, Abnormality]
 
 
@@ -104,9 +110,13 @@ def score_pairs(embedding: ScanEmbedding, pairs: Iterable[Pair]) -> list[Abnorma
         scores *= embedding.encoder.logit_scale
         calibrate, key = embedding.encoder.calibration.probability, entry.pair_key(place)
         spread = [calibrate(key, float(s)) for s in scores]
-        rows.append(
-            AbnormalityScore(place, entry.key, calibrate(key, float(scores.mean())), min(spread), max(spread), "scored")
-        )
+        probability = calibrate(key, float(scores.mean()))
+        if embedding.status[index[parts[0][0]]] is not OrganStatus.CUT:
+            rows.append(AbnormalityScore(place, entry.key, probability, min(spread), max(spread), "scored"))
+        elif probability > PRESENT:
+            rows.append(AbnormalityScore(place, entry.key, probability, min(spread), max(spread), IN_VIEW))
+        else:
+            rows.append(AbnormalityScore(place, entry.key, None, None, None, f"N/A: {OrganStatus.CUT.value}"))
     return rows
 
 
@@ -116,9 +126,15 @@ def _terms(
     """Organs that a score is made of, each with its weight; of a group those that can be trusted."""
     found = []
     for organs, weight in entry.terms(place):
-        here = [o for o in organs if o in index and embedding.status[index[o]] is OrganStatus.COMPLETE]
+        here = [o for o in organs if o in index and embedding.status[index[o]] in _trusted(entry)]
         found += [(organ, weight / len(here)) for organ in here]
     return tuple(found)
+
+
+def _trusted(entry: Abnormality) -> tuple[OrganStatus, ...]:
+    """States of an organ in which an entry may be looked for; several organs together have to be whole."""
+    partly = entry.region in ("organ", "union") and not entry.whole
+    return (OrganStatus.COMPLETE, OrganStatus.CUT) if partly else (OrganStatus.COMPLETE,)
 
 
 def rows_of(embedding: ScanEmbedding) -> dict[str, int]:
@@ -136,7 +152,7 @@ def _reason(embedding: ScanEmbedding, index: dict[str, int], known: frozenset[st
         return NOT_IN_MASKS
     if entry.pair_key(place) not in known:
         return OrganStatus.UNKNOWN.value
-    trusted = [organ for organ in here if embedding.status[index[organ]] is OrganStatus.COMPLETE]
+    trusted = [organ for organ in here if embedding.status[index[organ]] in _trusted(entry)]
     if not trusted:
         return embedding.status[index[here[0]]].value
     for organs in others:

@@ -58,9 +58,9 @@ class Ranking:
 class AbnormalityScore:
     """One organ and one dictionary entry.
 
-    ``probability`` is None when it cannot be scored; ``status`` is "scored" or the reason ("N/A: cut by field of
-    view"). ``low`` and ``high`` span the entry's prompts (spread over prompts, not a confidence interval over
-    patients).
+    ``probability`` is None when it cannot be scored; ``status`` is "scored", "scored: in the part in view" for what is
+    present in an organ that the field of view cuts, or the reason ("N/A: cut by field of view"). ``low`` and ``high``
+    span the entry's prompts (spread over prompts, not a confidence interval over patients).
     """
 
     organ: str

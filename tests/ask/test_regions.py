@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_organs_that_cannot_be_trusted_do_not_count():
     only = by_hand(scan, "liver") - by_hand(scan, "pancreas")
     np.testing.assert_allclose(told(rows["liver"]), probability(only), rtol=1e-5)
     assert rows["spleen"].status == "N/A: cut by field of view"
-    (row,) = score_abnormalities(scan, [UNION])
+    (row,) = score_abnormalities(scan, [replace(UNION, whole=True)])
     assert row.organ != "spleen" and row.status == "scored"
 
 
@@ -107,7 +108,7 @@ def test_a_region_that_is_not_there_is_told(entry, organs, status, reason):
 
 
 def test_a_union_without_a_score_gives_the_reason_of_an_organ_that_is_there():
-    (row,) = score_abnormalities(embedding((OrganStatus.CUT,), organs=("spleen",)), [UNION])
+    (row,) = score_abnormalities(embedding((OrganStatus.CUT,), organs=("spleen",)), [replace(UNION, whole=True)])
     assert (row.organ, row.status) == ("spleen", "N/A: cut by field of view")
 
 

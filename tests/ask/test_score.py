@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,10 +71,18 @@ def test_a_finding_that_an_organ_looks_like_scores_high():
 @pytest.mark.parametrize("status", [OrganStatus.CUT, OrganStatus.TOO_SMALL, OrganStatus.UNKNOWN])
 def test_an_organ_that_cannot_be_trusted_has_no_score(status):
     encoder = WordEncoder(abnormalities=KEYS)
-    rows = score_abnormalities(embedding(encoder, status=(status, OrganStatus.COMPLETE)), [FUZZ])
+    rows = score_abnormalities(embedding(encoder, status=(status, OrganStatus.COMPLETE)), [replace(FUZZ, whole=True)])
     assert rows[0].status == f"N/A: {status.value}"
     assert rows[0].probability is rows[0].low is rows[0].high is None
     assert rows[1].status == "scored"
+
+
+def test_a_cut_organ_may_show_what_is_there_and_never_lacks_it():
+    encoder = WordEncoder(abnormalities=KEYS)
+    vectors = encoder.encode_text(["much fuzz here", "plain smooth spleen"])
+    rows = score_abnormalities(ScanEmbedding(("liver", "spleen"), vectors, (OrganStatus.CUT,) * 2, encoder), [FUZZ])
+    assert rows[0].status == "scored: in the part in view" and rows[0].probability > 0.5
+    assert rows[1].status == "N/A: cut by field of view" and rows[1].probability is None
 
 
 def test_a_missing_organ_is_a_row_without_a_number():
