@@ -1,14 +1,26 @@
-"""Scores to probabilities: Platt scaling per organ and abnormality, on validation scans only (Platt, 1999)."""
+"""``python -m training.calibrate ENCODER``: scores to probabilities by Platt scaling on validation scans (Platt, 1999).
+
+Any encoder that the plugin loads, ours or a published one, gets a ``calibration.json`` of its own in its folder: a map
+per organ and abnormality where there are cases enough, else per abnormality, else one for all. Training does the same
+at its end. The scans must be others than those that the encoder is then judged on.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from napari_ctvlp.encoder.artifact import write_calibration
 from napari_ctvlp.encoder.contract import Calibration
+from napari_ctvlp.errors import UserError
 from training.engine.validate import PairScores
 
 FEWEST = 6
@@ -47,3 +59,71 @@ def fit_calibration(pairs: Sequence[PairScores]) -> Calibration:
         elif enough(family_present):
             by_key[pair.key] = _fit(family_scores, family_present)
     return Calibration(default, by_key)
+
+
+@dataclass(frozen=True)
+class CalibrateConfig:
+    """Fit an encoder's probabilities on validation scans and write them into its folder."""
+
+    encoder: Annotated[str, tyro.conf.Positional]
+    """Folder of an encoder, or the name of one that is installed."""
+    data: str = "world"
+    """"world": synthetic scans; else the folder of a prepared store, whose validation split is used."""
+    scans: int = 300
+    """Number of synthetic scans."""
+    bodies: int = 40
+    """Anatomies among them."""
+    spacing: float = 3.0
+    """Voxel size of synthetic scans in mm."""
+    abnormal: float = 1.0
+    """Factor on the usual rates of abnormalities: probabilities answer for a world in which they are as frequent."""
+    seed: int = 0
+    """Of the synthetic scans."""
+    cache: Path = Path("runs/test-scans/validation")
+    """Where the synthetic scans are kept."""
+
+
+def calibrate(config: CalibrateConfig) -> Calibration:
+    """Embed the scans as the plugin does, fit, and write."""
+    from napari_ctvlp.encoder import load_encoder
+    from napari_ctvlp.encoder.registry import list_entries
+    from training.data.prepared import PreparedStore
+    from training.data.store import WorldStore
+    from training.evaluation.cases import questions
+    from training.evaluation.run import embed
+
+    entry = list_entries().get(config.encoder)
+    encoder = load_encoder(config.encoder)
+    folder = Path(config.encoder) if entry is None else entry.place
+    if folder is None or not folder.is_dir():
+        raise UserError(f"The encoder {config.encoder} has no folder to write its calibration to.")
+    store: PreparedStore | WorldStore
+    if config.data == "world":
+        store = WorldStore(
+            config.cache, "validation", config.scans, config.seed, config.bodies, config.spacing, config.abnormal
+        )
+    else:
+        store = PreparedStore(Path(config.data), "validation")
+    store.prepare()
+    pairs = [pair for question in questions(encoder, embed(encoder, store)).values() for pair in question.pairs()]
+    if not pairs:
+        raise UserError(
+            "Nothing to calibrate on: no validation scan holds an organ that the encoder can be asked about."
+        )
+    found = fit_calibration(pairs)
+    write_calibration(folder, found)
+    print(f"{folder.name}: {len(found.by_key)} of {len(pairs)} pairs have a map of their own or their abnormality's.")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    try:
+        calibrate(tyro.cli(CalibrateConfig, args=arguments, description=__doc__))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

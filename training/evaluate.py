@@ -2,9 +2,10 @@
 
 By default on synthetic scans that share neither seed nor anatomy with training or validation; ``--data PREPARED`` takes
 the test split of a prepared store, ``--protocol`` the labels of CT-RATE or Rad-ChestCT for whole scans (the largest
-score over the organs that a label looks at). Scores and probabilities come from the code that the plugin runs;
-thresholds and fits see validation scans alone; intervals are 95 percent over patients. Prints a Markdown table and
-with ``--out`` writes it, a JSON with everything, and a reliability plot.
+score over the organs that a label looks at), ``--patients`` real scans with what is known of them. Scores and
+probabilities come from the code that the plugin runs; thresholds and fits see validation scans alone; intervals are 95
+percent over patients. Prints a Markdown table and with ``--out`` writes it, a JSON with everything, and a reliability
+plot.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import tyro
 from napari_ctvlp.errors import UserError
 from training.data.prepared import PreparedStore
 from training.data.store import WorldStore
+from training.evaluation.located import locate_all, located_figures
+from training.evaluation.patients import about_patients, patients_in
 from training.evaluation.run import WORLD, Evaluation, Settings, Store, load
 from training.evaluation.run import evaluate as evaluated
 from training.evaluation.table import as_markdown
@@ -30,7 +33,7 @@ class EvaluateConfig:
     """Evaluate an encoder on test scans."""
 
     encoder: Annotated[Path, tyro.conf.Positional] = Path("napari_ctvlp/encoder/weights/starter")
-    """Folder of an encoder, or of a run."""
+    """Folder of an encoder or of a run, or the name of an installed encoder."""
     data: str = "world"
     """"world": synthetic scans; else the folder of a prepared store."""
     protocol: str = WORLD
@@ -47,12 +50,23 @@ class EvaluateConfig:
     """Number of synthetic validation scans; 0: no thresholds."""
     cache: Path = Path("runs/test-scans")
     """Where the synthetic scans are kept."""
+    spacing: float | None = None
+    """Voxel size of synthetic scans in mm; the encoder's own by default."""
+    abnormal: float = 1.0
+    """Factor on the usual rates of abnormalities."""
     seed: int = 0
     """Of the synthetic test scans and of the bootstrap."""
     rounds: int = 500
     """Draws of the bootstrap."""
     check_scans: int = 20
     """Scans in which the sides of all organs are asked for; 0: no checks."""
+    locate_scans: int = 100
+    """Synthetic scans whose focal lesions are looked for in similarity maps; 0: none."""
+    patients: Path | None = None
+    """Folder with the real scans that training/evaluation/patients.yaml names: organs by sight, known findings, the
+    questions of queries.yaml, and abnormalities painted into them."""
+    placements: int = 20
+    """Of each abnormality painted into each patient; 0: none."""
 
 
 def stores(config: EvaluateConfig, spacing: float) -> tuple[Store, Store | None]:
@@ -61,12 +75,18 @@ def stores(config: EvaluateConfig, spacing: float) -> tuple[Store, Store | None]
         test = PreparedStore(Path(config.data), "test")
         test.prepare()
         return test, PreparedStore(Path(config.data), "validation")
-    made = WorldStore(config.cache, "test", config.scans, config.seed, config.bodies, spacing)
+    made = WorldStore(config.cache, "test", config.scans, config.seed, config.bodies, spacing, config.abnormal)
     made.prepare()
     if not config.validation_scans:
         return made, None
     before = WorldStore(
-        config.cache / "validation", "validation", config.validation_scans, config.seed, config.bodies, spacing
+        config.cache / "validation",
+        "validation",
+        config.validation_scans,
+        config.seed,
+        config.bodies,
+        spacing,
+        config.abnormal,
     )
     before.prepare()
     return made, before
@@ -77,8 +97,14 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     settings = Settings(config.protocol, config.calibration, config.rounds, config.seed, config.check_scans)
     settings.check(prepared=config.data != "world")
     encoder = load(config.encoder)
-    test, validation = stores(config, encoder.model.vision.config.spacing)
-    return evaluated(encoder, test, validation, settings)
+    patients = patients_in(config.patients) if config.patients is not None else []
+    test, validation = stores(config, config.spacing or encoder.card.spacing_mm)
+    found = evaluated(encoder, test, validation, settings)
+    if config.locate_scans and isinstance(test, WorldStore):
+        found.result["located"] = located_figures(locate_all(encoder, test, config.locate_scans), config.rounds)
+    if patients:
+        found.result |= about_patients(encoder, patients, config.cache / "painted", config.placements, config.rounds)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

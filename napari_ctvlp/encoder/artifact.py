@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from napari_ctvlp.atomic import write_bytes
 from napari_ctvlp.errors import UserError
 
 from .contract import Calibration
@@ -59,6 +61,17 @@ def read_calibration(folder: Path) -> Calibration:
         return Calibration((float(slope), float(offset)), by_key)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"'{CALIBRATION}' of the encoder in '{folder.name}' is damaged.") from error
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> None:
+    """Write what :func:`read_calibration` reads, whole or not at all.
+
+    Raises
+    ------
+    UserError
+        When the folder cannot be written to.
+    """
+    write_bytes(folder / CALIBRATION, (json.dumps(asdict(calibration), indent=1) + "\n").encode())
 
 
 def check_folder(folder: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -15,7 +16,7 @@ from napari_ctvlp.scan.audit import audit_volume
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.scan.types import OrganMasks, Scan, StoredGrid
 
-__all__ = ["KNOWN_FINDINGS", "KnownFinding", "load_sample"]
+__all__ = ["KNOWN_FINDINGS", "KnownFinding", "load_sample", "scan_of"]
 
 SOURCE = "sample"
 """Stands for the path of the sample in saved sessions."""
@@ -59,24 +60,47 @@ def load_sample() -> tuple[Scan, OrganMasks]:
     """
     with as_file(files(__package__).joinpath("body.npz")) as path, np.load(path) as stored:
         clean, labels, spacing = stored["hu"], np.ascontiguousarray(stored["labels"]), float(stored["spacing"])
-    hu = _imaged(clean)
+    scan, masks = scan_of(_imaged(clean), labels, spacing, "synthetic sample")
+    masks = replace(
+        masks, scheme="TotalSegmentator v2 (made with the sample)", notes=("made by a program; no patient",)
+    )
+    return replace(scan, window=(40.0, 400.0), source=SOURCE), masks
+
+
+def scan_of(
+    hu: NDArray[np.int16],
+    labels: NDArray[np.uint8],
+    spacing: float,
+    name: str,
+    organs: Mapping[int, str] | None = None,
+) -> tuple[Scan, OrganMasks]:
+    """A volume that is no file as what readers give, the middle of the volume at the origin.
+
+    Parameters
+    ----------
+    hu, labels : (I, P, L)
+        HU and labels.
+    spacing : float
+        Isotropic, in mm.
+    name : str
+        Of the scan.
+    organs : mapping of int to str, optional
+        Label to organ; TotalSegmentator v2 by default.
+    """
     affine = _affine(hu.shape, spacing)
     scan = Scan(
         hu=hu,
         spacing=(spacing, spacing, spacing),
         affine=affine,
-        name="synthetic sample",
+        name=name,
         stored=StoredGrid((hu.shape[0], hu.shape[1], hu.shape[2]), affine, "IPL"),
         audit=audit_volume(hu, affine),
-        window=(40.0, 400.0),
-        source=SOURCE,
     )
-    table = SCHEMES["totalsegmentator_v2"]
-    names = {int(n): table[int(n)] for n in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)) if n}
-    note = "made by a program; no patient"
-    masks = OrganMasks(
-        labels, names, "TotalSegmentator v2 (made with the sample)", (note,), organ_statistics(scan, labels, names)
-    )
+    table = SCHEMES["totalsegmentator_v2"] if organs is None else organs
+    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()
+    names = {n: table[n] for n in present if n in table}
+    scheme = "TotalSegmentator v2" if organs is None else "names given"
+    masks = OrganMasks(labels, names, scheme, (), organ_statistics(scan, labels, names))
     return scan, masks
 
 

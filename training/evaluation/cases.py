@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from napari_ctvlp.anatomy import ORGANS, load_dictionary
 from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.ask.bank import bank_of
 from napari_ctvlp.encoder.contract import FloatArray, OrganStatus, ScanEmbedding, ScanEncoder
+from napari_ctvlp.sample import scan_of
 from training.data.records import OrganRecord, ScanSource
 from training.engine.validate import Embedded, PairScores
 
@@ -61,6 +63,24 @@ def held_out(embedded: Embedded, store: ScanSource) -> HeldOut:
     """Embedded organs with the patients of a store."""
     _, patient = np.unique(patient_names(store), return_inverse=True)
     return HeldOut(embedded.vectors, embedded.scan, embedded.records, patient.astype(np.int64))
+
+
+def embedded_by(encoder: ScanEncoder, store: ScanSource) -> HeldOut:
+    """The whole organs of a store by any encoder, through its own preparation of a scan; cut ones are left out."""
+    vectors, scans, records = [], [], []
+    for number in tqdm(range(store.count), desc=f"scans by {encoder.card.name}", unit="scan"):
+        stored = store.load(number)
+        organs = {label: record.organ for label, record in stored.organs.items()}
+        hu, labels = np.asarray(stored.hu), np.asarray(stored.labels)
+        embedding = encoder.encode_scan(*scan_of(hu, labels, store.spacing, f"scan {number}", organs))
+        by_organ = {record.organ: record for record in stored.organs.values()}
+        for organ, vector, status in zip(embedding.organs, embedding.vectors, embedding.status, strict=True):
+            if status is OrganStatus.COMPLETE:
+                vectors.append(vector)
+                scans.append(number)
+                records.append(by_organ[organ])
+    stacked = np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)
+    return held_out(Embedded(stacked, np.array(scans, np.int64), records), store)
 
 
 def data_hash(store: ScanSource) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import napari_ctvlp
 from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
+from napari_ctvlp.encoder import ScanEncoder, list_entries, load_encoder
 from napari_ctvlp.encoder.native import NativeEncoder
 from napari_ctvlp.errors import UserError
 from training.data.prepared import PreparedStore
@@ -26,13 +27,14 @@ from training.engine.validate import embed_store
 
 from . import protocols
 from .calibration import METHODS, Calibrator, fitted
-from .cases import HeldOut, Question, data_hash, held_out, questions
+from .cases import HeldOut, Question, data_hash, embedded_by, held_out, questions
 from .checks import checks
 from .figures import all_figures, calibrations
 from .recognition import recognition
 from .reliability import reliability_plot
-from .table import as_markdown, spread
+from .table import as_markdown
 from .thresholds import choose
+from .words import spread
 
 Store = WorldStore | PreparedStore
 WORLD = "world"
@@ -94,8 +96,10 @@ class Evaluation:
             reliability_plot(folder / "reliability.png", self.curves, errors)
 
 
-def load(folder: Path) -> NativeEncoder:
-    """An encoder's folder, or what a run came to so far."""
+def load(folder: Path) -> ScanEncoder:
+    """An encoder's folder, what a run came to so far, or an encoder that is installed under a name."""
+    if str(folder) in list_entries():
+        return load_encoder(str(folder))
     for place in (folder, folder / "encoder"):
         if (place / "model.safetensors").is_file():
             return NativeEncoder.from_pretrained(place)
@@ -113,13 +117,15 @@ def load(folder: Path) -> NativeEncoder:
     return NativeEncoder(model, tower, provenance_of(config, done), done.calibration)
 
 
-def embed(encoder: NativeEncoder, store: Store) -> HeldOut:
+def embed(encoder: ScanEncoder, store: Store) -> HeldOut:
     """The organs of a store."""
+    if not isinstance(encoder, NativeEncoder):
+        return embedded_by(encoder, store)
     return held_out(embed_store(encoder.model, store, device=str(encoder.device)), store)
 
 
 def _asked(
-    settings: Settings, encoder: NativeEncoder, data: HeldOut, store: Store
+    settings: Settings, encoder: ScanEncoder, data: HeldOut, store: Store
 ) -> tuple[dict[str, Question], dict[str, int]]:
     """The questions of a protocol, and per label the scans without any organ that it looks at."""
     if settings.protocol == WORLD:
@@ -130,7 +136,7 @@ def _asked(
     return asked.questions, asked.without_organ
 
 
-def evaluate(encoder: NativeEncoder, test: Store, validation: Store | None, settings: Settings) -> Evaluation:
+def evaluate(encoder: ScanEncoder, test: Store, validation: Store | None, settings: Settings) -> Evaluation:
     """Everything about an encoder on test scans; thresholds and fits see ``validation`` alone."""
     settings.check(isinstance(test, PreparedStore))
     data = embed(encoder, test)
@@ -205,7 +211,7 @@ def _curves(
     return {name: (calibrate(keys, scores), present) for name, calibrate in maps.items()}
 
 
-def _made_by(encoder: NativeEncoder, test: Store, validation: Store | None, settings: Settings) -> dict[str, Any]:
+def _made_by(encoder: ScanEncoder, test: Store, validation: Store | None, settings: Settings) -> dict[str, Any]:
     """What it takes to make the same figures again."""
     return {
         "settings": vars(settings),
@@ -213,7 +219,7 @@ def _made_by(encoder: NativeEncoder, test: Store, validation: Store | None, sett
         "prompts": PROMPTS_VERSION,
         "test": {"hash": data_hash(test), **_store(test)},
         "validation": None if validation is None else {"hash": data_hash(validation), **_store(validation)},
-        "device": str(encoder.device),
+        "device": str(getattr(encoder, "device", "cpu")),
         "versions": {
             "napari_ctvlp": napari_ctvlp.__version__,
             "python": platform.python_version(),

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-
-def spread(entry: dict[str, Any] | None, digits: int = 2) -> str:
-    """ "0.81 (0.75-0.86)", without bounds where there are none."""
-    if entry is None or entry.get("value") is None:
-        return "-"
-    if entry.get("low") is None:
-        return f"{entry['value']:.{digits}f} (too few)"
-    return f"{entry['value']:.{digits}f} ({entry['low']:.{digits}f}-{entry['high']:.{digits}f})"
+from .table_of_patients import beyond
+from .words import spread
 
 
 def as_markdown(result: dict[str, Any]) -> str:
     """Everything of a result but its JSON's details."""
     return "\n".join(
-        [*_head(result), "", *_rows(result), "", *_anatomy(result), *_calibration(result), *_checks(result)]
+        [
+            *_head(result),
+            "",
+            *_rows(result),
+            "",
+            *_anatomy(result),
+            *_calibration(result),
+            *_checks(result),
+            *beyond(result),
+        ]
     )
 
 

@@ -1,0 +1,70 @@
+"""The Markdown of what an evaluation says beyond synthetic scans' organs: lesions located, real patients, questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .words import spread
+
+
+def beyond(result: dict[str, Any]) -> Iterator[str]:
+    """What there is of it."""
+    if result.get("located", {}).get("share") is not None:
+        yield from _located(result["located"])
+    for name, found in result.get("patients", {}).items():
+        yield from _patient(name, found)
+    if "asked" in result:
+        yield from _asked(result["asked"])
+    if result.get("painted", {}).get("macro"):
+        yield from _painted(result["painted"])
+
+
+def _located(found: dict[str, Any]) -> Iterator[str]:
+    share = f"{found['share']:.2f} ({found['low']:.2f}-{found['high']:.2f})"
+    yield (
+        f"\nBest place of the map in the lesion or within 8 mm: {share} of {found['lesions']} focal lesions (inside: "
+        f"{found['inside']:.2f}; a random place of the organ: {found['chance']:.2f})."
+    )
+    kinds = sorted(found["by_kind"].items(), key=lambda item: -item[1]["hit"] / item[1]["of"])
+    yield "Right of all: " + ", ".join(f"{kind} {row['hit']} of {row['of']}" for kind, row in kinds) + "."
+
+
+def _patient(name: str, found: dict[str, Any]) -> Iterator[str]:
+    sight, control, known = found["by_sight"], found["control"], found["known"]
+    yield (
+        f"\n**{name}**: {sight['organs']} organs by sight: {sight['top1']:.2f}, in the first three {sight['top3']:.2f} "
+        f"(chance {sight['chance']:.3f}; with the image made constant {control['top1']:.2f}, {control['top3']:.2f}); "
+        f"sides swapped in {len(sight['swapped'])} of {sight['pairs']} pairs. Alarms: {known['alarms']} of "
+        f"{known['entries']} entries of organs without a known finding."
+    )
+    if known["rows"]:
+        yield "\n| known | is | probability | place in its organ's list | |\n|---|---|---|---|---|"
+    for row in known["rows"]:
+        value = "-" if row["probability"] is None else f"{row['probability']:.2f}"
+        place = "-" if row["place"] is None else f"{row['place']} of {row['of']}"
+        said = {True: "right", False: "wrong", None: "the encoder does not know it"}[row["right"]]
+        said += ", cut by the field of view" if row["cut"] else ""
+        yield f"| {row['finding']} | {'present' if row['present'] else 'absent'} | {value} | {place} | {said} |"
+
+
+def _asked(found: dict[str, Any]) -> Iterator[str]:
+    right = (
+        f"{found['fused']:.2f} with names, {found['sight']:.2f} by sight alone (a random order: {found['chance']:.2f})"
+    )
+    yield (
+        f"\n{found['questions']} questions: right first answer {right}; "
+        f'"nothing matches" right in {found["nothing"]:.2f}.'
+    )
+    yield "\n| kind | asked | with names | by sight |\n|---|---|---|---|"
+    for kind, row in found["by_kind"].items():
+        yield f"| {kind} | {row['asked']} | {row['fused']} | {'-' if row['sight'] is None else row['sight']} |"
+
+
+def _painted(found: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"\nPainted into real scans, AUC within organs: {spread(found['macro'])} over {found['count']} abnormalities "
+        "(intervals over placements, not over patients)."
+    )
+    rows = sorted(found["rows"].items(), key=lambda item: -item[1]["auc"])
+    yield ", ".join(f"{kind} {row['auc']:.2f}" for kind, row in rows) + "."
