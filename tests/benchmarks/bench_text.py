@@ -19,6 +19,7 @@ from training.config import PretrainConfig, TextConfig
 from training.data.batch import Batch
 from training.engine import loop
 from training.engine.dry_run import peak_memory
+from training.engine.feeding import batch_of
 from training.pretrain import begin
 
 ROUNDS = 3
@@ -49,7 +50,7 @@ def texts_of_step(run: loop.Run, batch: Batch) -> tuple[int, int]:
 def measured(name: str) -> tuple[float, float, float]:
     """Seconds and CPU seconds of a step (medians), and most GB of memory, in a process of its own."""
     run = begun(WAYS[name])
-    batch = loop.batch_of(run, 0)
+    batch = batch_of(run, 0)
     asked, distinct = texts_of_step(run, batch)
     wall, cpu = [], []
     for _ in range(ROUNDS):

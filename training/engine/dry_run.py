@@ -10,7 +10,8 @@ import torch
 
 from training.data.loader import workers_of
 
-from .loop import Run, batch_of, gradient_step
+from .feeding import batch_of
+from .loop import Run, gradient_step
 from .processes import rank
 
 

@@ -20,16 +20,16 @@ from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
 from training.data.batch import Batch
-from training.data.lesions import Looked
-from training.data.loader import Feed, batches
+from training.data.loader import batches
 from training.data.records import ScanSource
 from training.data.seeding import is_whole_step
 from training.data.texts import Bank, Classes
-from training.objectives.base import Needs, Objective, Term
+from training.objectives.base import Objective, Term
 from training.objectives.gather import gather_rows, processes
 
 from .averages import follow_average
 from .checkpoint import load_checkpoint, save_checkpoint
+from .feeding import feed_of, needs_of
 from .log import Log, log
 from .memory import out_of_memory_told
 from .network import Learner
@@ -138,46 +138,6 @@ def checkpoint(run: Run) -> None:
                 "skipped_in_a_row": run.skipped_in_a_row,
             },
         )
-
-
-def feed_of(run: Run) -> Feed:
-    """What makes this process's part of every step."""
-    config, needs = run.config, run.learner.needs
-    return Feed(
-        run.store,
-        config.seed,
-        config.optim.batch,
-        config_windows(run),
-        views=needs.views,
-        reports=needs.whole,
-        rank=rank(),
-        processes=processes(),
-        alternate=config.optim.alternate,
-        looked=looked_of(run),
-    )
-
-
-def looked_of(run: Run) -> Looked | None:
-    """What is looked for in lesions, where they are known voxel by voxel and the run wants it."""
-    shape = run.learner.model.vision.config
-    wanted = run.config.optim.lesions > 0 and shape.evidence
-    return Looked(shape.evidence, shape.strides[0]) if wanted else None
-
-
-def needs_of(run: Run) -> Needs:
-    """What the next step gives the method: all that it asks for, or where kinds of steps alternate a part of it."""
-    every, needs = run.config.optim.alternate, run.learner.needs
-    return needs.of_kind(is_whole_step(run.step, every)) if every else needs
-
-
-def batch_of(run: Run, step: int) -> Batch:
-    """This process's part of a step."""
-    return feed_of(run)[step]
-
-
-def config_windows(run: Run) -> tuple[tuple[float, float], ...]:
-    """HU windows of the network."""
-    return run.learner.model.vision.config.windows
 
 
 def gradient_step(run: Run, batch: Batch) -> StepResult:

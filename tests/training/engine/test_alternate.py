@@ -13,6 +13,7 @@ from napari_ctvlp.errors import UserError
 from tests.training.gloo import joined
 from training.data.seeding import is_whole_step
 from training.engine import loop
+from training.engine.feeding import batch_of
 from training.engine.shard import in_one_piece
 from training.objectives.base import Needs
 
@@ -35,7 +36,7 @@ def test_a_step_has_the_terms_of_its_kind_and_moves_nothing_else(tmp_path, micro
     network = run.learner.train().parts[0]
     sizes = []
     for step in range(4):
-        batch, own = loop.batch_of(run, step), run.learner.model.vision.head[1].weight
+        batch, own = batch_of(run, step), run.learner.model.vision.head[1].weight
         heads = own.clone(), network.whole_head[1].weight.clone()
         result = loop.advance(run, batch)
         whole = step % 2 == 1
@@ -54,7 +55,7 @@ def test_without_it_every_step_has_all_terms():
     run = start(config_of("ours"))
     run.learner.train()
     for _ in range(2):
-        assert set(loop.advance(run, loop.batch_of(run, run.step)).terms) == ORGAN_TERMS | {"whole"}
+        assert set(loop.advance(run, batch_of(run, run.step)).terms) == ORGAN_TERMS | {"whole"}
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits_and_its_log_has_both_kinds(tmp_path):
@@ -86,7 +87,7 @@ def trained(**optim: bool) -> torch.Tensor | None:
         group["eps"] = 1e-4
     run.learner.train()
     for _ in range(3):
-        loop.advance(run, loop.batch_of(run, run.step))
+        loop.advance(run, batch_of(run, run.step))
     whole = in_one_piece(run)
     return state_of(whole) if whole.shards is None else None
 

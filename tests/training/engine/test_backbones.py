@@ -12,6 +12,7 @@ from napari_ctvlp.encoder.vit import VitConfig
 from training.config import PretrainConfig
 from training.engine import loop
 from training.engine.checkpoint import load_checkpoint
+from training.engine.feeding import batch_of
 from training.objectives.registry import METHODS
 
 from .phantoms import config_of, start, state_of
@@ -38,7 +39,7 @@ def test_every_method_trains_every_model(model, method):
     run.learner.train()
     before = state_of(run)
     for _ in range(2):
-        result = loop.advance(run, loop.batch_of(run, run.step))
+        result = loop.advance(run, batch_of(run, run.step))
         assert torch.isfinite(result.loss) and result.terms and result.rows > 0
     for network in run.learner.networks:
         for parameter in network.model.vision.stages.parameters():
@@ -71,7 +72,7 @@ def test_a_vit_is_the_same_from_run_to_run_on_several_threads():
         run = start(config_with(VIT, "ctglip", half=True))
         run.learner.train()
         for _ in range(2):
-            loop.advance(run, loop.batch_of(run, run.step))
+            loop.advance(run, batch_of(run, run.step))
         states.append(state_of(run))
     assert torch.equal(*states)
 
@@ -83,7 +84,7 @@ def test_activations_computed_again_give_the_gradient_of_a_step(model, micro):
     for checkpointing in (False, True):
         run = start(config_with(model, "ours", micro=micro, checkpointing=checkpointing, half=True))
         run.learner.train()
-        result = loop.gradient_step(run, loop.batch_of(run, 0))
+        result = loop.gradient_step(run, batch_of(run, 0))
         found.append([result.loss, *(p.grad for p in run.learner.parameters() if p.grad is not None)])
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 

@@ -15,6 +15,7 @@ from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
 from training.data.lesions import PER_LESION, Looked, places_of_view, places_of_views
 from training.engine import loop
+from training.engine.feeding import batch_of
 from training.engine.sources import with_evidence
 
 from .phantoms import BOXES, ILL, ORGANS, Phantoms, config_of, start
@@ -112,7 +113,7 @@ def test_small_passes_give_the_gradient_of_one_large_one():
     for micro in (None, 2):
         run = start(lesioned(micro=micro), Spotted())
         run.learner.train()
-        result = loop.gradient_step(run, loop.batch_of(run, 0))
+        result = loop.gradient_step(run, batch_of(run, 0))
         assert {"place", "most"} <= result.terms.keys()
         gradient = [torch.zeros_like(p) if p.grad is None else p.grad for p in run.learner.parameters()]
         found.append((float(result.loss), torch.cat([g.flatten() for g in gradient])))
@@ -124,7 +125,7 @@ def test_small_passes_give_the_gradient_of_one_large_one():
 def test_a_network_learns_where_lesions_are():
     run = start(lesioned(steps=60, learning_rate=1e-2), Spotted())
     run.learner.train()
-    value = [float(loop.advance(run, loop.batch_of(run, run.step)).terms["place"].value.detach()) for _ in range(60)]
+    value = [float(loop.advance(run, batch_of(run, run.step)).terms["place"].value.detach()) for _ in range(60)]
     first, last = np.mean(value[:5]), np.mean(value[-5:])
     assert last < 0.4 * first and last < 0.65 * np.log(2)
 

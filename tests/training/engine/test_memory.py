@@ -11,6 +11,7 @@ from napari_ctvlp.errors import UserError
 from training.engine import loop
 from training.engine.checkpoint import load_checkpoint
 from training.engine.dry_run import dry_run
+from training.engine.feeding import batch_of
 from training.engine.memory import advice
 from training.engine.network import Network
 
@@ -47,7 +48,7 @@ def test_an_optimiser_and_a_dry_run_that_do_not_fit_are_told_too(monkeypatch, tm
     run = start(config_of("ctglip", tmp_path))
     monkeypatch.setattr(run.optimizer, "step", refuse)
     with pytest.raises(UserError, match="does not hold step 1") as caught:
-        loop.advance(run, loop.batch_of(run, 0))
+        loop.advance(run, batch_of(run, 0))
     assert "--resume" not in str(caught.value)  # there is no checkpoint yet
     monkeypatch.setattr(Network, "forward", refuse)
     with pytest.raises(UserError, match="does not hold"):

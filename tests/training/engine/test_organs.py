@@ -12,6 +12,7 @@ import torch
 
 from training.data.texts import Classes
 from training.engine import loop
+from training.engine.feeding import batch_of
 from training.engine.metrics import Interval, auc_with_interval
 from training.engine.organs import SCANS, Contrast, Seen, contrasts, last_seen, organ_lines, organ_log
 from training.engine.validate import PairScores, auc_by_organ
@@ -64,7 +65,7 @@ def test_a_contrast_by_hand():
 def test_what_a_step_saw_comes_to_the_contrast_within_organs(method):
     run = start(config_of(method))
     run.learner.train()
-    loop.advance(run, loop.batch_of(run, 0))
+    loop.advance(run, batch_of(run, 0))
     if run.learner.needs.organs:
         (seen,) = run.seen
         assert not seen.organs.vectors.requires_grad and not seen.texts.dictionary.requires_grad

@@ -14,6 +14,7 @@ from napari_ctvlp.errors import UserError
 from tests.training.gloo import joined
 from training.data.seeding import scans_of_step
 from training.engine import loop
+from training.engine.feeding import batch_of
 
 from .phantoms import Phantoms, config_of, low_crops, start, state_of
 
@@ -28,7 +29,7 @@ def train(method: str, micro: int | None) -> tuple[list[float], torch.Tensor]:
     for group in run.optimizer.param_groups:
         group["eps"] = 1e-4
     run.learner.train()
-    losses = [float(loop.advance(run, loop.batch_of(run, run.step)).loss) for _ in range(STEPS)]
+    losses = [float(loop.advance(run, batch_of(run, run.step)).loss) for _ in range(STEPS)]
     return losses, state_of(run)
 
 

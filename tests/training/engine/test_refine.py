@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from training.engine import loop
+from training.engine.feeding import batch_of
 from training.engine.refine import SLAB, averaged, refine, scan_features
 from training.engine.standards import follow, restandardise, standardise_of, tallied
 from training.objectives.registry import METHODS
@@ -59,7 +60,7 @@ def test_figures_follow_the_same_however_a_step_is_cut(tmp_path):
         run = start(config_of("ours", tmp_path, micro=micro))
         run.learner.train()
         before = run.learner.model.vision.head[0].mean.clone()
-        loop.advance(run, loop.batch_of(run, 0))
+        loop.advance(run, batch_of(run, 0))
         assert not torch.equal(run.learner.model.vision.head[0].mean, before)
         assert not run.learner.parts[0].tallies
         found.append([run.learner.model.vision.head[0].spread, run.learner.parts[0].whole_head[0].mean])

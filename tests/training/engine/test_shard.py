@@ -17,6 +17,7 @@ from tests.training.tiny_text import tiny_tower
 from training.config import ModelConfig, PretrainConfig, RefineConfig, TextConfig
 from training.engine import loop
 from training.engine.checkpoint import load_checkpoint
+from training.engine.feeding import batch_of
 from training.engine.processes import is_share, own_part
 from training.engine.refine import refine
 from training.engine.shard import in_one_piece
@@ -62,7 +63,7 @@ def trained(case: str, **optim: Any) -> tuple[list[float], Tensor | None]:
     """Losses of two steps, and all weights after them, in the first process."""
     run = begun(config_for(case, **optim))
     run.learner.train()
-    losses = [float(loop.advance(run, loop.batch_of(run, run.step)).loss) for _ in range(STEPS)]
+    losses = [float(loop.advance(run, batch_of(run, run.step)).loss) for _ in range(STEPS)]
     whole = in_one_piece(run)
     text = [] if whole.average_text is None else [p.flatten() for p in whole.average_text.parameters()]
     return losses, torch.cat([state_of(whole), *text]) if whole.shards is None else None
@@ -87,7 +88,7 @@ def test_two_processes_with_half_of_the_weights_do_what_one_does(tmp_path):
 def half(run: loop.Run) -> None:
     """Of every block's weights, averages, gradients and optimiser state this process has its half."""
     run.learner.train()
-    loop.advance(run, loop.batch_of(run, 0))
+    loop.advance(run, batch_of(run, 0))
     for model in (run.learner.model, run.average):
         blocks = [m for m in model.vision.modules() if isinstance(m, ResidualBlock)]
         assert len(blocks) == 2
@@ -144,7 +145,7 @@ def test_two_processes_with_half_of_the_weights_go_on_to_the_same_bits_and_so_do
     alone = begun(config)
     alone.learner.train()
     for _ in range(4):
-        loop.advance(alone, loop.batch_of(alone, alone.step))
+        loop.advance(alone, batch_of(alone, alone.step))
     torch.testing.assert_close(whole, state_of(alone), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(refined, last_stage(alone), atol=1e-4, rtol=1e-4)
 
@@ -155,7 +156,7 @@ def test_two_processes_with_half_of_the_weights_go_on_to_the_same_bits_and_so_do
     run = begun(replace(config, run=tmp_path / "parts", resume=True))
     assert run.shards is None and run.step == 3
     run.learner.train()
-    loop.advance(run, loop.batch_of(run, 3))
+    loop.advance(run, batch_of(run, 3))
     torch.testing.assert_close(state_of(run), whole, atol=1e-5, rtol=1e-5)
     last, now = state["optimizer"], run.optimizer.state_dict()
     assert last["param_groups"] == now["param_groups"] and last["state"].keys() == now["state"].keys()

@@ -13,6 +13,7 @@ from napari_ctvlp.errors import UserError
 from training.data.batch import training_batch
 from training.engine import loop
 from training.engine.checkpoint import load_checkpoint
+from training.engine.feeding import batch_of
 from training.engine.sentences import report_vectors, sentences_of, step_texts
 from training.engine.whole import BODY, whole_index
 from training.objectives.registry import METHODS
@@ -28,7 +29,7 @@ def test_every_method_trains(method):
     run.learner.train()
     before = state_of(run)
     for _ in range(2):
-        result = loop.advance(run, loop.batch_of(run, run.step))
+        result = loop.advance(run, batch_of(run, run.step))
         assert torch.isfinite(result.loss) and result.terms and result.rows > 0
         for network in run.learner.networks:
             gradient = network.model.vision.stages[0][0].weight.grad
@@ -39,7 +40,7 @@ def test_every_method_trains(method):
 def gradients(method: str, micro: int | None) -> tuple[float, torch.Tensor]:
     run = start(config_of(method, micro=micro))
     run.learner.train()
-    result = loop.gradient_step(run, loop.batch_of(run, 0))
+    result = loop.gradient_step(run, batch_of(run, 0))
     found = [torch.zeros_like(p) if p.grad is None else p.grad for p in run.learner.parameters()]
     return float(result.loss), torch.cat([g.flatten() for g in found])
 
@@ -58,11 +59,11 @@ def test_a_step_without_finite_numbers_is_left_out_and_named(tmp_path):
     run.learner.train()
     before = state_of(run)
     for n in (1, 2):
-        loop.advance(run, loop.batch_of(run, run.step))
+        loop.advance(run, batch_of(run, run.step))
         assert (run.skipped, run.step) == (n, n)
     assert torch.equal(before, state_of(run)) and not run.learner.objective.bank.kept
     with pytest.raises(UserError, match=r"3 steps in a row .* scan \d"):
-        loop.advance(run, loop.batch_of(run, run.step))
+        loop.advance(run, batch_of(run, run.step))
     named = [json.loads(line)["skipped"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert len(named) == 3 and all(name.startswith("scan ") for name in named)
 

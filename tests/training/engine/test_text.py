@@ -15,6 +15,7 @@ from tests.training.gloo import joined
 from tests.training.tiny_text import tiny_tower, write_tiny
 from training.config import PretrainConfig, TextConfig
 from training.engine import loop
+from training.engine.feeding import batch_of
 from training.engine.sentences import projected, step_texts
 from training.engine.step import features_of, organ_rows
 from training.engine.text import StepBank, layers_of, optimizer_groups, trained_tower
@@ -34,13 +35,13 @@ def text_gradient(run: loop.Run) -> torch.Tensor:
 def stepped(config: PretrainConfig, layers: int = 1) -> tuple[loop.Run, loop.StepResult]:
     run = start(config, tower=tiny_tower(num_hidden_layers=layers))
     run.learner.train()
-    return run, loop.gradient_step(run, loop.batch_of(run, 0))
+    return run, loop.gradient_step(run, batch_of(run, 0))
 
 
 def plain_gradient(config: PretrainConfig) -> tuple[float, torch.Tensor]:
     """Loss and gradient of the text tower by autograd alone: every text by itself and as often as it is asked for."""
     run = start(config, tower=tiny_tower())
-    learner, tower, batch = run.learner.train(), run.learner.text, loop.batch_of(run, 0)
+    learner, tower, batch = run.learner.train(), run.learner.text, batch_of(run, 0)
     calls: list[str] = []
 
     def one_by_one(texts):
@@ -123,7 +124,7 @@ def test_the_slow_vectors_of_momentum_are_those_of_the_averaged_tower(monkeypatc
     monkeypatch.setattr(
         run.learner.objective, "forward", lambda f, t, *rest: told.append(t[0]) or objective(f, t, *rest)
     )
-    loop.gradient_step(run, loop.batch_of(run, 0))
+    loop.gradient_step(run, batch_of(run, 0))
     (texts,), (given,) = said, told
     wanted = F.normalize(run.average.text_projection(TextTower.forward(run.average_text, texts)), dim=-1)
     torch.testing.assert_close(given.organs_momentum, wanted)
@@ -137,7 +138,7 @@ def test_the_text_tower_has_its_own_learning_rate_and_average():
     assert sum(len(g["params"]) for g in groups) == sum(p.requires_grad for p in run.learner.parameters())
     before = [p.clone() for p in run.learner.text.parameters()]
     run.learner.train()
-    loop.advance(run, loop.batch_of(run, 0))
+    loop.advance(run, batch_of(run, 0))
     rates = [group["lr"] for group in run.optimizer.param_groups]
     assert rates == pytest.approx([loop.learning_rate(config, 0) * f for f in (1, 1, 0.1, 0.1)])
     decay = min(config.optim.ema, 1 / 11)
