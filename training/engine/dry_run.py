@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import sys
 import time
+from dataclasses import dataclass
 
 import torch
 
+from training.data.batch import Batch
 from training.data.loader import workers_of
 
 from .feeding import batch_of
 from .loop import Run, gradient_step
 from .processes import rank
+from .step import StepResult
 
 
 def peak_memory(device: torch.device) -> int:
@@ -33,24 +36,49 @@ def clock(device: torch.device) -> float:
     return time.monotonic()
 
 
-def dry_run(run: Run) -> dict[str, float]:
-    """Measure one step after one to warm up; print and return parameters, bytes and rows of a step, and hours.
+@dataclass(frozen=True)
+class Measured:
+    """One step: its batch, what came of it, and seconds to make the batch and to take the step."""
 
-    The step is taken twice and timed the second time, since a run has its sentences embedded before the first one.
-    """
-    config, device = run.config, run.learner.device
-    run.learner.train()
-    if not config.world.stream:
-        batch_of(run, run.step)  # the scans of a run lie on a disk, and these have to be made first
+    batch: Batch
+    result: StepResult
+    load: float
+    step: float
+
+    def each(self, workers: int) -> float:
+        """Seconds from step to step, where so many workers make batches ahead."""
+        return max(self.step, self.load / workers) if workers else self.load + self.step
+
+
+def measure(run: Run, step: int) -> Measured:
+    """Take a step twice and time it the second time, since a run has its sentences embedded before the first one."""
+    run.step, device = step, run.learner.device
+    if not run.config.world.stream:
+        batch_of(run, step)  # the scans of a run lie on a disk, and these have to be made first
     began = clock(device)
-    batch = batch_of(run, run.step)
+    batch = batch_of(run, step)
     load = clock(device) - began
     gradient_step(run, batch)
     began = clock(device)
     result = gradient_step(run, batch)
-    step = clock(device) - began
-    workers = workers_of(config.loader, device)
-    each = max(step, load / workers) if workers else load + step
+    return Measured(batch, result, load, clock(device) - began)
+
+
+def dry_run(run: Run) -> dict[str, float]:
+    """Measure one step, of each kind where they alternate; print and return parameters, bytes and rows of a step, and
+    hours."""
+    config, device = run.config, run.learner.device
+    run.learner.train()
+    workers, every = workers_of(config.loader, device), config.optim.alternate
+    usual = measure(run, 0)
+    batch, result, load, step = usual.batch, usual.result, usual.load, usual.step
+    each, whole = usual.each(workers), ""
+    if every:
+        other = measure(run, every - 1)
+        each = (each * (every - 1) + other.each(workers)) / every
+        size = "x".join(str(n) for n in other.batch.image.shape)
+        whole = f"Every {every}th step is of whole volumes: input {size}, {other.step:.2f} s a step.\n"
+    run.step = 0
     parameters = sum(p.numel() for p in run.learner.parameters())
     found = {
         "parameters": parameters,
@@ -69,8 +97,9 @@ def dry_run(run: Run) -> dict[str, float]:
             f"{len(run.classes.organs)} organs, {len(run.classes.states)} classes.\n"
             f"A step: {config.optim.batch} scans, input {trained} ({found['input_bytes'] / 1e6:.0f} MB a process), "
             f"{result.rows} rows, loss {float(result.loss):.3f}; peak memory {found['peak_bytes'] / 1e9:.2f} GB.\n"
-            f"Time: {step:.2f} s a step and {load:.2f} s to make its batch{ahead}; {config.optim.steps} steps take "
-            f"about {found['hours']:.1f} h, without making scans, validation and the last stage. Nothing was trained."
+            f"{whole}Time: {step:.2f} s a step and {load:.2f} s to make its batch{ahead}; {config.optim.steps} steps "
+            f"take about {found['hours']:.1f} h, without making scans, validation and the last stage.\n"
+            "Nothing was trained."
         )
     if not math.isfinite(float(result.loss)):
         print("The loss is not finite.")

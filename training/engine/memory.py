@@ -9,12 +9,15 @@ import torch
 
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
+from training.objectives.gather import processes
 
 
 def advice(config: PretrainConfig) -> str:
     """What lowers the memory of a step of this run, the cheapest first."""
     optim, model = config.optim, config.model
     ways = [] if optim.checkpointing else ["switch on --optim.checkpointing"]
+    if processes() > 1 and not optim.shard:
+        ways.append("switch on --optim.shard")
     micro = optim.micro or optim.batch
     if micro > 1:
         ways.append(f"lower --optim.micro to {micro // 2}")

@@ -12,6 +12,7 @@ import torch
 from napari_ctvlp.errors import UserError
 from tests.training.gloo import joined
 from training.data.seeding import is_whole_step
+from training.engine import dry_run as dry
 from training.engine import loop
 from training.engine.feeding import batch_of
 from training.engine.shard import in_one_piece
@@ -106,3 +107,18 @@ def test_two_processes_do_what_one_does(tmp_path):
     plain, parts = torch.load(tmp_path / "0.pt")
     for found in (plain, parts, torch.load(tmp_path / "1.pt")[0]):
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_dry_run_measures_both_kinds(capsys, monkeypatch):
+    run = start(config_of("ours", alternate=4, steps=100))
+    seconds = {0: 1.0, 3: 5.0}
+
+    def measured(run, step):
+        batch = batch_of(run, step)
+        run.step = step
+        return dry.Measured(batch, loop.gradient_step(run, batch), 0.0, seconds[step])
+
+    monkeypatch.setattr(dry, "measure", measured)
+    found = dry.dry_run(run)
+    assert found["hours"] == pytest.approx((3 * 1.0 + 5.0) / 4 * 100 / 3600) and run.step == 0
+    assert "Every 4th step is of whole volumes" in capsys.readouterr().out

@@ -60,3 +60,9 @@ def test_no_advice_is_given_that_was_taken():
     said = advice(replace(config, model=replace(config.model, backbone="vit")))
     assert said == "choose a smaller model (--model.vit.width)"
     assert "lower --optim.micro to 4" in advice(config_of("ctglip", batch=8))
+
+
+def test_several_processes_are_told_of_sharding(monkeypatch):
+    monkeypatch.setattr("training.engine.memory.processes", lambda: 2)
+    assert "switch on --optim.shard" in advice(config_of("ours"))
+    assert "--optim.shard" not in advice(config_of("ours", shard=True))
