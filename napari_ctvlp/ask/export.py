@@ -20,6 +20,7 @@ from napari_ctvlp.scan.types import OrganMasks, Scan
 DIGITS = 4
 CSV_COLUMNS = (
     "kind", "query", "organ", "abnormality", "probability", "low", "high", "score", "visual", "name", "status",
+    "encoder",
 )  # fmt: skip
 
 
@@ -118,7 +119,8 @@ def write_json(path: str | Path, answers: dict[str, Any]) -> None:
 
 
 def write_csv(path: str | Path, answers: dict[str, Any]) -> None:
-    """Write the answers as one table: a row per abnormality score ("abnormality") and per organ of a query ("organ").
+    """Write the answers as one table: a row per abnormality score ("abnormality") and per organ of a query ("organ"), of
+    each encoder where several were asked ("others" of the answers).
 
     Raises
     ------
@@ -128,12 +130,15 @@ def write_csv(path: str | Path, answers: dict[str, Any]) -> None:
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
-    for row in answers["abnormalities"]:
-        table.writerow({"kind": "abnormality", **row})
-    for query in answers["queries"]:
-        status = "matched" if query["matched"] else "nothing matches"
-        for row in query["organs"]:
-            table.writerow({"kind": "organ", "query": query["text"], **row, "status": status})
+    for each in (answers, *answers.get("others", ())):
+        encoder = each["encoder"]["name"]
+        for row in each["abnormalities"]:
+            table.writerow({"kind": "abnormality", "encoder": encoder, **row})
+        for query in each["queries"]:
+            status = "matched" if query["matched"] else "nothing matches"
+            for row in query["organs"]:
+                told = {"kind": "organ", "encoder": encoder, "query": query["text"]}
+                table.writerow({**told, **row, "status": status})
     write_whole(Path(path), text.getvalue())
 
 

@@ -101,6 +101,17 @@ def test_files(answers, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.json"]
 
 
+def test_several_encoders_are_in_one_table(answers, tmp_path):
+    other = answers | {"encoder": answers["encoder"] | {"name": "other"}, "queries": []}
+    write_csv(tmp_path / "a.csv", answers | {"others": [other]})
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    mine, theirs = ([r for r in rows if r["encoder"] == name] for name in (answers["encoder"]["name"], "other"))
+    assert len(theirs) == len(answers["abnormalities"]) and len(mine) + len(theirs) == len(rows)
+    for one, two in zip(mine, theirs, strict=False):
+        assert {**one, "encoder": ""} == {**two, "encoder": ""}
+
+
 @pytest.mark.parametrize("write", [write_json, write_csv])
 def test_a_place_that_cannot_be_written_to(answers, tmp_path, write):
     with pytest.raises(UserError, match=r"^out\.x cannot be written: No such file or directory\.$"):
