@@ -19,6 +19,7 @@ from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEv
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answering import Answering
+from napari_ctvlp._qt.ask_bar import PROMPTS_KEY
 from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
@@ -30,6 +31,7 @@ from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
+from napari_ctvlp._qt.prompt_lab import PromptLab
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.shortcuts import Shortcuts
@@ -113,6 +115,9 @@ class CtvlpWidget(QWidget):
         self._organ_list = OrganList(
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
         )
+        self.lab = PromptLab(
+            session, self.undo, self.navigator.jump, self.saving.dictionary_written, display_name, self, wiring
+        )
         others = ThreadRunner(2)
         wiring.callback(others.close)
         self.encoders = Encoders(self.dock, session, others)
@@ -156,6 +161,8 @@ class CtvlpWidget(QWidget):
         keys.add(BODY_KEY, self.body.toggle)
         keys.add(MAP_KEY, self.similarity.toggle)
         keys.add(PEAK_KEY, self.similarity.next_peak)
+        self.dock.more.prompts_requested.connect(self.lab.toggle)
+        keys.add(PROMPTS_KEY, self.lab.toggle)
         wiring.callback(keys.remove)
 
     # -- for others --------------------------------------------------------------------------------------------

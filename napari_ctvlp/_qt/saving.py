@@ -131,6 +131,10 @@ class Saving:
         self._watch()
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
+    def dictionary_written(self) -> None:
+        """Read the dictionary again, which the window itself has written."""
+        self._on_dictionary_settled()
+
     def _watch(self) -> None:
         """Watch the file and its folder: editors replace a file rather than write into it."""
         path = user_dictionary_path()
