@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_ctvlp.anatomy.dictionary import Abnormality
+    from napari_ctvlp.ask.evidence import Case
     from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.sentences import Trial
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
-    from napari_ctvlp.encoder.contract import Cancelled, Progress, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.encoder.contract import Cancelled, ModelInput, Progress, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.surfaces import Mesh
     from napari_ctvlp.scan.types import OrganMasks, Scan
@@ -89,6 +90,18 @@ class Rooms:
 
         return try_entry(embedding, entry)
 
+    def evidence(
+        self, embedding: ScanEmbedding, scan: Scan, masks: OrganMasks, organ: str, abnormality: str
+    ) -> Case | None:
+        """What a score rests on, and what can be tried; None where the dictionary has no such entry."""
+        from napari_ctvlp.ask.evidence import Case, changes, drawn, gather
+
+        entry = next((e for e in self.dictionary(embedding.encoder) if e.key == abnormality), None)
+        if entry is None:
+            return None
+        found = gather(embedding, scan, masks, organ, entry)
+        return Case(found, tuple(changes(found, embedding, scan, masks)), drawn(found, embedding, scan, masks))
+
     def save_prompts(self, entry: Abnormality) -> Callable[[], None]:
         """Write an entry's prompts into the user's dictionary; gives what takes it back."""
         from napari_ctvlp.anatomy.user_dictionary import save_prompts
@@ -112,6 +125,14 @@ class Rooms:
         from napari_ctvlp.ask.locate import locate
 
         return locate(embedding, masks, ranking, scan.spacing, self.dictionary(embedding.encoder))
+
+    def model_input(
+        self, encoder: ScanEncoder, scan: Scan, progress: Progress, cancelled: Cancelled
+    ) -> ModelInput | None:
+        """What an encoder is fed of a scan; None where it does not show that."""
+        from napari_ctvlp.encoder.model_input import model_input
+
+        return model_input(encoder, scan, progress=progress, cancelled=cancelled)
 
     def organ_meshes(self, scan: Scan, masks: OrganMasks, cancelled: Cancelled) -> list[Mesh]:
         """Make the surfaces of all organs."""

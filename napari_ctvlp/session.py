@@ -337,6 +337,14 @@ class Session:
         """Do other work about what is open, in place of what is under way for ``task``."""
         self._bench.start(task, work, done)
 
+    def busy_with(self, task: Task) -> bool:
+        """Whether work for a task is under way."""
+        return task in self._bench
+
+    def stop(self, task: Task) -> None:
+        """End the work for one task."""
+        self._bench.drop(task)
+
     def cancel(self) -> None:
         """End the work that can be cancelled; what is open and what was answered stays."""
         for task in CANCELLABLE:

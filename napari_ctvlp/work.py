@@ -59,7 +59,7 @@ class Task(StrEnum):
     INPUT = "preparing the encoder's input"
     SURFACES = "making surfaces"
     EXPORT = "writing"
-    WORDS = "writing the dictionary"
+    WORDS = "dictionary"
 
 
 CANCELLABLE = (

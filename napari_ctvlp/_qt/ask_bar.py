@@ -9,6 +9,7 @@ EVIDENCE_KEY = "W"
 PROMPTS_KEY = "R"
 QUERIES_KEY = "N"
 INPUT_KEY = "I"
+PIN_KEY = "Shift+N"
 
 
 class AskBar(QWidget):
@@ -16,13 +17,14 @@ class AskBar(QWidget):
 
     Signals
     -------
-    evidence_requested(), prompts_requested(), queries_requested(), input_requested()
+    evidence_requested(), prompts_requested(), queries_requested(), pin_requested(), input_requested()
         A button was used.
     """
 
     evidence_requested = Signal()
     prompts_requested = Signal()
     queries_requested = Signal()
+    pin_requested = Signal()
     input_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -35,8 +37,13 @@ class AskBar(QWidget):
         self.prompts.setToolTip(f"Prompt lab: try other words for a finding on this scan ({PROMPTS_KEY})")
         self.queries = QPushButton("Queries")
         self.queries.setToolTip(f"What was asked, with its answers; compare two, pin some ({QUERIES_KEY})")
+        self.pin = QPushButton("Pin")
+        self.pin.setToolTip(f"Show this question's scores as a column of the organ table, or no longer ({PIN_KEY})")
+        self.pin.setCheckable(True)
         self.input = QPushButton("Input")
-        self.input.setToolTip(f"What the encoder saw: the scan as resampled and windowed for it ({INPUT_KEY})")
+        self.input.setToolTip(
+            f"What the encoder saw: the scan as resampled and windowed for it; again for its next window ({INPUT_KEY})"
+        )
         self.input.setCheckable(True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -45,12 +52,19 @@ class AskBar(QWidget):
             (self.evidence, self.evidence_requested),
             (self.prompts, self.prompts_requested),
             (self.queries, self.queries_requested),
+            (self.pin, self.pin_requested),
             (self.input, self.input_requested),
         ):
             button.clicked.connect(signal)
+            button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 12)
             layout.addWidget(button, 1)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
-    def set_input_shown(self, shown: bool) -> None:
-        """Whether the encoder's input is shown."""
-        self.input.setChecked(shown)
+    def set_input(self, text: str) -> None:
+        """Which window of the encoder's input is shown ("1/3"); empty for none."""
+        self.input.setText(f"Input {text}".rstrip())
+        self.input.setChecked(bool(text))
+
+    def set_pinned(self, pinned: bool) -> None:
+        """Whether the question that is open is pinned."""
+        self.pin.setChecked(pinned)

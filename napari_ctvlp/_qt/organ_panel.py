@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, Signal
 from qtpy.QtGui import QColor
@@ -26,7 +26,18 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctvlp._qt.organ_looks import OrganLooks
-from napari_ctvlp._qt.organ_model import CUT, HU, LABEL_ROLE, ORGAN, ORGAN_ROLE, VOLUME, OrganModel, OrganProxy
+from napari_ctvlp._qt.organ_model import (
+    CUT,
+    HEADERS,
+    HU,
+    LABEL_ROLE,
+    ORGAN,
+    ORGAN_ROLE,
+    VOLUME,
+    OrganModel,
+    OrganProxy,
+    Pin,
+)
 from napari_ctvlp.scan.types import OrganMasks
 
 ALL_GROUPS = "all groups"
@@ -127,6 +138,19 @@ class OrganPanel(QWidget):
         self.group.blockSignals(False)
         self._proxy.set_group("")
         self.setEnabled(masks is not None)
+
+    def set_pins(self, pins: Sequence[Pin]) -> None:
+        """Show pinned questions as columns; the selected organ stays."""
+        kept = self.table.currentIndex().data(ORGAN_ROLE)
+        before = self.model.columnCount()
+        self.model.set_pins(pins)
+        if self.model.columnCount() == before:
+            return
+        header = self.table.horizontalHeader()
+        for column in range(len(HEADERS), self.model.columnCount()):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        if kept:
+            self.select(kept)
 
     def refresh_looks(self) -> None:
         """Draw checks, swatches and the solo button as they are."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp.anatomy.dictionary import Abnormality
     from napari_ctvlp.ask.sentences import Trial
+    from napari_ctvlp.ask.types import Ranking
     from napari_ctvlp.session import Session
 
 NO_SCAN = "Open a scan with its organ masks: the scores appear here as you type."
@@ -57,12 +58,15 @@ class PromptLab:
         self._entries: dict[str, Abnormality] = {}
         self._own: frozenset[str] = frozenset()
         self._key = ""
+        self._written_for = ""  # the entry whose prompts stand in the dialog
+        self._wanted = ""
         self._organ = ""
         self._saved: Trial | None = None
         self._now: Trial | None = None
         self.dialog: PromptDialog | None = None
         wiring.connect(session.embedding_changed, self._on_embedding)
         wiring.connect(session.words_changed, self._on_words)
+        wiring.connect(session.ranking_changed, self._on_ranking)
         wiring.callback(self.close)
 
     @property
@@ -70,14 +74,17 @@ class PromptLab:
         """Whether the dialog is to be seen."""
         return self.dialog is not None and self.dialog.isVisible()
 
+    def choose(self, _organ: str, abnormality: str) -> None:
+        """Begin with this finding, when next opened."""
+        self._wanted = abnormality
+
     def toggle(self) -> None:
-        """Show the lab with the finding asked for last, or hide it."""
+        """Show the lab with the finding asked for or clicked last, or hide it."""
         if self.shown:
             assert self.dialog is not None
             self.dialog.hide()
         else:
-            ranking = self._session.ranking
-            self.open("" if ranking is None or ranking.finding is None else ranking.finding.abnormality)
+            self.open(self._wanted)
 
     def open(self, key: str = "") -> None:
         """Show the lab, with this entry where it is known."""
@@ -88,7 +95,9 @@ class PromptLab:
             dialog.save_requested.connect(self._save)
             dialog.revert_requested.connect(self._revert)
             dialog.organ_chosen.connect(self._on_organ)
-        if key and key != self._key:
+        if key in self._entries:
+            self._choose(key)
+        elif key:
             self._key, self._saved, self._now = key, None, None
         self.dialog.show()
         self.dialog.raise_()
@@ -115,13 +124,13 @@ class PromptLab:
             self.dialog.set_scores((), ())
             self.dialog.set_sentences("", ())
             return
-        session.run(Task.LAB, lambda _report, _cancelled: rooms.dictionary(encoder), self._on_dictionary)
+        session.run(Task.WORDS, lambda _report, _cancelled: rooms.dictionary(encoder), self._on_dictionary)
 
     def _on_dictionary(self, entries: tuple[Abnormality, ...]) -> None:
         encoder, dialog = self._session.encoder, self.dialog
         if encoder is None or dialog is None:
             return
-        unsaved = bool(self._key) and self._key in self._entries and self._changed
+        unsaved = self._changed
         self._entries = {entry.key: entry for entry in entries}
         self._own = frozenset(entry.key for entry in getattr(encoder, "dictionary", ()))
         known = {pair.split("/")[1] for pair in encoder.card.abnormalities}
@@ -135,7 +144,8 @@ class PromptLab:
         if not unsaved and self._key:
             entry = self._entries[self._key]
             if dialog.prompts != (entry.positive, entry.negative):
-                dialog.set_prompts(entry.positive, entry.negative, undoable=True)
+                dialog.set_prompts(entry.positive, entry.negative, undoable=self._written_for == self._key)
+            self._written_for = self._key
         self._try()
 
     def _choose(self, key: str) -> None:
@@ -143,6 +153,7 @@ class PromptLab:
             return
         before, texts, kept = self._key, self.dialog.prompts, self._changed
         self._key, self._organ, self._saved, self._now = key, "", None, None
+        self._written_for = key
         entry = self._entries[key]
         self.dialog.set_prompts(entry.positive, entry.negative)
         if kept:  # what was written is not lost by looking at another entry
@@ -153,6 +164,7 @@ class PromptLab:
         if self.dialog is None or key not in self._entries:
             return
         self._key, self._organ, self._saved, self._now = key, "", None, None
+        self._written_for = key
         self.dialog.entries.setCurrentIndex(self.dialog.entries.findData(key))
         self.dialog.set_prompts(*texts)
         self.dialog.show()
@@ -163,7 +175,7 @@ class PromptLab:
     @property
     def _changed(self) -> bool:
         """Whether what is written differs from what is saved."""
-        entry = self._entries.get(self._key)
+        entry = self._entries.get(self._key) if self._written_for == self._key else None
         return entry is not None and self.dialog is not None and self.dialog.prompts != (entry.positive, entry.negative)
 
     def _try(self) -> None:
@@ -242,6 +254,10 @@ class PromptLab:
         self._session.run(Task.WORDS, lambda _report, _cancelled: back(), lambda _nothing: self._written())
 
     # -- what others do ----------------------------------------------------------------------------------------
+
+    def _on_ranking(self, ranking: Ranking | None) -> None:
+        if ranking is not None and ranking.finding is not None:
+            self._wanted = ranking.finding.abnormality
 
     def _on_embedding(self, embedding: object) -> None:
         self._saved = self._now = None

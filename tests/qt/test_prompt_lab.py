@@ -141,3 +141,17 @@ def test_another_scan_is_scored_anew_and_none_is_said(lab, window):
     assert cells(lab.dialog.scores, NOW)
     viewer.layers.clear()
     assert lab.dialog.told.text() == NO_SCAN and cells(lab.dialog.scores, NOW) == []
+
+
+def test_what_was_not_saved_is_not_lost_by_opening_another_entry(lab, window, qtbot):
+    _, widget = window
+    type_at_end(qtbot, lab, "Kidney left, left.")
+    mine = lab.dialog.prompts
+    widget.dock.findings.pair_chosen.emit("liver", "liver_cyst")
+    lab.toggle()
+    lab.toggle()
+    cyst = next(e for e in current_dictionary() if e.key == "liver_cyst")
+    assert lab.dialog.entries.currentData() == "liver_cyst" and lab.dialog.prompts == (cyst.positive, cyst.negative)
+    widget.undo.undo()
+    assert lab.dialog.entries.currentData() == KEY and lab.dialog.prompts == mine
+    assert lab.dialog.save.isEnabled()
