@@ -28,6 +28,7 @@ from napari_ctvlp.ask.types import AbnormalityScore
 
 SETTLE_MS = 250
 """After the last key; a word is worth scoring, a letter is not."""
+HINT = "Ctrl+S writes these prompts into your own copy of the dictionary; everything else in it stays as it is."
 ORGAN, SAVED, NOW, CHANGE, PLOT = range(5)
 
 
@@ -72,6 +73,7 @@ class PromptDialog(QDialog):
         self.negative.setAccessibleName("Prompts that call the organ normal")
         for editor in (self.positive, self.negative):
             editor.setTabChangesFocus(True)
+            editor.setStyleSheet("QPlainTextEdit { border: 1px solid rgba(128, 128, 128, 140); padding: 2px; }")
             editor.setToolTip("One prompt a line; {organ} stands for the organ's name. Ctrl+Z takes back")
         self.told = WrappedLabel()
         self.told.setAccessibleName("What is wrong with the prompts")
@@ -140,9 +142,8 @@ class PromptDialog(QDialog):
         return _lines(self.positive), _lines(self.negative)
 
     def set_told(self, text: str) -> None:
-        """Say what is wrong, or what to know."""
-        self.told.setText(text)
-        self.told.setVisible(bool(text))
+        """Say what is wrong or what to know; where that is nothing, what saving does."""
+        self.told.setText(text or HINT)
 
     def set_can(self, *, save: bool, revert: bool, why: str) -> None:
         """Whether there is something to save and to revert; ``why`` explains the button."""
@@ -154,7 +155,6 @@ class PromptDialog(QDialog):
         """Show scores with these prompts beside those with the saved ones."""
         before = {score.organ: score for score in saved}
         self._scores.set_rows([self._row(score, before.get(score.organ)) for score in now])
-        self.scores.resizeColumnsToContents()
 
     def set_sentences(self, organ: str, found: Sequence[Sentence]) -> None:
         """Show the prompts behind the score of an organ."""

@@ -11,14 +11,12 @@ from qtpy.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QLabel, QPus
 from napari_ctvlp._qt.answer_label import probability_line
 from napari_ctvlp._qt.bar_delegate import BarDelegate
 from napari_ctvlp._qt.difference_delegate import DifferenceDelegate
-from napari_ctvlp._qt.overlay import ACCENT
+from napari_ctvlp._qt.overlay import ACCENT, SECOND
 from napari_ctvlp._qt.plain_table import Cell, PlainModel, PlainTable, Row
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.ask.contrast import Contrast
 from napari_ctvlp.ask.types import Ranking
 
-SECOND = (0.35, 0.7, 0.9)
-"""Sky blue, far from the accent in hue and in lightness: the second of two questions (Okabe and Ito 2008)."""
 QUESTION, ANSWER, PINNED = range(3)
 ORGAN, FIRST, NEXT, LEAD, BAR = range(5)
 HOW = "Select two questions (Ctrl or Shift) to compare them, one to see its answer again."
@@ -93,7 +91,6 @@ class QueriesDialog(QDialog):
             for text in kept:
                 if text in texts:
                     self._also_select(texts.index(text))
-        self.questions.resizeRowsToContents()
 
     def show_nothing(self) -> None:
         """Say how to compare."""
@@ -174,7 +171,6 @@ class QueriesDialog(QDialog):
     def _show_columns(self, questions: int) -> None:
         for column, least in ((FIRST, 1), (NEXT, 2), (LEAD, 1), (BAR, 2)):
             self.organs.setColumnHidden(column, questions < least)
-        self.organs.resizeColumnsToContents()
 
     def _also_select(self, row: int) -> None:
         model = self.questions.selectionModel()

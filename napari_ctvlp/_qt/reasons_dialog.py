@@ -62,7 +62,7 @@ class ReasonsDialog(QDialog):
         )
         self.regions = PlainTable(self._regions, "Regions that the score comes from", wide=1)
         self._changes = PlainModel(
-            ("What if", "Probability", "Change", "0 to 1"),
+            ("Changed", "Probability", "Difference", "0 to 1"),
             (
                 "Each is encoded as a scan of its own",
                 "",
@@ -175,7 +175,6 @@ class ReasonsDialog(QDialog):
 
     def _show_changes(self) -> None:
         self._changes.set_rows([self._row(n, *told) for n, told in enumerate(self._names)])
-        self.changes.resizeColumnsToContents()
 
     def _row(self, number: int, name: str, meaning: str) -> Row:
         after, before = self._after.get(number), self._before

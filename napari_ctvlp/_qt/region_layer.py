@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_ctvlp._qt.overlay import ACCENT
+from napari_ctvlp._qt.overlay import SECOND
 
 if TYPE_CHECKING:
     import napari
@@ -39,7 +39,7 @@ class RegionLayer:
         self.remove()
         colours: dict[int | None, tuple[float, ...]] = {None: (0.0, 0.0, 0.0, 0.0), 0: (0.0, 0.0, 0.0, 0.0)}
         for number in range(1, int(labels.max()) + 1):
-            colours[number] = (*ACCENT, SHADES[min(number, len(SHADES)) - 1])
+            colours[number] = (*SECOND, SHADES[min(number, len(SHADES)) - 1])
         layer = Labels(
             labels,
             name=NAME,
@@ -50,7 +50,7 @@ class RegionLayer:
             axis_labels=("I", "P", "L"),
             units=("mm",) * 3,
         )
-        layer.contour = 2
+        layer.contour = 1
         self._layer = layer  # before the views beside the main one are told of it
         add_quietly(self._viewer, layer)
 

@@ -100,9 +100,16 @@ class Driver:
             _send(canvas, QEvent.Type.MouseButtonRelease, points[-1], button, none, modifier)
         self.wait()
 
+    def front(self, window: QWidget | None = None) -> None:
+        """Bring a window to the front: the main one, or a dialog."""
+        window = self.window if window is None else window
+        window.raise_()
+        window.activateWindow()
+        self.wait_for(window.isActiveWindow)
+
     def dialog_key(self, dialog: QWidget, widget: QWidget, text: str) -> None:
         """Type into a widget of a dialog, which is brought to the front first."""
-        dialog.activateWindow()
+        self.front(dialog)
         widget.setFocus()
         QTest.keyClicks(widget, text)
         self.wait()

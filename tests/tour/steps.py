@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_ctvlp._qt.organ_model import VOLUME
@@ -91,15 +92,16 @@ def evidence(driver: Driver) -> None:
     driver.idle()
     driver.dialog_picture("why_all_tried", dialog)
     driver.picture("regions_outlined")
-    driver.window.activateWindow()
+    driver.front()
     driver.key(Qt.Key.Key_U)
-    assert tuple(driver.viewer.dims.point) == before
+    assert np.allclose(driver.viewer.dims.point, before)
     dialog.close()
     assert not reasons.layers
 
 
 def prompt_lab(driver: Driver) -> None:
     """Another sentence for stones: scores move as it is typed; saved, and taken back with one key."""
+    driver.ask("stone in the left kidney")
     driver.key(Qt.Key.Key_R)
     lab = driver.widget.lab
     assert lab.dialog is not None
@@ -124,7 +126,7 @@ def prompt_lab(driver: Driver) -> None:
     dialog.save.click()
     driver.idle()
     assert not dialog.save.isEnabled()
-    driver.window.activateWindow()
+    driver.front()
     driver.key(Qt.Key.Key_U)
     driver.idle()
     assert dialog.prompts == saved
@@ -133,8 +135,8 @@ def prompt_lab(driver: Driver) -> None:
 
 def queries(driver: Driver) -> None:
     """Two questions side by side; one of them as a column of the organ table."""
-    driver.ask("enlarged spleen")
-    driver.ask("stone in the right kidney")
+    for text in ("stone in the left kidney", "enlarged spleen", "stone in the right kidney"):
+        driver.ask(text)
     driver.key(Qt.Key.Key_N, SHIFT)
     driver.key(Qt.Key.Key_N)
     asked = driver.widget.asked
@@ -152,7 +154,7 @@ def queries(driver: Driver) -> None:
     dock = driver.widget.dock
     dock.tables.setCurrentWidget(dock.organs)
     driver.picture("pinned_questions")
-    driver.window.activateWindow()
+    driver.front()
     for _ in range(2):
         driver.key(Qt.Key.Key_U)
     assert not driver.widget.queries.pinned
