@@ -56,7 +56,8 @@ class AskBar(QWidget):
             (self.input, self.input_requested),
         ):
             button.clicked.connect(signal)
-            button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 12)
+            widest = "Input 8/8" if button is self.input else button.text()
+            button.setMinimumWidth(button.fontMetrics().horizontalAdvance(widest) + 10)
             layout.addWidget(button, 1)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 

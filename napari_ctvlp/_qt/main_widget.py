@@ -155,7 +155,7 @@ class CtvlpWidget(QWidget):
         view.automatic_toggled.connect(window.set_automatic)
         view.undo_requested.connect(self.undo.undo)
         wiring.connect(window.changed, view.set_window_text)
-        wiring.connect(window.changed, self._furniture.set_window_text)
+        wiring.connect(window.changed, self._show_window_text)
         wiring.connect(self.undo.changed, view.set_undo)
         view.views_requested.connect(self.views.toggle)
         view.organs_requested.connect(self._toggle_organs)
@@ -182,7 +182,7 @@ class CtvlpWidget(QWidget):
         self.dock.more.evidence_requested.connect(self.reasons.toggle)
         keys.add(EVIDENCE_KEY, self.reasons.toggle)
         self.dock.more.input_requested.connect(self.input.next)
-        wiring.connect(self.input.changed, self.dock.more.set_input)
+        wiring.connect(self.input.changed, self._on_input_changed)
         keys.add(INPUT_KEY, self.input.next)
         self.dock.more.queries_requested.connect(self.asked.toggle)
         keys.add(QUERIES_KEY, self.asked.toggle)
@@ -221,6 +221,13 @@ class CtvlpWidget(QWidget):
         """What the side views show, lowest first."""
         shown = self.layers.shown
         return [*shown[:1], *self.input.layers, *shown[1:], *self.similarity.layers, *self.reasons.layers]
+
+    def _on_input_changed(self, text: str) -> None:
+        self.dock.more.set_input(text)
+        self._show_window_text(self.window_level.text)
+
+    def _show_window_text(self, text: str) -> None:
+        self._furniture.set_window_text(self.input.title or text)
 
     def _on_map_changed(self, there: bool, wanted: bool) -> None:
         self.dock.view.set_map(there, wanted)

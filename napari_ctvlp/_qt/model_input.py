@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from napari_ctvlp.encoder.contract import ModelInput
     from napari_ctvlp.session import Session
 
-NAME = "encoder input"
+NAME = "input"
 
 
 class InputLayer:
     """One layer over the scan and under the organs; each step shows the next window, after the last one none.
+
+    Hiding is an opacity of 0, as of the other layers that come and go.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class InputLayer:
         self._input: ModelInput | None = None
         self._layer: Image | None = None
         self._shown = -1
-        wiring.connect(session.scan_changed, self._on_other)
+        wiring.connect(session.scan_changed, self._on_scan)
         wiring.connect(session.encoder_changed, self._on_other)
         wiring.connect(viewer.layers.events.removed, self._on_layer_removed)
         wiring.callback(self._remove)
@@ -89,12 +91,18 @@ class InputLayer:
             place = -1
         self._shown = place
         if place < 0:
-            self._remove()
+            self._hide()
         elif given is not None:
             self._put(given, place)
         if place != before:
             self._undo.push("showing the encoder's input" if place >= 0 else "hiding it", lambda: self._wish(before))
         self.changed.emit(self._text)
+
+    @property
+    def title(self) -> str:
+        """What is shown, in words; empty for nothing."""
+        given = self._input
+        return "" if self._shown < 0 or given is None else f"encoder input: {given.channels[self._shown]}"
 
     @property
     def _text(self) -> str:
@@ -103,19 +111,23 @@ class InputLayer:
     def _put(self, given: ModelInput, place: int) -> None:
         scan, values = self._session.scan, given.values[place]
         assert scan is not None
-        name = f"{NAME}, {given.channels[place]}"
-        if self._layer is not None:
-            self._layer.data, self._layer.name = values, name
-            return
         spacing = np.asarray(scan.spacing)
+        name, scale = f"{NAME}: {given.channels[place]}", spacing * given.step
+        translate = np.asarray(scan.napari_translate) + np.asarray(given.start) * spacing
+        if (known := self._layer) is not None:
+            if known.data is not values:
+                known.data, known.name, known.contrast_limits = values, name, given.limits
+                known.scale, known.translate = scale, translate
+            known.opacity = 1.0
+            return
         self._layer = layer = Image(
             values,
             name=name,
             colormap="gray",
-            blending="opaque",
+            blending="translucent_no_depth",
             contrast_limits=given.limits,
-            scale=spacing * given.step,
-            translate=np.asarray(scan.napari_translate) + np.asarray(given.start) * spacing,
+            scale=scale,
+            translate=translate,
             axis_labels=("I", "P", "L"),
             units=("mm",) * 3,
         )
@@ -125,16 +137,25 @@ class InputLayer:
         if at is not None:
             self._viewer.layers.move(len(self._viewer.layers) - 1, at + 1)
 
+    def _on_scan(self, scan: object) -> None:
+        self._remove()
+        self._on_other(scan)
+
     def _on_other(self, _scan_or_encoder: object) -> None:
         self._input, self._shown = None, -1
         self._session.stop(Task.INPUT)
-        self._remove()
+        self._hide()
         self.changed.emit("")
 
     def _on_layer_removed(self, event: object) -> None:
         if self._layer is not None and self._layer not in self._viewer.layers:
             self._layer, self._shown = None, -1
             self.changed.emit("")
+
+    def _hide(self) -> None:
+        """Taking the layer away takes a second (measured, napari 0.9.2 with three views)."""
+        if self._layer is not None:
+            self._layer.opacity = 0.0
 
     def _remove(self) -> None:
         layer, self._layer = self._layer, None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +30,8 @@ ORGAN_ROLE = SORT_ROLE + 1
 LABEL_ROLE = SORT_ROLE + 2
 GROUP_ROLE = SORT_ROLE + 3
 OTHER = "other"
-TITLE = 9
-"""Letters above a column of a pinned question."""
+TITLE, LINES = 8, 3
+"""Letters in a line above a column of a pinned question, and lines."""
 _NO_INDEX = QModelIndex()
 
 
@@ -54,8 +55,9 @@ class Pin:
 
     @property
     def title(self) -> str:
-        """As much of the question as fits above numbers."""
-        return self.text if len(self.text) <= TITLE else f"{self.text[: TITLE - 1].rstrip()}…"
+        """As much of the question as fits above numbers, in lines of a few letters."""
+        lines = textwrap.wrap(self.text, TITLE, break_on_hyphens=False)
+        return "\n".join(lines if len(lines) <= LINES else [*lines[: LINES - 1], f"{lines[LINES - 1][: TITLE - 1]}…"])
 
 
 class OrganModel(QAbstractTableModel):

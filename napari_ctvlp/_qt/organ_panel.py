@@ -41,6 +41,8 @@ from napari_ctvlp._qt.organ_model import (
 from napari_ctvlp.scan.types import OrganMasks
 
 ALL_GROUPS = "all groups"
+ORGAN_DIGITS = 17
+"""Width of the organs' column, in digits, while questions are pinned."""
 
 
 class OrganPanel(QWidget):
@@ -146,9 +148,7 @@ class OrganPanel(QWidget):
         self.model.set_pins(pins)
         if self.model.columnCount() == before:
             return
-        header = self.table.horizontalHeader()
-        for column in range(len(HEADERS), self.model.columnCount()):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        self._arrange()
         if kept:
             self.select(kept)
 
@@ -221,6 +221,20 @@ class OrganPanel(QWidget):
         self.colour_button.clicked.connect(self._on_colour)
         self.export_button.clicked.connect(self.export_requested)
         self.opacity.valueChanged.connect(self._on_opacity)
+
+    def _arrange(self) -> None:
+        """Pinned questions beside the organs' names, which then keep a width of their own: what follows may scroll."""
+        header, pinned = self.table.horizontalHeader(), range(len(HEADERS), self.model.columnCount())
+        for place, column in enumerate((ORGAN, *pinned, VOLUME, HU, CUT)):
+            header.moveSection(header.visualIndex(column), place)
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        if pinned:
+            header.setSectionResizeMode(ORGAN, QHeaderView.ResizeMode.Interactive)
+            header.resizeSection(ORGAN, self.fontMetrics().horizontalAdvance("0") * ORGAN_DIGITS)
+        else:
+            header.setSectionResizeMode(ORGAN, QHeaderView.ResizeMode.Stretch)
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if pinned else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.table.setHorizontalScrollBarPolicy(policy)
 
     def _on_group(self, place: int) -> None:
         self._proxy.set_group(self.group.itemData(place) or "")

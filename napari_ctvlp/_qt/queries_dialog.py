@@ -13,6 +13,7 @@ from napari_ctvlp._qt.bar_delegate import BarDelegate
 from napari_ctvlp._qt.difference_delegate import DifferenceDelegate
 from napari_ctvlp._qt.overlay import ACCENT, SECOND
 from napari_ctvlp._qt.plain_table import Cell, PlainModel, PlainTable, Row
+from napari_ctvlp._qt.prompt_dialog import signed
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.ask.contrast import Contrast
 from napari_ctvlp.ask.types import Ranking
@@ -141,7 +142,7 @@ class QueriesDialog(QDialog):
             Cell(name, tip=tip),
             Cell("", a.score, tip),
             Cell("", b.score, tip),
-            Cell(f"{one.difference:+.2f}", one.difference, tip),
+            Cell(signed(one.difference), one.difference, tip),
             Cell("", one.difference, tip),
         )
         return Row(one.organ, cells)

@@ -66,6 +66,7 @@ class Reasons:
         self._working = False
         self.dialog: ReasonsDialog | None = None
         wiring.connect(session.embedding_changed, self._on_embedding)
+        wiring.connect(session.scan_changed, self._on_scan)
         wiring.connect(session.ranking_changed, self._on_ranking)
         wiring.connect(session.activity_changed, self._on_activity)
         wiring.callback(self.close)
@@ -79,6 +80,11 @@ class Reasons:
     def shown(self) -> bool:
         """Whether the dialog is to be seen."""
         return self.dialog is not None and self.dialog.isVisible()
+
+    @property
+    def outlined(self) -> bool:
+        """Whether regions are to be seen."""
+        return self._regions.shown
 
     def choose(self, organ: str, abnormality: str) -> None:
         """Take this score, when next asked why."""
@@ -120,7 +126,7 @@ class Reasons:
         dialog, session = self.dialog, self._session
         if dialog is None:
             return
-        self._regions.remove()
+        self._regions.hide()
         self._case, self._left, self._shown = None, [], self._wanted
         embedding, scan, masks, rooms = session.embedding, session.scan, session.masks, session.rooms
         if self._wanted is None or embedding is None or scan is None or masks is None:
@@ -229,16 +235,19 @@ class Reasons:
 
     def _on_closed(self) -> None:
         self._session.stop(Task.EVIDENCE)
-        self._regions.remove()
+        self._regions.hide()
 
     def _on_ranking(self, ranking: Ranking | None) -> None:
         if ranking is not None and ranking.finding is not None:
             self.choose(ranking.finding.organ, ranking.finding.abnormality)
 
+    def _on_scan(self, _scan: object) -> None:
+        self._regions.remove()
+
     def _on_embedding(self, embedding: object) -> None:
         """Another scan, other masks, another encoder: what is shown is of the past."""
         if self._session.embedding is None:
-            self._regions.remove()
+            self._regions.hide()
             self._case, self._left = None, []
         if self.shown:
             self._gather()

@@ -1,4 +1,4 @@
-"""Outlines of regions on the canvas: one small Labels layer, there only while it is wanted."""
+"""Outlines of regions on the canvas: one small Labels layer, whose content changes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 NAME = "evidence"
 SHADES = (1.0, 0.75, 0.5)
-"""Opacity of the first region, the second, and all others."""
+"""Opacity of the first region, the second, the third."""
 
 
 class RegionLayer:
-    """Shows labels that begin somewhere in the scan; which layer is selected stays as it is."""
+    """Shows labels that begin somewhere in the scan; which layer is selected stays as it is.
+
+    Hiding is an opacity of 0: taking a layer away takes a second (measured, napari 0.9.2 with three views).
+    """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self._viewer = viewer
@@ -34,19 +37,30 @@ class RegionLayer:
         """The layer, where there is one."""
         return [] if self._layer is None or self._layer not in self._viewer.layers else [self._layer]
 
+    @property
+    def shown(self) -> bool:
+        """Whether outlines are to be seen."""
+        return any(layer.visible and layer.opacity > 0 for layer in self.layers)
+
     def show(self, scan: Scan, start: Sequence[int], labels: NDArray[np.uint8]) -> None:
         """Show regions 1, 2, ... of (I, P, L) labels whose first voxel is ``start``."""
-        self.remove()
+        spacing = np.asarray(scan.spacing)
+        translate = np.asarray(scan.napari_translate) + np.asarray(start) * spacing
+        for layer in self.layers:
+            layer.opacity = 0.0  # nothing is seen between the steps
+            layer.data, layer.scale, layer.translate = labels, spacing, translate
+            layer.opacity = 1.0
+            return
         colours: dict[int | None, tuple[float, ...]] = {None: (0.0, 0.0, 0.0, 0.0), 0: (0.0, 0.0, 0.0, 0.0)}
-        for number in range(1, int(labels.max()) + 1):
-            colours[number] = (*SECOND, SHADES[min(number, len(SHADES)) - 1])
+        for number, shade in enumerate(SHADES, 1):
+            colours[number] = (*SECOND, shade)
         layer = Labels(
             labels,
             name=NAME,
             colormap=DirectLabelColormap(color_dict=colours),
             opacity=1.0,
-            scale=scan.spacing,
-            translate=np.asarray(scan.napari_translate) + np.asarray(start) * np.asarray(scan.spacing),
+            scale=spacing,
+            translate=translate,
             axis_labels=("I", "P", "L"),
             units=("mm",) * 3,
         )
@@ -54,10 +68,15 @@ class RegionLayer:
         self._layer = layer  # before the views beside the main one are told of it
         add_quietly(self._viewer, layer)
 
+    def hide(self) -> None:
+        """Show nothing."""
+        for layer in self.layers:
+            layer.opacity = 0.0
+
     def remove(self) -> None:
         """Take the layer away."""
-        layer, self._layer = self._layer, None
-        if layer is not None and layer in self._viewer.layers:
+        layers, self._layer = self.layers, None
+        for layer in layers:
             self._viewer.layers.remove(layer)
 
 

@@ -74,7 +74,9 @@ def test_pinned_questions_are_columns_that_sort_and_one_key_takes_them_back(aske
     assert cells(dialog.questions, PINNED) == [MARK, "", MARK]
     column = len(HEADERS)
     header = table.model()
-    assert [header.headerData(c, Qt.Orientation.Horizontal) for c in (column, column + 1)] == ["left kid…", "liver"]
+    assert [header.headerData(c, Qt.Orientation.Horizontal) for c in (column, column + 1)] == ["left\nkidney", "liver"]
+    bar = table.horizontalHeader()
+    assert [bar.logicalIndex(place) for place in range(4)] == [0, column, column + 1, 1]  # beside the names
     table.sortByColumn(column, Qt.SortOrder.DescendingOrder)
     assert cells(table, 0)[0] == "left kidney" and cells(table, column)[0] == "1.00"
     table.sortByColumn(column + 1, Qt.SortOrder.DescendingOrder)
@@ -83,6 +85,7 @@ def test_pinned_questions_are_columns_that_sort_and_one_key_takes_them_back(aske
     asked.undo.undo()
     assert table.model().columnCount() == column + 1
     asked.undo.undo()
+    assert [bar.logicalIndex(place) for place in range(column)] == list(range(column))
     assert table.model().columnCount() == column and not asked.dock.more.pin.isChecked()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_ctvlp._qt.furniture import WINDOW
 from napari_ctvlp._qt.model_input import NAME
 from napari_ctvlp.encoder.contract import ModelInput
 
@@ -30,7 +31,8 @@ def shown(window, word_rooms, phantom):
 
 
 def layer_of(viewer):
-    return next((layer for layer in viewer.layers if layer.name.startswith(NAME)), None)
+    """The layer, where it is to be seen."""
+    return next((layer for layer in viewer.layers if layer.name.startswith(NAME) and layer.opacity > 0), None)
 
 
 def test_each_step_shows_the_next_window_and_after_the_last_none(shown):
@@ -42,13 +44,13 @@ def test_each_step_shows_the_next_window_and_after_the_last_none(shown):
         layer = layer_of(viewer)
         texts.append((button.text(), button.isChecked(), None if layer is None else layer.name))
     assert texts == [
-        ("Input 1/2", True, f"{NAME}, -160 to 240 HU"),
-        ("Input 2/2", True, f"{NAME}, bone"),
+        ("Input 1/2", True, f"{NAME}: -160 to 240 HU"),
+        ("Input 2/2", True, f"{NAME}: bone"),
         ("Input", False, None),
     ]
     assert viewer.layers.selection.active is active
     widget.undo.undo()
-    assert layer_of(viewer).name == f"{NAME}, bone"
+    assert layer_of(viewer).name == f"{NAME}: bone"
     widget.undo.undo()
     widget.undo.undo()
     assert layer_of(viewer) is None and not widget.undo.next
@@ -62,6 +64,7 @@ def test_it_lies_on_the_scan_under_the_organs_in_all_views(shown):
     names = [known.name for known in viewer.layers]
     assert names.index(scan.name) < names.index(layer.name) < names.index(organs.name)
     assert np.allclose(layer.data_to_world((3, 4, 5)), scan.data_to_world((6.5, 8.5, 10.5)))
+    assert viewer.canvas.overlays[WINDOW].text == "encoder input: -160 to 240 HU"
     for view in widget.views.views:
         assert [known.name for known in view.model.layers] == [scan.name, layer.name, organs.name]
 
@@ -76,6 +79,7 @@ def test_it_goes_with_its_scan_and_with_its_encoder_and_when_deleted(shown, phan
     widget.session.use_encoder("other")
     assert layer_of(viewer) is None and not button.isChecked()
     button.click()
+    assert layer_of(viewer) is not None and button.text() == "Input 1/2"
     viewer.layers.clear()
     assert layer_of(viewer) is None and not button.isChecked() and button.text() == "Input"
     button.click()

@@ -34,7 +34,7 @@ def why(window, word_rooms, phantom):
     """The window with the phantom; evidence of a stone is told by the test."""
     viewer, widget = window
     add_layers(viewer, *phantom)
-    asked = []
+    asked, drawn = [], {"start": (20, 35, 52)}
 
     def evidence(embedding, scan, masks, organ, abnormality):
         asked.append((organ, abnormality))
@@ -45,15 +45,15 @@ def why(window, word_rooms, phantom):
             Change(name, "read this", lambda _p, _c, s=s: s)
             for name, s in (("erased", score(0.2)), ("grown", score(0.8)), ("shrunk", score(None, "N/A: nothing")))
         )
-        return Case(found, plan, ((20, 35, 52), np.ones((3, 4, 5), np.uint8)))
+        return Case(found, plan, (drawn["start"], np.ones((3, 4, 5), np.uint8)))
 
     word_rooms.evidence = evidence
     widget.dock.findings.pair_chosen.emit("kidney_left", "kidney_stone")
-    return viewer, widget, asked
+    return viewer, widget, asked, drawn
 
 
 def test_tables_tell_regions_changes_and_sentences(why, phantom):
-    _, widget, asked = why
+    _, widget, asked, _ = why
     widget.dock.more.evidence.click()
     dialog = widget.reasons.dialog
     assert asked == [("kidney_left", "kidney_stone")]
@@ -68,7 +68,7 @@ def test_tables_tell_regions_changes_and_sentences(why, phantom):
 
 
 def test_regions_are_outlined_in_all_views_until_closed_and_gone_to_with_a_way_back(why, phantom, qtbot):
-    viewer, widget, _ = why
+    viewer, widget, _, drawn = why
     widget.views.set_shown(True)
     widget.undo.clear()
     active = viewer.layers.selection.active
@@ -77,7 +77,8 @@ def test_regions_are_outlined_in_all_views_until_closed_and_gone_to_with_a_way_b
     world = layer.data_to_world((0, 0, 0))
     assert np.allclose(world, viewer.layers[0].data_to_world((20, 35, 52)))
     assert viewer.layers.selection.active is active
-    assert all(NAME in [known.name for known in view.model.layers] for view in widget.views.views)
+    twins = [next(known for known in view.model.layers if known.name == NAME) for view in widget.views.views]
+    assert all(np.allclose(twin.data_to_world((0, 0, 0)), world) and twin.opacity == 1 for twin in twins)
     before = tuple(viewer.dims.current_step)
     table = widget.reasons.dialog.regions
     middle = table.visualRect(table.model().index(0, 0)).center()
@@ -86,11 +87,17 @@ def test_regions_are_outlined_in_all_views_until_closed_and_gone_to_with_a_way_b
     widget.undo.undo()
     assert tuple(viewer.dims.current_step) == before
     widget.dock.more.evidence.click()
-    assert not widget.reasons.shown and NAME not in viewer.layers
+    assert not widget.reasons.shown and layer.opacity == 0
+    drawn["start"] = (30, 35, 52)
+    widget.dock.more.evidence.click()
+    assert viewer.layers[NAME] is layer and layer.opacity == 1
+    world = viewer.layers[0].data_to_world((30, 35, 52))
+    assert all(np.allclose(known.data_to_world((0, 0, 0)), world) for known in (layer, *twins))
+    assert all(twin.opacity == 1 and twin.data is layer.data for twin in twins)
 
 
 def test_the_finding_asked_for_last_is_explained(why, word_rooms):
-    _, widget, asked = why
+    _, widget, asked, _ = why
     finding = Finding("liver_cyst", "liver", 0.5, 0.4, 0.6, "uncertain")
     word_rooms.rank_organs = lambda embedding, text, use_names: Ranking(text, True, "", (), finding)
     widget.ask("cyst in the liver")
@@ -103,7 +110,7 @@ def test_the_finding_asked_for_last_is_explained(why, word_rooms):
 
 
 def test_what_was_stopped_can_be_gone_on_with(why, word_rooms):
-    _, widget, _ = why
+    _, widget, _, _ = why
     queue = Queue()
     widget.session._bench._runner = queue
     widget.reasons.open()
@@ -121,7 +128,7 @@ def test_what_was_stopped_can_be_gone_on_with(why, word_rooms):
 
 
 def test_another_scan_ends_it(why, word_rooms):
-    viewer, widget, _ = why
+    viewer, widget, _, _ = why
     queue = Queue()
     widget.session._bench._runner = queue
     widget.reasons.open()
@@ -140,7 +147,7 @@ def test_nothing_chosen_says_what_to_do(window, phantom):
 
 
 def test_the_menu_of_a_finding_leads_there(why):
-    _, widget, asked = why
+    _, widget, asked, _ = why
     table = widget.dock.findings.table
     menu = widget.dock.findings.menu_of(table.model().index(0, 0))
     assert [action.text().split("\t") for action in menu.actions()] == [

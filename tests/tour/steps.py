@@ -96,7 +96,7 @@ def evidence(driver: Driver) -> None:
     driver.key(Qt.Key.Key_U)
     assert np.allclose(driver.viewer.dims.point, before)
     dialog.close()
-    assert not reasons.layers
+    assert not reasons.outlined
 
 
 def prompt_lab(driver: Driver) -> None:
@@ -164,12 +164,12 @@ def queries(driver: Driver) -> None:
 def encoder_input(driver: Driver) -> None:
     """What the encoder saw, one window after the other."""
     driver.key(Qt.Key.Key_I)
-    driver.wait_for(lambda: bool(driver.widget.input.layers))
+    driver.wait_for(lambda: bool(driver.widget.input.title))
     driver.idle()
     driver.picture("encoder_input")
     driver.key(Qt.Key.Key_I)
     driver.picture("encoder_input_next_window")
-    while driver.widget.input.layers:
+    while driver.widget.input.title:
         driver.key(Qt.Key.Key_I)
 
 
