@@ -100,8 +100,8 @@ def evidence(args: EvidenceArgs) -> None:
     if told["changes"]:
         print("\nWhat if:")
     for row in told["changes"]:
-        change = "" if row["difference"] is None else f"  {row['difference']:+.2f}"
-        print(f"  {row['change']:<28} {_said(row)}{change}")
+        by = "" if row["difference"] is None else f"  {row['difference']:+.2f}"
+        print(f"  {row['change']:<28} {_said(row)}{by}")
     print("\nSentences (cosine; probability if it were the only one of its kind):")
     for row in told["sentences"]:
         kind = "finding" if row["states_finding"] else "normal "

@@ -110,7 +110,7 @@ def test_the_encoders_input_is_written_on_its_own_grid(tmp_path):
         (["evidence", "--organ", "liver", "--abnormality", "liver_cyst"], "need a scan and its organ masks"),
         (["compare", "--sample", "--ask", "liver"], "Two questions are needed"),
         (["prompts", "--sample"], "Say which finding"),
-        (["prompts", "--sample", "--abnormality", "xyzxyz"], "says which is in use"),
+        (["prompts", "--sample", "--abnormality", "xyzxyz"], "says which file is in use"),
         (["export", "--sample", "--input", "seen.txt"], ".nii or .nii.gz"),
     ],
 )

@@ -205,12 +205,12 @@ class MerlinEncoder:
         inside, places = self._places(scan)
         starts, steps = [], []
         for axis, size in zip((2, 1, 0), reversed(self.shape), strict=True):  # I, P, L
-            step = SPACING[axis] / scan.spacing[2 - axis]
-            starts.append(float(places[axis][0]) - (size - 1 - inside[axis].start) * step)
-            steps.append(step)
+            steps.append(SPACING[axis] / scan.spacing[2 - axis])
+            starts.append(float(places[axis][0]) - (size - 1 - inside[axis].start) * steps[-1])
         tick(1.0)
-        start, step = (starts[0], starts[1], starts[2]), (steps[0], steps[1], steps[2])
-        return ModelInput((f"{HU[0]:g} to {HU[1]:g} HU",), values[None], (0.0, 1.0), start, step)
+        (i, p, left), (by_i, by_p, by_l) = starts, steps
+        name = f"{HU[0]:g} to {HU[1]:g} HU"
+        return ModelInput((name,), values[None], (0.0, 1.0), (i, p, left), (by_i, by_p, by_l))
 
     def volume(self, scan: Scan) -> Tensor:
         """(R, A, S) values in 0..1: resampled, windowed, padded with 0 or cropped in the middle to its shape."""
