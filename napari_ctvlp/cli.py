@@ -1,5 +1,5 @@
-"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``stats``, ``report``, ``export``,
-``segment``, ``dictionary``, ``encoders``, ``install`` and ``doctor`` need none.
+"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``evidence``, ``compare``, ``prompts``,
+``stats``, ``report``, ``export``, ``segment``, ``dictionary``, ``encoders``, ``install`` and ``doctor`` need none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from napari_ctvlp import commands, encoder_commands
+from napari_ctvlp import asking_commands, commands, encoder_commands
 from napari_ctvlp.errors import UserError
 
 WRONG_INPUT = 2
@@ -23,11 +23,12 @@ WRONG_INPUT = 2
 class WindowArgs:
     """Open a CT scan in napari and ask it in plain words.
 
-    These work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible, ``score
-    SCAN --masks MASKS`` writes scores and answers, ``stats`` volumes and HU of organs, ``report`` one page with
-    pictures, ``export`` masks and maps, ``segment SCAN`` makes masks with TotalSegmentator, ``dictionary`` shows or
-    copies the abnormality dictionary, ``encoders`` lists the encoders, ``install ENCODER`` brings one here, ``doctor
-    ENCODER`` examines one. Research use, not for diagnosis.
+    These work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible,
+    ``score SCAN --masks MASKS`` writes scores and answers, ``evidence`` says why a score is as it is, ``compare``
+    sets two questions side by side, ``prompts`` tries other words for a finding, ``stats`` volumes and HU of organs,
+    ``report`` one page with pictures, ``export`` masks and maps, ``segment SCAN`` makes masks with TotalSegmentator,
+    ``dictionary`` shows or copies the abnormality dictionary, ``encoders`` lists the encoders, ``install ENCODER``
+    brings one here, ``doctor ENCODER`` examines one. Research use, not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -98,6 +99,18 @@ def main(argv: Sequence[str] | None = None) -> None:
                 commands.segment(tyro.cli(commands.SegmentArgs, prog="napari-ctvlp segment", args=args[1:]))
             case ["export"]:
                 commands.export(tyro.cli(commands.ExportArgs, prog="napari-ctvlp export", args=args[1:]))
+            case ["evidence"]:
+                asking_commands.evidence(
+                    tyro.cli(asking_commands.EvidenceArgs, prog="napari-ctvlp evidence", args=args[1:])
+                )
+            case ["compare"]:
+                asking_commands.compare(
+                    tyro.cli(asking_commands.CompareArgs, prog="napari-ctvlp compare", args=args[1:])
+                )
+            case ["prompts"]:
+                asking_commands.prompts(
+                    tyro.cli(asking_commands.PromptsArgs, prog="napari-ctvlp prompts", args=args[1:])
+                )
             case ["encoders"]:
                 encoder_commands.encoders(
                     tyro.cli(encoder_commands.EncodersArgs, prog="napari-ctvlp encoders", args=args[1:])

@@ -56,7 +56,7 @@ class ReportArgs(Inputs):
 
 @dataclass(frozen=True)
 class ExportArgs(Inputs):
-    """Write organ masks and maps on the grid of the scan's own file, and masks as DICOM SEG."""
+    """Write organ masks and maps on the grid of the scan's own file, masks as DICOM SEG, and the encoder's input."""
 
     nifti: Path | None = None
     """Write the masks as one label file (.nii or .nii.gz) with the organs' names in it."""
@@ -68,6 +68,8 @@ class ExportArgs(Inputs):
     """Write the scores of a question as a map (.nii or .nii.gz): every organ holds its own."""
     ask: str | None = None
     """The question for --map."""
+    input: Path | None = None
+    """Write what the encoder is fed, on its own grid: one file (.nii or .nii.gz) for each of its windows of HU."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
 
@@ -238,8 +240,8 @@ def report(args: ReportArgs) -> None:
 
 def export(args: ExportArgs) -> None:
     """``napari-ctvlp export``."""
-    if args.nifti is None and args.seg is None and args.map is None:
-        raise UserError("Say what to write: --nifti FILE, --seg FILE or --map FILE with --ask QUESTION.")
+    if args.nifti is None and args.seg is None and args.map is None and args.input is None:
+        raise UserError("Say what to write: --nifti FILE, --seg FILE, --input FILE, or --map FILE with --ask QUESTION.")
     if (args.map is None) != (args.ask is None):
         raise UserError("A map needs its question, and a question its map: --map FILE --ask QUESTION.")
     scan, masks = open_inputs(args, "napari-ctvlp export SCAN --masks MASKS --nifti FILE")
@@ -268,3 +270,9 @@ def export(args: ExportArgs) -> None:
         values = {label: score.get(name, 0.0) for label, name in masks.names.items()}
         write_map_nifti(args.map, scan, painted(masks.labels, values), what="score per organ")
         print(f"Map written to {args.map}")
+    if args.input is not None:
+        from napari_ctvlp.encoder import load_encoder
+        from napari_ctvlp.encoder.model_input import write_model_input
+
+        for path in write_model_input(args.input, load_encoder(args.encoder), scan):
+            print(f"Input written to {path}")

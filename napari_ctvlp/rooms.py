@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_ctvlp.anatomy.dictionary import Abnormality
+    from napari_ctvlp.ask.evidence import Case
     from napari_ctvlp.ask.locate import SimilarityMap
+    from napari_ctvlp.ask.sentences import Trial
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
-    from napari_ctvlp.encoder.contract import Cancelled, Progress, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.encoder.contract import Cancelled, ModelInput, Progress, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.surfaces import Mesh
     from napari_ctvlp.scan.types import OrganMasks, Scan
@@ -74,31 +77,62 @@ class Rooms:
 
         return EmbeddingCache().encode_scan(encoder, scan, masks, progress=progress, cancelled=cancelled)
 
-    def rank_organs(self, embedding: ScanEmbedding, text: str, use_names: bool) -> Ranking:
-        """Rank the organs of a scan for a question."""
+    def dictionary(self, encoder: ScanEncoder) -> tuple[Abnormality, ...]:
+        """The entries that an encoder is asked: the user's, with the encoder's own in their place."""
         from napari_ctvlp.anatomy.user_dictionary import current_dictionary
-        from napari_ctvlp.ask import rank_organs
         from napari_ctvlp.ask.bank import dictionary_of
 
-        dictionary = dictionary_of(embedding.encoder, current_dictionary())
-        return rank_organs(embedding, text, use_names=use_names, dictionary=dictionary)
+        return dictionary_of(encoder, current_dictionary())
+
+    def try_entry(self, embedding: ScanEmbedding, entry: Abnormality) -> Trial:
+        """Score an entry, with prompts as they are being written, wherever it looks."""
+        from napari_ctvlp.ask.sentences import try_entry
+
+        return try_entry(embedding, entry)
+
+    def evidence(
+        self, embedding: ScanEmbedding, scan: Scan, masks: OrganMasks, organ: str, abnormality: str
+    ) -> Case | None:
+        """What a score rests on, and what can be tried; None where the dictionary has no such entry."""
+        from napari_ctvlp.ask.evidence import Case, changes, drawn, gather
+
+        entry = next((e for e in self.dictionary(embedding.encoder) if e.key == abnormality), None)
+        if entry is None:
+            return None
+        found = gather(embedding, scan, masks, organ, entry)
+        return Case(found, tuple(changes(found, embedding, scan, masks)), drawn(found, embedding, scan, masks))
+
+    def save_prompts(self, entry: Abnormality) -> Callable[[], None]:
+        """Write an entry's prompts into the user's dictionary; gives what takes it back."""
+        from napari_ctvlp.anatomy.user_dictionary import save_prompts
+
+        return save_prompts(entry)
+
+    def rank_organs(self, embedding: ScanEmbedding, text: str, use_names: bool) -> Ranking:
+        """Rank the organs of a scan for a question."""
+        from napari_ctvlp.ask import rank_organs
+
+        return rank_organs(embedding, text, use_names=use_names, dictionary=self.dictionary(embedding.encoder))
 
     def score_abnormalities(self, embedding: ScanEmbedding) -> Sequence[AbnormalityScore]:
         """Score every organ for every entry of the abnormality dictionary."""
-        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask import score_abnormalities
-        from napari_ctvlp.ask.bank import dictionary_of
 
-        return score_abnormalities(embedding, dictionary_of(embedding.encoder, current_dictionary()))
+        return score_abnormalities(embedding, self.dictionary(embedding.encoder))
 
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""
-        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
-        from napari_ctvlp.ask.bank import dictionary_of
         from napari_ctvlp.ask.locate import locate
 
-        dictionary = dictionary_of(embedding.encoder, current_dictionary())
-        return locate(embedding, masks, ranking, scan.spacing, dictionary)
+        return locate(embedding, masks, ranking, scan.spacing, self.dictionary(embedding.encoder))
+
+    def model_input(
+        self, encoder: ScanEncoder, scan: Scan, progress: Progress, cancelled: Cancelled
+    ) -> ModelInput | None:
+        """What an encoder is fed of a scan; None where it does not show that."""
+        from napari_ctvlp.encoder.model_input import model_input
+
+        return model_input(encoder, scan, progress=progress, cancelled=cancelled)
 
     def organ_meshes(self, scan: Scan, masks: OrganMasks, cancelled: Cancelled) -> list[Mesh]:
         """Make the surfaces of all organs."""

@@ -6,7 +6,7 @@ Files are remembered by path and by a hash of what they held, so that a restored
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,12 +65,13 @@ class SavedSession:
     encoder_revision: str = ""
     query: str = ""
     history: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
     use_names: bool = True
     view: SavedView = field(default_factory=SavedView)
 
 
-def capture(session: Session, view: SavedView | None = None) -> SavedSession:
-    """What a session is now; reads the headers of a DICOM folder, to tell which of its series is open.
+def capture(session: Session, view: SavedView | None = None, pinned: Sequence[str] = ()) -> SavedSession:
+    """What a session is now, and which questions are pinned; tells by a DICOM folder's headers which series is open.
 
     Raises
     ------
@@ -95,6 +96,7 @@ def capture(session: Session, view: SavedView | None = None) -> SavedSession:
         encoder_revision="" if session.encoder is None else session.encoder.card.revision,
         query=session.query,
         history=tuple(session.history),
+        pinned=tuple(pinned),
         use_names=session.use_names,
         view=view or SavedView(),
     )
@@ -185,7 +187,7 @@ def _checked(data: dict[str, Any]) -> SavedSession:
         value: Any = data[name]
         if (kind == "str" and not isinstance(value, str)) or (kind == "bool" and not isinstance(value, bool)):
             raise TypeError(name)
-        values[name] = tuple(str(v) for v in value) if name == "history" else value
+        values[name] = tuple(str(v) for v in value) if name in ("history", "pinned") else value
     view = data.get("view") or {}
     values["view"] = SavedView(
         point=_floats(view.get("point")),

@@ -15,7 +15,7 @@ from psygnal import Signal
 
 from napari_ctvlp.exports import Results
 from napari_ctvlp.rooms import Rooms
-from napari_ctvlp.work import CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
+from napari_ctvlp.work import ABOUT_ANSWERS, CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
@@ -46,6 +46,7 @@ class Session:
     after its ranking), ``scores_changed`` (tuple of AbnormalityScore),
     ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
     go on with ``open_scan(path, one of them, then)``,
+    ``words_changed`` (nothing) when the dictionary has changed,
     ``written`` (name of a file that was written),
     ``failed`` (exception: a `napari_ctvlp.errors.UserError` carries a sentence for the user).
     """
@@ -59,6 +60,7 @@ class Session:
     scores_changed = Signal(object)
     activity_changed = Signal(object)
     series_offered = Signal(object, object, object)
+    words_changed = Signal()
     written = Signal(str)
     failed = Signal(object)
 
@@ -236,6 +238,7 @@ class Session:
 
     def dictionary_changed(self) -> None:
         """Answer and score the open scan again, with the dictionary as it is now."""
+        self.words_changed.emit()
         if self.embedding is not None:
             self._answer()
             self._score(self.embedding)
@@ -316,7 +319,7 @@ class Session:
             self.located_changed.emit(located)
 
     def _forget_answers(self) -> None:
-        for task in (Task.ENCODING, Task.QUERY, Task.SCORES):
+        for task in ABOUT_ANSWERS:
             self._bench.drop(task)
         self.embedding = None
         self._set_ranking(None)
@@ -333,6 +336,14 @@ class Session:
     def run(self, task: Task, work: Callable[[Report, Cancelled], Any], done: Callable[[Any], None]) -> None:
         """Do other work about what is open, in place of what is under way for ``task``."""
         self._bench.start(task, work, done)
+
+    def busy_with(self, task: Task) -> bool:
+        """Whether work for a task is under way."""
+        return task in self._bench
+
+    def stop(self, task: Task) -> None:
+        """End the work for one task."""
+        self._bench.drop(task)
 
     def cancel(self) -> None:
         """End the work that can be cancelled; what is open and what was answered stays."""

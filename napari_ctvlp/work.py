@@ -53,12 +53,27 @@ class Task(StrEnum):
     QUERY = "asking"
     SCORES = "scoring findings"
     LOCATE = "locating"
+    LAB = "trying prompts"
+    ANSWERS = "answering earlier questions"
+    EVIDENCE = "gathering evidence"
+    INPUT = "preparing the encoder's input"
     SURFACES = "making surfaces"
     EXPORT = "writing"
+    WORDS = "dictionary"
 
 
-CANCELLABLE = (Task.SCAN, Task.MASKS, Task.SEGMENTING, Task.ENCODING, Task.SURFACES)
+CANCELLABLE = (
+    Task.SCAN,
+    Task.MASKS,
+    Task.SEGMENTING,
+    Task.ENCODING,
+    Task.EVIDENCE,
+    Task.INPUT,
+    Task.SURFACES,
+)
 """What `Session.cancel` ends."""
+ABOUT_ANSWERS = (Task.ENCODING, Task.QUERY, Task.SCORES, Task.LAB, Task.ANSWERS, Task.EVIDENCE)
+"""What has no meaning any more when scan, masks or encoder change."""
 
 
 @dataclass(frozen=True)

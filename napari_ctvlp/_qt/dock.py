@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QCheckBox, QFrame, QLabel, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answer_label import AnswerLabel
+from napari_ctvlp._qt.ask_bar import AskBar
 from napari_ctvlp._qt.encoder_picker import EncoderPicker
 from napari_ctvlp._qt.findings_panel import FindingsPanel
 from napari_ctvlp._qt.map_legend import MapLegend
@@ -39,6 +40,7 @@ class Dock(QWidget):
         self.use_names = QCheckBox("organ names count as evidence")
         self.use_names.setToolTip("Off: rank by what the encoder sees alone")
         self.use_names.setChecked(True)
+        self.more = AskBar()
         self.findings = FindingsPanel(display_name)
         self.organs = OrganPanel(display_name, looks)
         self.tables = QTabWidget()
@@ -57,7 +59,7 @@ class Dock(QWidget):
         self.notice = QLabel("research use, not for diagnosis")
         self.notice.setEnabled(False)
 
-        ask = _column(_heading("Ask"), self.query, self.answer, self.legend, self.ranking, self.use_names)
+        ask = _column(_heading("Ask"), self.query, self.answer, self.legend, self.ranking, self.use_names, self.more)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(ask)
         splitter.addWidget(self.tables)

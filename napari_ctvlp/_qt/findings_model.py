@@ -20,6 +20,8 @@ SORT_ROLE = int(Qt.ItemDataRole.UserRole)
 ORGAN_ROLE = SORT_ROLE + 1
 SCORED_ROLE = SORT_ROLE + 2
 DISAGREE_ROLE = SORT_ROLE + 3
+PAIR_ROLE = SORT_ROLE + 4
+"""Organ (as the score calls it) and abnormality of a row."""
 DISAGREE_MARK = "≠"
 UNCALIBRATED = " *"
 """Behind the name of an encoder whose probabilities were not fitted on any scans."""
@@ -102,6 +104,8 @@ class FindingsModel(QAbstractTableModel):
             return QColor.fromRgbF(*DISAGREE_COLOUR)
         if role == ORGAN_ROLE:
             return row.place or score.organ
+        if role == PAIR_ROLE:
+            return (score.organ, score.abnormality)
         return None
 
     def headerData(

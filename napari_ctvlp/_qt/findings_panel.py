@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from qtpy.QtCore import QModelIndex, Qt, Signal
+from qtpy.QtCore import QModelIndex, QPoint, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
+    QMenu,
     QTableView,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_ctvlp._qt.findings_model import ORGAN_ROLE, PROBABILITY, FindingsModel, FindingsProxy
+from napari_ctvlp._qt.ask_bar import EVIDENCE_KEY, PROMPTS_KEY
+from napari_ctvlp._qt.findings_model import ORGAN_ROLE, PAIR_ROLE, PROBABILITY, FindingsModel, FindingsProxy
 from napari_ctvlp.ask.compare import ComparedRow
 from napari_ctvlp.ask.types import AbnormalityScore
 
@@ -31,9 +33,16 @@ class FindingsPanel(QWidget):
     -------
     organ_chosen(str)
         The organ of a clicked row.
+    pair_chosen(str, str)
+        Organ and abnormality of a clicked row.
+    why_requested(), prompts_requested()
+        Of the menu of a row, which was chosen first.
     """
 
     organ_chosen = Signal(str)
+    pair_chosen = Signal(str, str)
+    why_requested = Signal()
+    prompts_requested = Signal()
 
     def __init__(self, display_name: Callable[[str], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -84,6 +93,8 @@ class FindingsPanel(QWidget):
         self.disagreeing.toggled.connect(self._proxy.set_disagreeing_only)
         self.table.clicked.connect(self._on_row)
         self.table.activated.connect(self._on_row)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._on_menu)
 
     def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
         """Show these scores; the filter and the order stay."""
@@ -101,4 +112,19 @@ class FindingsPanel(QWidget):
             self.disagreeing.setChecked(False)
 
     def _on_row(self, index: QModelIndex) -> None:
+        self.pair_chosen.emit(*index.data(PAIR_ROLE))
         self.organ_chosen.emit(index.data(ORGAN_ROLE))
+
+    def _on_menu(self, place: QPoint) -> None:
+        index = self.table.indexAt(place)
+        if index.isValid():
+            self.menu_of(index).popup(self.table.viewport().mapToGlobal(place))
+
+    def menu_of(self, index: QModelIndex) -> QMenu:
+        """What can be asked about the score of a row."""
+        self.pair_chosen.emit(*index.data(PAIR_ROLE))
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(f"Why this score\t{EVIDENCE_KEY}", self.why_requested.emit)
+        menu.addAction(f"Try other prompts\t{PROMPTS_KEY}", self.prompts_requested.emit)
+        return menu

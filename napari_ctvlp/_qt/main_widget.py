@@ -19,17 +19,22 @@ from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEv
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answering import Answering
+from napari_ctvlp._qt.ask_bar import EVIDENCE_KEY, INPUT_KEY, PIN_KEY, PROMPTS_KEY, QUERIES_KEY
+from napari_ctvlp._qt.asked import Asked
 from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.linked_views import LinkedViews
 from napari_ctvlp._qt.map_legend import PEAK_KEY
+from napari_ctvlp._qt.model_input import InputLayer
 from napari_ctvlp._qt.navigator import Navigator
 from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
+from napari_ctvlp._qt.prompt_lab import PromptLab
+from napari_ctvlp._qt.reasons import Reasons
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.shortcuts import Shortcuts
@@ -41,6 +46,7 @@ from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
 from napari_ctvlp.anatomy.windows import PRESETS
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.queries import Queries
 from napari_ctvlp.session import Session
 
 if TYPE_CHECKING:
@@ -101,17 +107,30 @@ class CtvlpWidget(QWidget):
         wiring.callback(self.views.close)
         self.body = Body(napari_viewer, session, self.layers, self.undo, self, wiring)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
+        self.queries = Queries(session)
+        wiring.callback(self.queries.close)
         self.saving = Saving(
             napari_viewer,
             session,
             self.dock.scan.files,
             self.dock.query,
+            self.queries,
             lambda: (self.layers.scan_layer, self.layers.masks_layer),
             self,
         )
         self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)
         self._organ_list = OrganList(
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
+        )
+        self.lab = PromptLab(
+            session, self.undo, self.navigator.jump, self.saving.dictionary_written, display_name, self, wiring
+        )
+        self.asked = Asked(
+            self.dock, session, self.queries, self.undo, self.ask, self.navigator.jump, display_name, self, wiring
+        )
+        self.input = InputLayer(napari_viewer, session, self.layers, self.undo, wiring)
+        self.reasons = Reasons(
+            napari_viewer, session, self.navigator, self.undo, self.lab.open, display_name, self, wiring
         )
         others = ThreadRunner(2)
         wiring.callback(others.close)
@@ -136,7 +155,7 @@ class CtvlpWidget(QWidget):
         view.automatic_toggled.connect(window.set_automatic)
         view.undo_requested.connect(self.undo.undo)
         wiring.connect(window.changed, view.set_window_text)
-        wiring.connect(window.changed, self._furniture.set_window_text)
+        wiring.connect(window.changed, self._show_window_text)
         wiring.connect(self.undo.changed, view.set_undo)
         view.views_requested.connect(self.views.toggle)
         view.organs_requested.connect(self._toggle_organs)
@@ -156,6 +175,21 @@ class CtvlpWidget(QWidget):
         keys.add(BODY_KEY, self.body.toggle)
         keys.add(MAP_KEY, self.similarity.toggle)
         keys.add(PEAK_KEY, self.similarity.next_peak)
+        self.dock.findings.pair_chosen.connect(self.reasons.choose)
+        self.dock.findings.pair_chosen.connect(self.lab.choose)
+        self.dock.findings.why_requested.connect(self.reasons.open)
+        self.dock.findings.prompts_requested.connect(self.lab.toggle)
+        self.dock.more.evidence_requested.connect(self.reasons.toggle)
+        keys.add(EVIDENCE_KEY, self.reasons.toggle)
+        self.dock.more.input_requested.connect(self.input.next)
+        wiring.connect(self.input.changed, self._on_input_changed)
+        keys.add(INPUT_KEY, self.input.next)
+        self.dock.more.queries_requested.connect(self.asked.toggle)
+        keys.add(QUERIES_KEY, self.asked.toggle)
+        self.dock.more.pin_requested.connect(self.asked.pin_present)
+        keys.add(PIN_KEY, self.asked.pin_present)
+        self.dock.more.prompts_requested.connect(self.lab.toggle)
+        keys.add(PROMPTS_KEY, self.lab.toggle)
         wiring.callback(keys.remove)
 
     # -- for others --------------------------------------------------------------------------------------------
@@ -185,7 +219,15 @@ class CtvlpWidget(QWidget):
 
     def _layers_of_all_views(self) -> list[Image | Labels]:
         """What the side views show, lowest first."""
-        return [*self.layers.shown, *self.similarity.layers]
+        shown = self.layers.shown
+        return [*shown[:1], *self.input.layers, *shown[1:], *self.similarity.layers, *self.reasons.layers]
+
+    def _on_input_changed(self, text: str) -> None:
+        self.dock.more.set_input(text)
+        self._show_window_text(self.window_level.text)
+
+    def _show_window_text(self, text: str) -> None:
+        self._furniture.set_window_text(self.input.title or text)
 
     def _on_map_changed(self, there: bool, wanted: bool) -> None:
         self.dock.view.set_map(there, wanted)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
@@ -28,6 +30,8 @@ ORGAN_ROLE = SORT_ROLE + 1
 LABEL_ROLE = SORT_ROLE + 2
 GROUP_ROLE = SORT_ROLE + 3
 OTHER = "other"
+TITLE, LINES = 8, 3
+"""Letters in a line above a column of a pinned question, and lines."""
 _NO_INDEX = QModelIndex()
 
 
@@ -42,8 +46,22 @@ def volume_text(volume_ml: float) -> str:
     return f"{volume_ml:.0f}" if volume_ml >= 100 else f"{volume_ml:.1f}"
 
 
+@dataclass(frozen=True)
+class Pin:
+    """A question as a column: its text, and the organs' scores (None while there is no answer)."""
+
+    text: str
+    scores: Mapping[str, float] | None
+
+    @property
+    def title(self) -> str:
+        """As much of the question as fits above numbers, in lines of a few letters."""
+        lines = textwrap.wrap(self.text, TITLE, break_on_hyphens=False)
+        return "\n".join(lines if len(lines) <= LINES else [*lines[: LINES - 1], f"{lines[LINES - 1][: TITLE - 1]}…"])
+
+
 class OrganModel(QAbstractTableModel):
-    """One row an organ; the check box of the first column says whether it is drawn.
+    """One row an organ; the check box of the first column says whether it is drawn, pinned questions are the last ones.
 
     Signals
     -------
@@ -58,6 +76,20 @@ class OrganModel(QAbstractTableModel):
         self._display_name = display_name
         self._looks = looks
         self._rows: tuple[OrganStatistics, ...] = ()
+        self._pins: tuple[Pin, ...] = ()
+
+    def set_pins(self, pins: Sequence[Pin]) -> None:
+        """Show these questions as columns, after the organs' own."""
+        if len(pins) != len(self._pins):
+            self.beginResetModel()
+            self._pins = tuple(pins)
+            self.endResetModel()
+        elif pins:
+            self._pins = tuple(pins)
+            last = self.columnCount() - 1
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, len(HEADERS), last)
+            if self._rows:
+                self.dataChanged.emit(self.index(0, len(HEADERS)), self.index(len(self._rows) - 1, last))
 
     def set_masks(self, masks: OrganMasks | None) -> None:
         """Show the organs of these masks."""
@@ -89,8 +121,8 @@ class OrganModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._rows)
 
     def columnCount(self, parent: QModelIndex = _NO_INDEX) -> int:
-        """Qt: organ, volume, HU, cut."""
-        return 0 if parent.isValid() else len(HEADERS)
+        """Qt: organ, volume, HU, cut, and one more a pinned question."""
+        return 0 if parent.isValid() else len(HEADERS) + len(self._pins)
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
         """Qt: the first column can be checked."""
@@ -100,6 +132,12 @@ class OrganModel(QAbstractTableModel):
     def data(self, index: QModelIndex, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
         """Qt: the content of a cell."""
         stat, column = self._rows[index.row()], index.column()
+        if column >= len(HEADERS) and role in (
+            Qt.ItemDataRole.DisplayRole,
+            Qt.ItemDataRole.ToolTipRole,
+            SORT_ROLE,
+        ):
+            return self._pinned(stat.organ, self._pins[column - len(HEADERS)], role)
         if role == Qt.ItemDataRole.DisplayRole:
             return (
                 self._display_name(stat.organ),
@@ -130,6 +168,13 @@ class OrganModel(QAbstractTableModel):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
 
+    def _pinned(self, organ: str, pin: Pin, role: int) -> Any:
+        score = None if pin.scores is None else pin.scores.get(organ)
+        if role == SORT_ROLE:
+            return -1.0 if score is None else score
+        text = ("…" if pin.scores is None else "") if score is None else f"{score:.2f}"
+        return text if role == Qt.ItemDataRole.DisplayRole else f"{pin.text}, {self._display_name(organ)}: {text}"
+
     def setData(self, index: QModelIndex, value: Any, role: int = int(Qt.ItemDataRole.EditRole)) -> bool:
         """Qt: a check box was clicked, or Space pressed on it."""
         if index.column() != ORGAN or role != Qt.ItemDataRole.CheckStateRole:
@@ -143,10 +188,11 @@ class OrganModel(QAbstractTableModel):
         """Qt: the names of the columns."""
         if orientation != Qt.Orientation.Horizontal:
             return None
+        pin = self._pins[section - len(HEADERS)] if section >= len(HEADERS) else None
         if role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[section]
+            return HEADERS[section] if pin is None else pin.title
         if role == Qt.ItemDataRole.ToolTipRole:
-            return HEADER_TIPS[section]
+            return HEADER_TIPS[section] if pin is None else f"Score for the pinned question “{pin.text}”"
         return None
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, Signal
 from qtpy.QtGui import QColor
@@ -26,10 +26,23 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctvlp._qt.organ_looks import OrganLooks
-from napari_ctvlp._qt.organ_model import CUT, HU, LABEL_ROLE, ORGAN, ORGAN_ROLE, VOLUME, OrganModel, OrganProxy
+from napari_ctvlp._qt.organ_model import (
+    CUT,
+    HEADERS,
+    HU,
+    LABEL_ROLE,
+    ORGAN,
+    ORGAN_ROLE,
+    VOLUME,
+    OrganModel,
+    OrganProxy,
+    Pin,
+)
 from napari_ctvlp.scan.types import OrganMasks
 
 ALL_GROUPS = "all groups"
+ORGAN_DIGITS = 17
+"""Width of the organs' column, in digits, while questions are pinned."""
 
 
 class OrganPanel(QWidget):
@@ -128,6 +141,17 @@ class OrganPanel(QWidget):
         self._proxy.set_group("")
         self.setEnabled(masks is not None)
 
+    def set_pins(self, pins: Sequence[Pin]) -> None:
+        """Show pinned questions as columns; the selected organ stays."""
+        kept = self.table.currentIndex().data(ORGAN_ROLE)
+        before = self.model.columnCount()
+        self.model.set_pins(pins)
+        if self.model.columnCount() == before:
+            return
+        self._arrange()
+        if kept:
+            self.select(kept)
+
     def refresh_looks(self) -> None:
         """Draw checks, swatches and the solo button as they are."""
         self.model.refresh_looks()
@@ -197,6 +221,20 @@ class OrganPanel(QWidget):
         self.colour_button.clicked.connect(self._on_colour)
         self.export_button.clicked.connect(self.export_requested)
         self.opacity.valueChanged.connect(self._on_opacity)
+
+    def _arrange(self) -> None:
+        """Pinned questions beside the organs' names, which then keep a width of their own: what follows may scroll."""
+        header, pinned = self.table.horizontalHeader(), range(len(HEADERS), self.model.columnCount())
+        for place, column in enumerate((ORGAN, *pinned, VOLUME, HU, CUT)):
+            header.moveSection(header.visualIndex(column), place)
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        if pinned:
+            header.setSectionResizeMode(ORGAN, QHeaderView.ResizeMode.Interactive)
+            header.resizeSection(ORGAN, self.fontMetrics().horizontalAdvance("0") * ORGAN_DIGITS)
+        else:
+            header.setSectionResizeMode(ORGAN, QHeaderView.ResizeMode.Stretch)
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if pinned else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.table.setHorizontalScrollBarPolicy(policy)
 
     def _on_group(self, place: int) -> None:
         self._proxy.set_group(self.group.itemData(place) or "")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Amber of the Okabe-Ito palette made lighter: far from every grey of a CT in brightness, for colour-blind readers too
 ACCENT: tuple[float, float, float] = (1.0, 0.82, 0.2)
+SECOND: tuple[float, float, float] = (0.35, 0.7, 0.9)
+"""Sky blue, far from the accent in hue and in lightness to every kind of eye: the second of two, outlines on a glow."""
 RESTING = 0.4
 """Alpha of every organ while nothing is asked: faint enough to see the scan through."""
 RECEDED = 0.1

@@ -17,6 +17,7 @@ from napari_ctvlp._qt.view_state import give_view, taken_view
 from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary, user_dictionary_path
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.exports import EXPORTS
+from napari_ctvlp.queries import Queries
 from napari_ctvlp.saved_session import SUFFIX, capture, read_session, restore, write_session
 from napari_ctvlp.session import Session
 
@@ -34,6 +35,8 @@ class Saving:
     menu : FileMenu
     query : QueryLine
         Shows the question of a restored session.
+    queries : Queries
+        What is pinned.
     layers : callable
         Gives the layers of the open scan and of its masks, each None where there is none.
     parent : QWidget
@@ -46,12 +49,14 @@ class Saving:
         session: Session,
         menu: FileMenu,
         query: QueryLine,
+        queries: Queries,
         layers: Callable[[], tuple[Image | None, Labels | None]],
         parent: QWidget,
     ) -> None:
         self._viewer = viewer
         self._session = session
         self._query = query
+        self._queries = queries
         self._layers = layers
         self._parent = parent
         menu.set_possible(lambda: [export.possible(session.results) for export in EXPORTS])
@@ -88,10 +93,10 @@ class Saving:
         if not target.name.lower().endswith(".json"):
             target = target.with_name(target.name + SUFFIX)
         view = taken_view(self._viewer, *self._layers())
-        session = self._session
+        session, pinned = self._session, self._queries.pinned
 
         def work() -> Path:
-            write_session(target, capture(session, view))
+            write_session(target, capture(session, view, pinned))
             return target
 
         session.write(work)
@@ -105,6 +110,7 @@ class Saving:
             return
         self._query.setText(saved.query)
         self._query.set_history(list(saved.history))
+        self._queries.set_pinned(saved.pinned)
         restore(self._session, saved, lambda: give_view(self._viewer, saved.view, *self._layers()))
 
     def take(self, paths: Sequence[str]) -> bool:
@@ -130,6 +136,10 @@ class Saving:
             return
         self._watch()
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+    def dictionary_written(self) -> None:
+        """Read the dictionary again, which the window itself has written."""
+        self._on_dictionary_settled()
 
     def _watch(self) -> None:
         """Watch the file and its folder: editors replace a file rather than write into it."""

@@ -20,7 +20,7 @@ FOLLOWED: dict[type, tuple[str, ...]] = {
         "scale",
         "translate",
     ),
-    Labels: ("colormap", "opacity", "blending", "visible", "contour"),
+    Labels: ("colormap", "opacity", "blending", "visible", "contour", "scale", "translate"),
 }
 
 

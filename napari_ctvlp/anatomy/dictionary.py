@@ -90,6 +90,15 @@ class Abnormality:
         return tuple(fill(p, organ) for p in self.positive), tuple(fill(p, organ) for p in self.negative)
 
 
+def prompt_fault(text: str) -> str:
+    """Why a text cannot be a prompt, in words; empty where it can."""
+    if _NEGATED.search(text):
+        return f"'{text}' is negated, which encoders cannot read; say what is seen instead."
+    if text.count("{") != text.count("{organ}") or text.count("}") != text.count("{organ}"):
+        return f"'{text}' holds a brace other than {{organ}}."
+    return ""
+
+
 class _Reader:
     """Walks the nodes of one dictionary file, so that a complaint can name the line."""
 
@@ -150,14 +159,8 @@ class _Reader:
 
     def prompts(self, node: yaml.Node) -> tuple[str, ...]:
         for item in self.leaves(node):
-            text = self.text(item)
-            if _NEGATED.search(text):
-                raise self.fail(
-                    item,
-                    f"'{text}' is negated, which encoders cannot read; say what is seen instead.",
-                )
-            if text.count("{") != text.count("{organ}") or text.count("}") != text.count("{organ}"):
-                raise self.fail(item, f"'{text}' holds a brace other than {{organ}}.")
+            if fault := prompt_fault(self.text(item)):
+                raise self.fail(item, fault)
         texts = self.texts(node)
         if len(texts) < MIN_PROMPTS:
             raise self.fail(node, f"at least {MIN_PROMPTS} different prompts are needed, {len(texts)} given.")
@@ -224,22 +227,31 @@ def _built_in() -> tuple[Abnormality, ...]:
 
 
 def _load(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> tuple[Abnormality, ...]:
-    """Read one file; the loader in Python, unlike the one in C, survives any depth of nesting."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=loader)
-        return _entries(_Reader(path.name), root)
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"The dictionary {path.name} cannot be read: not a text file.") from error
     except OSError as error:
         raise UserError(f"The dictionary {path.name} cannot be read: {error.strerror or 'unknown reason'}.") from error
+    return parse_dictionary(text, path.name, loader)
+
+
+def parse_dictionary(text: str, file: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> tuple[Abnormality, ...]:
+    """Check the text of a dictionary; the loader in Python, unlike the one in C, survives any depth of nesting.
+
+    Raises
+    ------
+    UserError
+        As `load_dictionary`; ``file`` is what it calls the file.
+    """
+    try:
+        return _entries(_Reader(file), yaml.compose(text, Loader=loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(
-            f"{path.name}{line}: not valid YAML ({getattr(error, 'problem', None) or 'odd signs'})."
-        ) from error
+        raise UserError(f"{file}{line}: not valid YAML ({getattr(error, 'problem', None) or 'odd signs'}).") from error
     except RecursionError as error:
-        raise UserError(f"{path.name}: lists are nested too deeply.") from error
+        raise UserError(f"{file}: lists are nested too deeply.") from error
 
 
 def _entries(reader: _Reader, root: yaml.Node | None) -> tuple[Abnormality, ...]:

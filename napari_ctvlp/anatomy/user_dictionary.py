@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from napari_ctvlp.anatomy.dictionary import BUILT_IN, Abnormality, load_dictionary
+from napari_ctvlp.anatomy.dictionary_edit import with_prompts
+from napari_ctvlp.atomic import write_bytes
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.files import write_whole
 from napari_ctvlp.folders import config_folder
@@ -59,3 +62,46 @@ def make_user_dictionary() -> Path:
         raise UserError(f"{path.name} cannot be written: {error.strerror or 'unknown reason'}.") from error
     write_whole(path, BUILT_IN.read_text(encoding="utf-8"))
     return path
+
+
+def save_prompts(entry: Abnormality) -> Callable[[], None]:
+    """Give an entry of the user's copy other prompts; makes the copy where there is none.
+
+    Everything else in the file stays as it is, comments included.
+
+    Returns
+    -------
+    callable
+        Takes it back: the file is again as it was, or gone where there was none. Does nothing when somebody has changed
+        the file since.
+
+    Raises
+    ------
+    UserError
+        When the prompts or the file are not in order, or the folder cannot be written to.
+    """
+    path = user_dictionary_path()
+    before = _text(path) if path.exists() else None
+    text = with_prompts(_text(BUILT_IN) if before is None else before, entry, path.name)
+    make_user_dictionary()
+    write_bytes(path, text.encode("utf-8"))
+
+    def back() -> None:
+        if not path.exists() or _text(path) != text:
+            return
+        if before is None:
+            path.unlink()
+        else:
+            write_bytes(path, before.encode("utf-8"))
+
+    return back
+
+
+def _text(path: Path) -> str:
+    """The file as it is, with its line ends."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"The dictionary {path.name} cannot be read: not a text file.") from error
+    except OSError as error:
+        raise UserError(f"The dictionary {path.name} cannot be read: {error.strerror or 'unknown reason'}.") from error

@@ -116,7 +116,7 @@ def locate(
         cells = embedding.dense.cells(organ)
         if len(cells.places):
             values = cells.vectors @ _direction(embedding, ranking.text, organ, entry)
-            found[organ] = (cells, _smoothed(cells, values.astype(np.float64)))
+            found[organ] = (cells, smoothed(cells, values.astype(np.float64)))
     if not found:
         return None
     everything = np.concatenate([values for _, values in found.values()])
@@ -131,7 +131,7 @@ def locate(
         meaning = f"score for {entry.key.replace('_', ' ')}, in logits"
         meaning += "" if known else "; this encoder was not trained on it"
     peaks = sorted(
-        (peak for organ, (cells, values) in found.items() for peak in _peaks(masks, organ, cells, values, spacing)),
+        (peak for organ, (cells, values) in found.items() for peak in peaks_of(masks, organ, cells, values, spacing)),
         key=lambda peak: -peak.value,
     )
     return SimilarityMap(ranking.text, meaning, tuple(found), drawn, start, step, low, high, tuple(peaks[:MOST_PEAKS]))
@@ -147,7 +147,7 @@ def _direction(embedding: ScanEmbedding, text: str, organ: str, entry: Abnormali
     return np.asarray(embedding.encoder.encode_text([parse_query(text).core or text])[0], np.float32)
 
 
-def _smoothed(cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def smoothed(cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each value averaged with those of the cells around it."""
     from scipy.spatial import cKDTree
 
@@ -223,7 +223,7 @@ def _interpolated(cells: Cells, values: NDArray[np.float64], grid: Sequence[NDAr
     return dense
 
 
-def _peaks(
+def peaks_of(
     masks: OrganMasks, organ: str, cells: Cells, values: NDArray[np.float64], spacing: Sequence[float]
 ) -> list[Peak]:
     """The best places of an organ, apart from each other."""
@@ -237,12 +237,12 @@ def _peaks(
         if all(np.linalg.norm(millimetres[place] - millimetres[other]) >= APART_MM for other in taken):
             taken.append(int(place))
     return [
-        Peak(organ, _inside(masks, stat.label, cells.places[place], cells.size), float(values[place]))
+        Peak(organ, nearest_voxel(masks, stat.label, cells.places[place], cells.size), float(values[place]))
         for place in taken
     ]
 
 
-def _inside(masks: OrganMasks, label: int, place: NDArray[np.float64], size: NDArray[np.float64]) -> Index:
+def nearest_voxel(masks: OrganMasks, label: int, place: NDArray[np.float64], size: NDArray[np.float64]) -> Index:
     """The voxel of the organ nearest to a place, looked for within a cell around it."""
     middle = np.rint(place).astype(int)
     reach = np.ceil(size).astype(int) + 1

@@ -85,7 +85,7 @@ def score_pairs(embedding: ScanEmbedding, pairs: Iterable[Pair]) -> list[Abnorma
     known = frozenset(embedding.encoder.card.abnormalities)
     reasons = [_reason(embedding, index, known, pair) for pair in pairs]
     terms = [
-        () if why is not None else _terms(embedding, index, place, entry)
+        () if why is not None else terms_of(embedding, index, place, entry)
         for (place, entry), why in zip(pairs, reasons, strict=True)
     ]
     asked = list(dict.fromkeys((organ, e) for (_, e), parts in zip(pairs, terms, strict=True) for organ, _ in parts))
@@ -120,7 +120,7 @@ def score_pairs(embedding: ScanEmbedding, pairs: Iterable[Pair]) -> list[Abnorma
     return rows
 
 
-def _terms(
+def terms_of(
     embedding: ScanEmbedding, index: dict[str, int], place: str, entry: Abnormality
 ) -> tuple[tuple[str, float], ...]:
     """Organs that a score is made of, each with its weight; of a group those that can be trusted."""

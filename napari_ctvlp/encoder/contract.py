@@ -103,6 +103,31 @@ class Cells:
     size: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class ModelInput:
+    """What an encoder's network is fed of a scan: resampled, windowed, perhaps cropped or padded.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        What each channel is, in a few words ("-160 to 240 HU").
+    values : (channels, I, P, L) float32
+        As the network gets them.
+    limits : (low, high)
+        The least and the largest value there can be.
+    start : tuple of float
+        Middle of the first voxel as a voxel index (I, P, L) of the scan.
+    step : tuple of float
+        Voxels of the scan from one voxel to the next, along I, P, L.
+    """
+
+    channels: tuple[str, ...]
+    values: FloatArray
+    limits: tuple[float, float]
+    start: tuple[float, float, float]
+    step: tuple[float, float, float]
+
+
 class Dense(Protocol):
     """Embeddings of places rather than organs."""
 
@@ -144,7 +169,8 @@ class ScanEmbedding:
 class ScanEncoder(Protocol):
     """An encoder of scans and of text into one space.
 
-    One that was trained on wordings of its own may also have a ``dictionary``, a tuple of
+    One that can show what it is fed may also have a method ``model_input(scan, *, progress=None, cancelled=None)`` that
+    gives a `ModelInput`. One that was trained on wordings of its own may also have a ``dictionary``, a tuple of
     `napari_ctvlp.anatomy.dictionary.Abnormality`: its entries take the place of the built-in ones of the same key.
     """
 

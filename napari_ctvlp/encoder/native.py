@@ -23,13 +23,14 @@ from .contract import (
     EncoderCard,
     EncodingCancelled,
     FloatArray,
+    ModelInput,
     OrganStatus,
     Progress,
     ScanEmbedding,
 )
 from .dense import NativeDense
 from .known_texts import KnownTexts
-from .preprocess import VERSION, network_input
+from .preprocess import VERSION, network_input, resample_hu, windowed
 from .text import TextTower
 from .vision import VisionConfig, VisionTower
 from .vit import VitConfig
@@ -179,6 +180,31 @@ class NativeEncoder:
         labels = {organ: label for label, organ in masks.names.items()}
         dense = NativeDense(tower, maps, index, given, labels, scan.hu.shape)
         return ScanEmbedding(tuple(names), matrix.astype(np.float32), tuple(status), self, dense)
+
+    @torch.inference_mode()
+    def model_input(
+        self, scan: Scan, *, progress: Progress | None = None, cancelled: Cancelled | None = None
+    ) -> ModelInput:
+        """The image that `encode_scan` hands to the vision tower.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        """
+
+        def tick(done: float) -> None:
+            if cancelled is not None and cancelled():
+                raise EncodingCancelled
+            if progress is not None:
+                progress(done)
+
+        config = self.model.vision.config
+        values = windowed(resample_hu(scan.hu, scan.spacing, config.spacing, tick=tick), config.windows).numpy()
+        i, p, left = (n / out for n, out in zip(scan.hu.shape, values.shape[1:], strict=True))
+        names = tuple(f"{low:g} to {high:g} HU" for low, high in config.windows)
+        start = ((i - 1) / 2, (p - 1) / 2, (left - 1) / 2)  # the grids share their edges
+        return ModelInput(names, values, (-1.0, 1.0), start, (i, p, left))
 
     @torch.inference_mode()
     def encode_text_meaning(self, texts: Sequence[str]) -> FloatArray:

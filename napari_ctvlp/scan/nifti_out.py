@@ -72,6 +72,27 @@ def write_map_nifti(
     _write(Path(path), data, scan, what)
 
 
+def write_grid_nifti(path: str | Path, values: NDArray[np.floating], affine: Affine, *, what: str = "") -> None:
+    """Write values on a grid of their own as float32: what an encoder is fed, voxel by voxel.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in .nii or .nii.gz.
+    values : (I, P, L) float array
+    affine : (4, 4)
+        Index to LPS mm.
+    what : str
+        Goes into the header (79 letters at most).
+
+    Raises
+    ------
+    UserError
+        Another ending, or a place that cannot be written to.
+    """
+    _save(Path(path), np.asarray(values, np.float32), RAS_LPS @ affine, what)
+
+
 def write_straight_scan(path: Path, scan: Scan) -> None:
     """Write the voxels of a scan as the project holds them, for other programs: int16 HU, (I, P, L), no name in it."""
     import nibabel
@@ -84,11 +105,14 @@ def write_straight_scan(path: Path, scan: Scan) -> None:
 
 
 def _write(path: Path, data: NDArray[Any], scan: Scan, what: str, extension: Any = None) -> None:
+    _save(path, data, RAS_LPS @ scan.stored.affine, what, extension)
+
+
+def _save(path: Path, data: NDArray[Any], affine: Affine, what: str, extension: Any = None) -> None:
     import nibabel
 
     if not is_nifti_name(path):
         raise UserError(f"{path.name}: call the file .nii or .nii.gz to write NIfTI.")
-    affine = RAS_LPS @ scan.stored.affine
     image = nibabel.Nifti1Image(data, affine, dtype=data.dtype)
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)

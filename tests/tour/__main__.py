@@ -9,6 +9,7 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ def main() -> int:
             return 2
         screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
         os.execvp(screen[0], [*screen, sys.executable, "-m", "tests.tour", *sys.argv[1:]])
+    os.environ["CTVLP_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ctvlp-tour-")  # the tour edits the dictionary
     worst = 0.0
     if args.scan is None and args.only != "real":
         worst = max(worst, tour("sample", args.out / "sample", None, None))
@@ -73,6 +75,10 @@ def tour(name: str, folder: Path, scan: Path | None, masks: Path | None) -> floa
         "windows": steps.windows,
         "linked": steps.linked,
         "ask_and_locate": steps.ask_and_locate,
+        "evidence": steps.evidence,
+        "prompt_lab": steps.prompt_lab,
+        "queries": steps.queries,
+        "encoder_input": steps.encoder_input,
         "organs": steps.organs,
         "statistics": partial(steps.statistics, folder=folder),
         "body": steps.body,

@@ -100,6 +100,29 @@ class Driver:
             _send(canvas, QEvent.Type.MouseButtonRelease, points[-1], button, none, modifier)
         self.wait()
 
+    def front(self, window: QWidget | None = None) -> None:
+        """Bring a window to the front: the main one, or a dialog."""
+        window = self.window if window is None else window
+        window.raise_()
+        window.activateWindow()
+        self.wait_for(window.isActiveWindow)
+
+    def dialog_key(self, dialog: QWidget, widget: QWidget, text: str) -> None:
+        """Type into a widget of a dialog, which is brought to the front first."""
+        self.front(dialog)
+        widget.setFocus()
+        QTest.keyClicks(widget, text)
+        self.wait()
+
+    def dialog_picture(self, name: str, dialog: QWidget) -> None:
+        """Save what a dialog shows."""
+        self.wait(120)
+        self.watchdog.pause()
+        self._count += 1
+        self._folder.mkdir(parents=True, exist_ok=True)
+        dialog.grab().save(str(self._folder / f"{self._count:02d}_{name}.png"))
+        self.watchdog.resume()
+
     def picture(self, name: str) -> None:
         """Save what the window shows; the time this takes is not the window's."""
         self.wait(120)

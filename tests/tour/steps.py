@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_ctvlp._qt.organ_model import VOLUME
@@ -73,6 +74,103 @@ def ask_and_locate(driver: Driver) -> None:
     driver.picture("nothing_matches")
     driver.ask("lung nodule")
     driver.picture("another_window")
+
+
+def evidence(driver: Driver) -> None:
+    """Why the left kidney's stone got its score: regions, what if, sentences; a region is gone to, and left again."""
+    driver.ask("stone in the left kidney")
+    driver.key(Qt.Key.Key_W)
+    reasons = driver.widget.reasons
+    assert reasons.dialog is not None
+    dialog = reasons.dialog
+    driver.wait_for(lambda: dialog.changes.model().rowCount() > 0)
+    driver.dialog_picture("why_at_once", dialog)
+    driver.wait_for(lambda: dialog.doing.text() == "All tried.")
+    driver.idle()
+    before = tuple(driver.viewer.dims.point)
+    dialog.region_chosen.emit(0)
+    driver.idle()
+    driver.dialog_picture("why_all_tried", dialog)
+    driver.picture("regions_outlined")
+    driver.front()
+    driver.key(Qt.Key.Key_U)
+    assert np.allclose(driver.viewer.dims.point, before)
+    dialog.close()
+    assert not reasons.outlined
+
+
+def prompt_lab(driver: Driver) -> None:
+    """Another sentence for stones: scores move as it is typed; saved, and taken back with one key."""
+    driver.ask("stone in the left kidney")
+    driver.key(Qt.Key.Key_R)
+    lab = driver.widget.lab
+    assert lab.dialog is not None
+    dialog = lab.dialog
+    driver.idle()
+    assert dialog.scores.model().rowCount() > 0
+    saved = dialog.prompts
+    dialog.positive.moveCursor(dialog.positive.textCursor().MoveOperation.End)
+    dialog.positive.insertPlainText("\n")
+    driver.dialog_key(dialog, dialog.positive, "Bright dot in the {organ}.")
+    driver.wait(400)
+    driver.idle()
+    driver.dialog_picture("prompt_lab", dialog)
+    driver.dialog_key(dialog, dialog.positive, " No stone.")
+    driver.wait(400)
+    driver.idle()
+    driver.dialog_picture("prompt_lab_refuses_negation", dialog)
+    dialog.positive.undo()
+    dialog.set_prompts((*saved[0], "Bright dot in the {organ}."), saved[1], undoable=True)
+    dialog.edited.emit()
+    driver.idle()
+    dialog.save.click()
+    driver.idle()
+    assert not dialog.save.isEnabled()
+    driver.front()
+    driver.key(Qt.Key.Key_U)
+    driver.idle()
+    assert dialog.prompts == saved
+    dialog.close()
+
+
+def queries(driver: Driver) -> None:
+    """Two questions side by side; one of them as a column of the organ table."""
+    for text in ("stone in the left kidney", "enlarged spleen", "stone in the right kidney"):
+        driver.ask(text)
+    driver.key(Qt.Key.Key_N, SHIFT)
+    driver.key(Qt.Key.Key_N)
+    asked = driver.widget.asked
+    assert asked.dialog is not None
+    dialog = asked.dialog
+    texts = list(driver.widget.queries.texts)
+    for text in ("stone in the right kidney", "stone in the left kidney"):
+        dialog._also_select(texts.index(text))
+    driver.idle()
+    assert dialog.organs.model().rowCount() > 0
+    driver.dialog_picture("two_questions", dialog)
+    dialog.pin_requested.emit(["enlarged spleen"])
+    driver.idle()
+    dialog.close()
+    dock = driver.widget.dock
+    dock.tables.setCurrentWidget(dock.organs)
+    driver.picture("pinned_questions")
+    driver.front()
+    for _ in range(2):
+        driver.key(Qt.Key.Key_U)
+    assert not driver.widget.queries.pinned
+    dock.tables.setCurrentWidget(dock.findings)
+
+
+def encoder_input(driver: Driver) -> None:
+    """What the encoder saw, one window after the other."""
+    driver.key(Qt.Key.Key_I)
+    driver.wait_for(lambda: bool(driver.widget.input.title))
+    driver.idle()
+    driver.picture("encoder_input")
+    driver.key(Qt.Key.Key_I)
+    driver.picture("encoder_input_next_window")
+    while driver.widget.input.title:
+        driver.key(Qt.Key.Key_I)
 
 
 def organs(driver: Driver) -> None:

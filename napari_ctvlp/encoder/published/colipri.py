@@ -32,6 +32,7 @@ from napari_ctvlp.encoder.contract import (
     Cells,
     EncoderCard,
     FloatArray,
+    ModelInput,
     Progress,
     ScanEmbedding,
 )
@@ -201,6 +202,25 @@ class ColipriEncoder:
         self._sides(embedding)
         tick(1.0)
         return embedding
+
+    @torch.inference_mode()
+    def model_input(
+        self, scan: Scan, *, progress: Progress | None = None, cancelled: Cancelled | None = None
+    ) -> ModelInput:
+        """The resampled scan out of which the cubes are cut that the network sees.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        """
+        tick = ticker(progress, cancelled)
+        places = [_places(scan, axis)[0][::-1] for axis in (0, 1, 2)]
+        values = sample_linear(scan.hu, places, tick).clamp_(*HU).div_(1000).numpy()
+        i, p, left = (float(at[0]) for at in places)
+        by_i, by_p, by_l = (SPACING / s for s in scan.spacing)
+        name = f"{HU[0]:g} to {HU[1]:g} HU"
+        return ModelInput((name,), values[None], (HU[0] / 1000, HU[1] / 1000), (i, p, left), (by_i, by_p, by_l))
 
     def _padding(self, scan: Scan) -> float:
         """What the package pads with: the smallest value of the resampled scan, in -1..1."""

@@ -23,7 +23,15 @@ from torch import Tensor
 from napari_ctvlp.anatomy.dictionary import load_dictionary
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
-from napari_ctvlp.encoder.contract import Calibration, Cancelled, EncoderCard, FloatArray, Progress, ScanEmbedding
+from napari_ctvlp.encoder.contract import (
+    Calibration,
+    Cancelled,
+    EncoderCard,
+    FloatArray,
+    ModelInput,
+    Progress,
+    ScanEmbedding,
+)
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
@@ -180,6 +188,29 @@ class MerlinEncoder:
         """(dim,) unit vector of the whole scan, as the package gives it."""
         image = self.volume(scan)[None, None].to(self.device)
         return np.asarray(self.network.images(image).float().cpu().numpy()[0], np.float32)
+
+    def model_input(
+        self, scan: Scan, *, progress: Progress | None = None, cancelled: Cancelled | None = None
+    ) -> ModelInput:
+        """The whole volume before it is masked to one organ after the other, turned to I, P, L.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` is true at the start.
+        """
+        tick = ticker(progress, cancelled)
+        tick(0.0)
+        values = np.ascontiguousarray(self.volume(scan).numpy().transpose(2, 1, 0)[::-1, ::-1, ::-1])
+        inside, places = self._places(scan)
+        starts, steps = [], []
+        for axis, size in zip((2, 1, 0), reversed(self.shape), strict=True):  # I, P, L
+            steps.append(SPACING[axis] / scan.spacing[2 - axis])
+            starts.append(float(places[axis][0]) - (size - 1 - inside[axis].start) * steps[-1])
+        tick(1.0)
+        (i, p, left), (by_i, by_p, by_l) = starts, steps
+        name = f"{HU[0]:g} to {HU[1]:g} HU"
+        return ModelInput((name,), values[None], (0.0, 1.0), (i, p, left), (by_i, by_p, by_l))
 
     def volume(self, scan: Scan) -> Tensor:
         """(R, A, S) values in 0..1: resampled, windowed, padded with 0 or cropped in the middle to its shape."""

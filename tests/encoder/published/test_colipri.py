@@ -17,6 +17,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.statistics import organ_statistics
 from tests.encoder.published.packages import run_package
 from tests.encoder.published.states import colipri_state, write_vocabulary
+from tests.encoder.test_model_input import check_places
 
 SIZE = 96
 TEXTS = ["No lung nodules present", "a nodule", "Pericardial effusion in the left side, and a large one."]
@@ -244,3 +245,7 @@ def test_names_and_shapes_are_strict(tmp_path, change, words):
 def test_it_is_loaded_by_the_mark_in_its_folder(folder):
     encoder = load_encoder(folder, device="cpu")
     assert encoder.size == 192 and encoder.card.name == "colipri" and encoder.card.licence == "MIT"
+
+
+def test_what_it_is_fed_lies_where_it_says(encoder, small_chest):
+    check_places(encoder, small_chest[0], lambda hu: hu / 1000, tolerance=0.002)

@@ -18,6 +18,7 @@ from napari_ctvlp.scan.statistics import organ_statistics
 from tests.encoder.published.packages import run_package
 from tests.encoder.published.states import merlin_state, write_bytes_vocabulary
 from tests.encoder.published.test_colipri import as_ras
+from tests.encoder.test_model_input import check_places
 
 TEXTS = ["The liver is unremarkable.", "Gallstones (2 mm), left-sided; no other."]
 LONG = ["long " * 120 + "text.", "short"]
@@ -193,3 +194,7 @@ def test_damaged_vocabularies_are_refused(folder, tmp_path):
 def test_it_is_loaded_by_the_mark_in_its_folder(folder):
     encoder = load_encoder(folder, device="cpu")
     assert encoder.shape == (224, 224, 160) and encoder.card.name == "merlin"
+
+
+def test_what_it_is_fed_lies_where_it_says(encoder, belly):
+    check_places(encoder, belly[0], lambda hu: (hu + 1000) / 2000, tolerance=0.002)

@@ -1,0 +1,158 @@
+"""Evidence in the window: tables that fill, outlines that come and go, work that can be stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_ctvlp._qt.findings_model import PAIR_ROLE
+from napari_ctvlp._qt.reasons import NOTHING
+from napari_ctvlp._qt.reasons_dialog import AFTER, CHANGE, LEFT_OUT, WHAT
+from napari_ctvlp._qt.region_layer import NAME
+from napari_ctvlp.ask.evidence import Case, Change, Evidence
+from napari_ctvlp.ask.locate import Peak
+from napari_ctvlp.ask.sentences import Sentence
+from napari_ctvlp.ask.types import AbnormalityScore, Finding, Ranking
+from napari_ctvlp.work import Task
+from tests.test_session import Queue
+
+from .test_prompt_lab import cells
+from .windows import add_layers
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+def score(probability, status="scored"):
+    if probability is None:
+        return AbnormalityScore("kidney_left", "kidney_stone", None, None, None, status)
+    return AbnormalityScore("kidney_left", "kidney_stone", probability, probability - 0.1, probability + 0.1, status)
+
+
+@pytest.fixture
+def why(window, word_rooms, phantom):
+    """The window with the phantom; evidence of a stone is told by the test."""
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    asked, drawn = [], {"start": (20, 35, 52)}
+
+    def evidence(embedding, scan, masks, organ, abnormality):
+        asked.append((organ, abnormality))
+        regions = (Peak("kidney_left", (25, 40, 60), 2.5), Peak("kidney_left", (21, 36, 53), 0.5))
+        sentences = (Sentence("A stone.", True, 0.4, 0.9), Sentence("Normal.", False, 0.2, 0.8))
+        found = Evidence(score(0.8), None, ("kidney_left",), regions, None, sentences, ())
+        plan = tuple(
+            Change(name, "read this", lambda _p, _c, s=s: s)
+            for name, s in (("erased", score(0.2)), ("grown", score(0.8)), ("shrunk", score(None, "N/A: nothing")))
+        )
+        return Case(found, plan, (drawn["start"], np.ones((3, 4, 5), np.uint8)))
+
+    word_rooms.evidence = evidence
+    widget.dock.findings.pair_chosen.emit("kidney_left", "kidney_stone")
+    return viewer, widget, asked, drawn
+
+
+def test_tables_tell_regions_changes_and_sentences(why, phantom):
+    _, widget, asked, _ = why
+    widget.dock.more.evidence.click()
+    dialog = widget.reasons.dialog
+    assert asked == [("kidney_left", "kidney_stone")]
+    assert dialog.title.text() == "left kidney, kidney stone: 0.80 (0.70–0.90)"
+    assert cells(dialog.changes, WHAT) == ["erased", "grown", "shrunk"]
+    assert cells(dialog.changes, AFTER) == ["0.20 (0.10–0.30)", "0.80 (0.70–0.90)", "N/A"]
+    assert cells(dialog.changes, CHANGE) == ["-0.60", "0.00", ""]
+    assert cells(dialog.sentences, 0) == ["A stone.", "Normal."]
+    assert dialog.doing.text() == "All tried." and widget.session.activity is None
+    # 25, 40, 60 of 3 x 2 x 2 mm from (-80, -60, 60), L, P, S
+    assert cells(dialog.regions, 3) == ["40, 20, -15", "26, 12, -3"]
+
+
+def test_regions_are_outlined_in_all_views_until_closed_and_gone_to_with_a_way_back(why, phantom, qtbot):
+    viewer, widget, _, drawn = why
+    widget.views.set_shown(True)
+    widget.undo.clear()
+    active = viewer.layers.selection.active
+    widget.dock.more.evidence.click()
+    layer = viewer.layers[NAME]
+    world = layer.data_to_world((0, 0, 0))
+    assert np.allclose(world, viewer.layers[0].data_to_world((20, 35, 52)))
+    assert viewer.layers.selection.active is active
+    twins = [next(known for known in view.model.layers if known.name == NAME) for view in widget.views.views]
+    assert all(np.allclose(twin.data_to_world((0, 0, 0)), world) and twin.opacity == 1 for twin in twins)
+    before = tuple(viewer.dims.current_step)
+    table = widget.reasons.dialog.regions
+    middle = table.visualRect(table.model().index(0, 0)).center()
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=middle)
+    assert tuple(viewer.dims.current_step) == (25, 40, 60)
+    widget.undo.undo()
+    assert tuple(viewer.dims.current_step) == before
+    widget.dock.more.evidence.click()
+    assert not widget.reasons.shown and layer.opacity == 0
+    drawn["start"] = (30, 35, 52)
+    widget.dock.more.evidence.click()
+    assert viewer.layers[NAME] is layer and layer.opacity == 1
+    world = viewer.layers[0].data_to_world((30, 35, 52))
+    assert all(np.allclose(known.data_to_world((0, 0, 0)), world) for known in (layer, *twins))
+    assert all(twin.opacity == 1 and twin.data is layer.data for twin in twins)
+
+
+def test_the_finding_asked_for_last_is_explained(why, word_rooms):
+    _, widget, asked, _ = why
+    finding = Finding("liver_cyst", "liver", 0.5, 0.4, 0.6, "uncertain")
+    word_rooms.rank_organs = lambda embedding, text, use_names: Ranking(text, True, "", (), finding)
+    widget.ask("cyst in the liver")
+    widget.reasons.toggle()
+    widget.dock.findings.pair_chosen.emit("kidney_left", "kidney_stone")
+    widget.reasons.toggle()  # another one than is shown: not to be hidden
+    assert asked == [("liver", "liver_cyst"), ("kidney_left", "kidney_stone")]
+    widget.reasons.toggle()
+    assert not widget.reasons.shown
+
+
+def test_what_was_stopped_can_be_gone_on_with(why, word_rooms):
+    _, widget, _, _ = why
+    queue = Queue()
+    widget.session._bench._runner = queue
+    widget.reasons.open()
+    dialog = widget.reasons.dialog
+    queue.run()  # the gathering
+    queue.run()  # the first change
+    assert cells(dialog.changes, AFTER)[0].startswith("0.20") and dialog.stop.isVisible()
+    dialog.stop.click()
+    queue.run()  # comes too late
+    assert cells(dialog.changes, AFTER)[1:] == [LEFT_OUT, LEFT_OUT]
+    assert not widget.session.busy_with(Task.EVIDENCE) and dialog.again.isVisible()
+    dialog.again.click()
+    queue.run_all()
+    assert cells(dialog.changes, AFTER)[1].startswith("0.80") and dialog.doing.text() == "All tried."
+
+
+def test_another_scan_ends_it(why, word_rooms):
+    viewer, widget, _, _ = why
+    queue = Queue()
+    widget.session._bench._runner = queue
+    widget.reasons.open()
+    queue.run()
+    viewer.layers.clear()
+    queue.run_all()
+    assert NAME not in viewer.layers and not cells(widget.reasons.dialog.changes, WHAT)
+    assert widget.reasons.dialog.title.text() == NOTHING
+
+
+def test_nothing_chosen_says_what_to_do(window, phantom):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    widget.dock.more.evidence.click()
+    assert widget.reasons.dialog.title.text() == NOTHING
+
+
+def test_the_menu_of_a_finding_leads_there(why):
+    _, widget, asked, _ = why
+    table = widget.dock.findings.table
+    menu = widget.dock.findings.menu_of(table.model().index(0, 0))
+    assert [action.text().split("\t") for action in menu.actions()] == [
+        ["Why this score", "W"],
+        ["Try other prompts", "R"],
+    ]
+    menu.actions()[0].trigger()
+    assert widget.reasons.shown and asked[-1] == table.model().index(0, 0).data(PAIR_ROLE)
