@@ -71,6 +71,8 @@ class ScoreArgs(commands.Inputs):
     """Name of a shipped encoder, or folder of one."""
     also: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
     """Another encoder to ask too; repeat the option for more. Adds what each says and where they disagree."""
+    taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
+    """File of findings taught by examples in the window, to score too; repeat the option for more."""
     json: Path | None = None
     """Write everything as JSON (the layout is in the README)."""
     csv: Path | None = None
@@ -160,7 +162,7 @@ def _score(args: ScoreArgs) -> None:
     from napari_ctvlp.ask import write_csv, write_json
 
     scan, masks = commands.open_inputs(args, "napari-ctvlp score SCAN --masks MASKS")
-    embedding, answers = commands.answers_to(questions, args.encoder, scan, masks)
+    embedding, answers = commands.answers_to(questions, args.encoder, scan, masks, args.taught)
     if args.also:
         answers |= encoder_commands.beside(args.also, questions, scan, masks, embedding)
     if args.json is not None:
@@ -214,6 +216,13 @@ def _print_answers(answers: dict[str, Any]) -> None:
     for row in scored[:15]:
         said = f"{row['probability']:.2f} ({row['low']:.2f}-{row['high']:.2f})"
         print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}")
+    for taught in answers.get("taught", ()):
+        rows = [row for row in answers["abnormalities"] if row["abnormality"] == taught["abnormality"]]
+        examples = f"{taught['examples_present']} with and {taught['examples_absent']} without"
+        print(f"\n{taught['abnormality']} ({examples}; cross-validated AUC {taught['cross_validated_auc']:.2f}):")
+        for row in rows:
+            said = row["status"] if row["probability"] is None else f"{row['probability']:.2f}"
+            print(f"  {row['organ']:<28} {said}")
     if answers.get("disagreements"):
         print("\nThe encoders disagree most on:")
         for row in answers["disagreements"][:10]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +13,7 @@ import tyro
 from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.encoder.contract import ScanEmbedding
     from napari_ctvlp.scan import OrganMasks, Scan
 
@@ -50,6 +52,8 @@ class ReportArgs(Inputs):
     """Text file with one question a line."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
+    taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
+    """File of findings taught by examples, to score too; repeat the option for more."""
     html: Path = Path("report.html")
     """Where to write the page; it is one file that needs no other."""
 
@@ -160,18 +164,52 @@ def questions_of(asked: tuple[str, ...], path: Path | None) -> list[str]:
 
 
 def answers_to(
-    questions: list[str], encoder: str, scan: Scan, masks: OrganMasks
+    questions: list[str], encoder: str, scan: Scan, masks: OrganMasks, taught: Sequence[Path] = ()
 ) -> tuple[ScanEmbedding, dict[str, Any]]:
-    """Everything that is known of a scan, in the layout of the JSON file."""
+    """Everything that is known of a scan, in the layout of the JSON file; ``taught`` are files of taught findings.
+
+    Raises
+    ------
+    UserError
+        When a file of taught findings cannot be read, or belongs to another encoder.
+    """
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
     from napari_ctvlp.ask.bank import dictionary_of
 
     embedding = embedded(encoder, scan, masks)
+    findings = taught_in(taught, embedding)
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
     rankings = [rank_organs(embedding, question, dictionary=dictionary) for question in questions]
     scores = score_abnormalities(embedding, dictionary)
-    return embedding, answers_as_json(scan, embedding, rankings, scores, masks, dictionary=dictionary)
+    if findings:
+        from napari_ctvlp.ask.teach import score_taught
+
+        scores += score_taught(embedding, findings)
+    return embedding, answers_as_json(scan, embedding, rankings, scores, masks, dictionary=dictionary, taught=findings)
+
+
+def taught_in(paths: Sequence[Path], embedding: ScanEmbedding) -> tuple[TaughtFinding, ...]:
+    """The taught findings of files, those of one name joined.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read, belongs to another encoder, or has too few examples to score with.
+    """
+    if not paths:
+        return ()
+    from napari_ctvlp.ask.taught_file import read_taught
+    from napari_ctvlp.teaching import merged
+
+    findings: tuple[TaughtFinding, ...] = ()
+    for path in paths:
+        findings = merged(findings, read_taught(path, embedding.encoder.card))
+    for finding in findings:
+        if not finding.ready:
+            names = ", ".join(path.name for path in paths)
+            raise UserError(f"{names}: {finding.name} has examples {finding.note}.")
+    return findings
 
 
 def stats(args: StatsArgs) -> None:
@@ -231,7 +269,7 @@ def report(args: ReportArgs) -> None:
     from napari_ctvlp.ask.report import write_report
 
     scan, masks = open_inputs(args, "napari-ctvlp report SCAN --masks MASKS --html FILE")
-    _, answers = answers_to(questions, args.encoder, scan, masks)
+    _, answers = answers_to(questions, args.encoder, scan, masks, args.taught)
     write_report(args.html, scan, masks, answers)
     print(f"Report written to {args.html}")
 

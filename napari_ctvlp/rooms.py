@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
+    from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, Progress, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.pairs import Given
@@ -90,6 +91,12 @@ class Rooms:
         from napari_ctvlp.ask.bank import dictionary_of
 
         return score_abnormalities(embedding, dictionary_of(embedding.encoder, current_dictionary()))
+
+    def score_taught(self, embedding: ScanEmbedding, findings: Sequence[TaughtFinding]) -> Sequence[AbnormalityScore]:
+        """Score the organs in which the user taught findings; fits their probes when they have changed."""
+        from napari_ctvlp.ask.teach import score_taught
+
+        return score_taught(embedding, findings)
 
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""
