@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ctvlp._qt.findings_model import ORGAN_ROLE, PROBABILITY, FindingsModel, FindingsProxy
+from napari_ctvlp._qt.findings_model import ORGAN_ROLE, PROBABILITY, SCORE_ROLE, FindingsModel, FindingsProxy
 from napari_ctvlp.ask.compare import ComparedRow
 from napari_ctvlp.ask.types import AbnormalityScore
 
@@ -31,9 +31,12 @@ class FindingsPanel(QWidget):
     -------
     organ_chosen(str)
         The organ of a clicked row.
+    score_chosen(object, str)
+        The score of the row that is now selected, and the organ to go to.
     """
 
     organ_chosen = Signal(str)
+    score_chosen = Signal(object, str)
 
     def __init__(self, display_name: Callable[[str], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -84,6 +87,7 @@ class FindingsPanel(QWidget):
         self.disagreeing.toggled.connect(self._proxy.set_disagreeing_only)
         self.table.clicked.connect(self._on_row)
         self.table.activated.connect(self._on_row)
+        self.table.selectionModel().currentRowChanged.connect(self._on_current)
 
     def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
         """Show these scores; the filter and the order stay."""
@@ -102,3 +106,7 @@ class FindingsPanel(QWidget):
 
     def _on_row(self, index: QModelIndex) -> None:
         self.organ_chosen.emit(index.data(ORGAN_ROLE))
+
+    def _on_current(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self.score_chosen.emit(index.data(SCORE_ROLE), index.data(ORGAN_ROLE))

@@ -34,6 +34,7 @@ from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
+from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_bar import BODY_KEY, HIDE_KEY, MAP_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
 from napari_ctvlp._qt.window_level import WindowLevel
@@ -113,6 +114,7 @@ class CtvlpWidget(QWidget):
         self._organ_list = OrganList(
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
         )
+        self.teacher = Teacher(self.dock, session, self.navigator, self.undo, self._keys, wiring)
         others = ThreadRunner(2)
         wiring.callback(others.close)
         self.encoders = Encoders(self.dock, session, others)
