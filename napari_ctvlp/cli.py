@@ -1,5 +1,5 @@
-"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``stats``, ``report``, ``export``,
-``segment``, ``dictionary``, ``encoders``, ``install`` and ``doctor`` need none.
+"""The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``stats``, ``report``, ``followup``,
+``export``, ``segment``, ``dictionary``, ``encoders``, ``install`` and ``doctor`` need none.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class WindowArgs:
 
     These work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible, ``score
     SCAN --masks MASKS`` writes scores and answers, ``stats`` volumes and HU of organs, ``report`` one page with
-    pictures, ``export`` masks and maps, ``segment SCAN`` makes masks with TotalSegmentator, ``dictionary`` shows or
-    copies the abnormality dictionary, ``encoders`` lists the encoders, ``install ENCODER`` brings one here, ``doctor
-    ENCODER`` examines one. Research use, not for diagnosis.
+    pictures, ``followup`` what has changed since a prior scan, ``export`` masks and maps, ``segment SCAN`` makes masks
+    with TotalSegmentator, ``dictionary`` shows or copies the abnormality dictionary, ``encoders`` lists the encoders,
+    ``install ENCODER`` brings one here, ``doctor ENCODER`` examines one. Research use, not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -94,6 +94,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 commands.stats(tyro.cli(commands.StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
             case ["report"]:
                 commands.report(tyro.cli(commands.ReportArgs, prog="napari-ctvlp report", args=args[1:]))
+            case ["followup"]:
+                commands.followup(tyro.cli(commands.FollowUpArgs, prog="napari-ctvlp followup", args=args[1:]))
             case ["dictionary"]:
                 commands.dictionary(tyro.cli(commands.DictionaryArgs, prog="napari-ctvlp dictionary", args=args[1:]))
             case ["segment"]:

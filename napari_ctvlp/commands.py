@@ -77,6 +77,26 @@ class ExportArgs(Inputs):
 
 
 @dataclass(frozen=True)
+class FollowUpArgs(Inputs):
+    """Compare a scan with a prior of the same patient: volume, HU, findings and embedding of every organ."""
+
+    prior: Path | None = None
+    """The prior: as SCAN; or a folder with a scan and its masks."""
+    prior_masks: Path | None = None
+    """Its masks: as --masks."""
+    prior_series: str | None = None
+    """Which series of the prior's DICOM folder that holds several."""
+    encoder: str = "starter"
+    """Name of a shipped encoder, or folder of one."""
+    taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
+    """File of findings taught by examples, to score too; repeat the option for more."""
+    any_patient: bool = False
+    """Compare also where the patient numbers differ (pseudonyms often do)."""
+    csv: Path | None = None
+    """Write one row per organ as CSV, the most changed first; printed without."""
+
+
+@dataclass(frozen=True)
 class SegmentArgs:
     """Make organ masks with TotalSegmentator (installed apart, with its weights; nothing is downloaded)."""
 
@@ -229,6 +249,35 @@ def stats(args: StatsArgs) -> None:
         print(f"Statistics written to {args.json}")
     if args.csv is None and args.json is None:
         print(statistics_csv(masks), end="")
+
+
+def followup(args: FollowUpArgs) -> None:
+    """``napari-ctvlp followup``."""
+    usage = "napari-ctvlp followup SCAN --masks MASKS --prior SCAN --prior-masks MASKS"
+    scan, masks = open_inputs(args, usage)
+    prior_path, prior_masks_path = paired(args.prior, args.prior_masks)
+    if prior_path is None or prior_masks_path is None:
+        raise UserError(f"A follow-up needs the prior with its organ masks: {usage}.")
+    from napari_ctvlp.ask.followup import DIFFERENT_PATIENTS, Exam, follow_up_csv, write_follow_up
+    from napari_ctvlp.prior import compared
+    from napari_ctvlp.rooms import Rooms
+    from napari_ctvlp.scan import read_masks, read_scan
+    from napari_ctvlp.scan.patient import compare_patients
+
+    prior = read_scan(prior_path, series=args.prior_series)
+    if compare_patients(prior, scan).same is False and not args.any_patient:
+        raise UserError(f"{DIFFERENT_PATIENTS} With --any-patient they are compared all the same.")
+    before = Exam(prior, read_masks(prior_masks_path, prior))
+    embedding, rooms = embedded(args.encoder, scan, masks), Rooms()
+    taught = taught_in(args.taught, embedding)
+    scores = (*rooms.score_abnormalities(embedding), *rooms.score_taught(embedding, taught))
+    _, found = compared(before, Exam(scan, masks, embedding, scores), rooms, taught)
+    for caveat in found.caveats:
+        print(f"note: {caveat}", file=sys.stderr)
+    if args.csv is None:
+        print(follow_up_csv(found), end="")
+    else:
+        print(f"{len(found.rows)} organs compared, written to {write_follow_up(args.csv, found)}")
 
 
 def segment(args: SegmentArgs) -> None:

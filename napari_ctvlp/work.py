@@ -52,12 +52,14 @@ class Task(StrEnum):
     ENCODER = "loading encoder"
     QUERY = "asking"
     SCORES = "scoring findings"
+    PRIOR = "comparing with the prior"
     LOCATE = "locating"
     SURFACES = "making surfaces"
     EXPORT = "writing"
+    PICTURES = "drawing"
 
 
-CANCELLABLE = (Task.SCAN, Task.MASKS, Task.SEGMENTING, Task.ENCODING, Task.SURFACES)
+CANCELLABLE = (Task.SCAN, Task.MASKS, Task.SEGMENTING, Task.ENCODING, Task.PRIOR, Task.SURFACES)
 """What `Session.cancel` ends."""
 
 

@@ -101,8 +101,8 @@ def cross_validate(
     if min(len(yes), len(no)) < 2:
         return None
     x, _ = _coordinates(np.asarray(vectors, np.float64))
-    of = np.asarray(scans)
-    pairs = [(p, n) for p, n in product(yes, no) if organs[p] == organs[n]]
+    of, organ = np.asarray(scans), np.asarray(organs)
+    pairs = [(p, n) for p, n in product(yes, no) if organ[p] == organ[n]]
     one_organ = len(pairs) > 1
     if not one_organ:
         pairs = list(product(yes, no))

@@ -50,7 +50,7 @@ def teach_all(widget, viewer, phantom):
 
 
 def test_a_row_asks_and_the_key_answers_and_u_takes_back(opened, qtbot):
-    viewer, widget = opened
+    _, widget = opened
     table = widget.dock.findings.table
     model = table.model()
     row = next(r for r in range(model.rowCount()) if model.index(r, ORGAN).data() == "spleen")
@@ -89,7 +89,7 @@ def test_a_taught_row_can_be_answered_too(opened, phantom, qtbot):
 
 
 def test_without_a_name_the_key_leads_to_where_it_is_given(opened, qtbot):
-    viewer, widget = opened
+    _, widget = opened
     widget.navigator.jump("liver")
     widget.teacher.answer(True)
     assert widget.dock.tables.currentWidget() is widget.teacher.panel
@@ -121,7 +121,7 @@ def test_save_and_open(opened, phantom, tmp_path, qtbot):
 
 
 def test_a_file_that_cannot_be_used_is_said_and_changes_nothing(opened, tmp_path):
-    viewer, widget = opened
+    _, widget = opened
     heard = []
     widget.session.failed.disconnect(widget._on_failed)
     widget.session.failed.connect(heard.append)
