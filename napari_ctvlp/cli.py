@@ -51,12 +51,22 @@ class WindowArgs:
 
 @dataclass(frozen=True)
 class AuditArgs:
-    """Print orientation, spacing, field of view, HU range and what looks wrong; free of patient information."""
+    """Print orientation, spacing, field of view, HU range and what looks wrong; free of patient information.
+
+    With masks also the contrast phase and the organs that are cut, with an encoder its card; ``--html`` writes the card
+    as a page to print.
+    """
 
     path: Annotated[Path, tyro.conf.Positional]
     """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file."""
     series: str | None = None
     """Which series of a DICOM folder that holds several."""
+    masks: Path | None = None
+    """File with all organs (NIfTI, NRRD, MetaImage, DICOM SEG, RTSTRUCT), or folder of one-organ masks."""
+    encoder: str | None = None
+    """Add the card of this encoder: a name, or a folder of one."""
+    html: Path | None = None
+    """Write the audit card as one HTML page to print."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +162,27 @@ def _window(args: WindowArgs) -> None:
 
 
 def _audit(args: AuditArgs) -> None:
-    from napari_ctvlp.scan import read_scan
+    from napari_ctvlp.scan import read_masks, read_scan
 
-    scan = read_scan(args.path, series=args.series)
+    path, masks_path = commands.paired(args.path, args.masks)
+    scan = read_scan(path or args.path, series=args.series)
+    masks = None if masks_path is None else read_masks(masks_path, scan)
     print(f"{scan.name}: {' x '.join(map(str, scan.hu.shape))} voxels (I, P, L)")
-    print(scan.audit)
+    if masks is None and args.encoder is None and args.html is None:
+        print(scan.audit)
+        return
+    from napari_ctvlp.ask.audit_card import audit_card, write_card
+
+    card = None
+    if args.encoder is not None:
+        from napari_ctvlp.encoder import load_encoder
+
+        card = load_encoder(args.encoder).card
+    found = audit_card(scan, masks, card)
+    for heading, audit in found.sections:
+        print(f"\n{heading}\n{audit}")
+    if args.html is not None:
+        print(f"\nAudit card written to {write_card(args.html, found)}")
 
 
 def _score(args: ScoreArgs) -> None:

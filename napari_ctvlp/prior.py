@@ -96,6 +96,14 @@ class Prior:
         """Forget the prior."""
         self._set(None, None)
 
+    def disconnect(self) -> None:
+        """Forget the prior, and listen to the session no more."""
+        session = self._session
+        session.scan_changed.disconnect(self._on_scan, missing_ok=True)
+        session.masks_changed.disconnect(self._on_masks, missing_ok=True)
+        session.scores_changed.disconnect(self._refresh, missing_ok=True)
+        self.exam = self.found = None
+
     def _now(self) -> Exam:
         from napari_ctvlp.ask.followup import Exam
 

@@ -19,9 +19,11 @@ from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEv
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answering import Answering
+from napari_ctvlp._qt.audit_window import AUDIT_KEY, AuditWindow
 from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
+from napari_ctvlp._qt.follow_up import FOLLOW_UP_KEY, FollowUpWindow
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.linked_views import LinkedViews
 from napari_ctvlp._qt.map_legend import PEAK_KEY
@@ -115,6 +117,8 @@ class CtvlpWidget(QWidget):
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
         )
         self.teacher = Teacher(self.dock, session, self.navigator, self.undo, self._keys, wiring)
+        self.follow_up = FollowUpWindow(session, self.navigator.jump, self, wiring)
+        self.audit = AuditWindow(session, self.dock.scan, self, wiring)
         others = ThreadRunner(2)
         wiring.callback(others.close)
         self.encoders = Encoders(self.dock, session, others)
@@ -158,6 +162,10 @@ class CtvlpWidget(QWidget):
         keys.add(BODY_KEY, self.body.toggle)
         keys.add(MAP_KEY, self.similarity.toggle)
         keys.add(PEAK_KEY, self.similarity.next_peak)
+        keys.add(AUDIT_KEY, self.audit.toggle)
+        keys.add(FOLLOW_UP_KEY, self.follow_up.toggle)
+        self.dock.tools.audit_requested.connect(self.audit.toggle)
+        self.dock.tools.follow_up_requested.connect(self.follow_up.toggle)
         wiring.callback(keys.remove)
 
     # -- for others --------------------------------------------------------------------------------------------
@@ -180,6 +188,7 @@ class CtvlpWidget(QWidget):
 
     def _on_scan_changed(self, scan: object) -> None:
         self.undo.clear()  # what was done to another scan
+        self.dock.tools.setVisible(scan is not None)
         self.views.update_layers()
 
     def _on_masks_changed(self, masks: object) -> None:

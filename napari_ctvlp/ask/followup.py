@@ -192,8 +192,6 @@ def _caveats(prior: Exam, now: Exam, phases: tuple[PhaseGuess, PhaseGuess], pati
     thick = [exam.scan.spacing[0] for exam in (prior, now)]
     if max(thick) / min(thick) >= SPACING_RATIO:
         told.append(f"Slices are {thick[0]:.3g} mm apart in the prior and {thick[1]:.3g} mm now: small organs suffer.")
-    if prior.masks.scheme != now.masks.scheme:
-        told.append(f"Masks are of different kinds ({prior.masks.scheme}; {now.masks.scheme}).")
     for name, exam in (("prior", prior), ("present scan", now)):
         if exam.scan.audit.severity == "warning":
             told.append(f"The audit of the {name} has a warning.")

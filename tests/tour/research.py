@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 from qtpy.QtCore import Qt
+
+from napari_ctvlp.scan.nifti_out import write_map_nifti, write_masks_nifti
+from napari_ctvlp.scan.types import OrganMasks, Scan
 
 from .driver import SHIFT, Driver
 
@@ -37,3 +44,54 @@ def teach(driver: Driver) -> None:
     driver.key(Qt.Key.Key_U)
     assert not widget.session.taught[-1].ready
     driver.idle()
+
+
+def audit(driver: Driver) -> None:
+    """The card, and the same as PDF."""
+    driver.key(Qt.Key.Key_U, SHIFT)
+    dialog = driver.widget.audit.dialog
+    assert dialog is not None and dialog.isVisible()
+    driver.picture_of(dialog, "audit_card")
+    driver.key(Qt.Key.Key_U, SHIFT)
+    assert not dialog.isVisible()
+
+
+def follow_up(driver: Driver, scan: Path | None = None, masks: Path | None = None) -> None:
+    """A prior made of the open scan: a kidney less bright, the spleen smaller."""
+    session = driver.widget.session
+    assert session.scan is not None and session.masks is not None
+    if scan is None or masks is None:
+        scan, masks = _made_prior(session.scan, session.masks, driver.folder)
+    driver.key(Qt.Key.Key_F, SHIFT)
+    window = driver.widget.follow_up
+    dialog = window.dialog
+    assert dialog is not None and dialog.isVisible()
+    driver.picture_of(dialog, "follow_up_asks")
+    window.open(scan, masks)
+    driver.wait_for(lambda: window.prior.found is not None)
+    driver.idle()
+    found = window.prior.found
+    assert found is not None and found.rows[0].organ == "spleen"
+    driver.picture_of(dialog, "follow_up")
+    window.save(str(driver.folder / "followup.csv"))
+    driver.wait_for((driver.folder / "followup.csv").exists)
+    driver.idle()
+    dialog.forget.click()
+    dialog.hide()
+
+
+def _made_prior(scan: Scan, masks: OrganMasks, folder: Path) -> tuple[Path, Path]:
+    """Write the scan as it might have been before: the outer voxels of the spleen are fat."""
+    from scipy.ndimage import binary_erosion
+
+    labels, hu = masks.labels.copy(), scan.hu.copy()
+    label = masks.statistics["spleen"].label
+    rim = (labels == label) & ~binary_erosion(labels == label)
+    labels[rim], hu[rim] = 0, -90
+    labels[labels == masks.statistics["stomach"].label] = 0
+    before = replace(scan, hu=hu)
+    names = {label: name for label, name in masks.names.items() if name != "stomach"}
+    paths = folder / "prior_ct.nii.gz", folder / "prior_seg.nii.gz"
+    write_map_nifti(paths[0], before, hu.astype(np.float32), what="CT")
+    write_masks_nifti(paths[1], before, replace(masks, labels=labels, names=names), {})
+    return paths
