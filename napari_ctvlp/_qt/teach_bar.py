@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 
@@ -31,14 +31,12 @@ class TeachBar(QWidget):
         self.no = QPushButton("✗ No")
         self.no.setToolTip(f"Reject: it is not there. Teaches this finding by example ({NO_KEY})")
         self.no.setAccessibleName("Reject: the finding is not there")
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.yes, 1)
-        buttons.addWidget(self.no, 1)
-        layout = QVBoxLayout(self)
+        layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.question)
-        layout.addLayout(buttons)
+        layout.addWidget(self.question, 1)
+        layout.addWidget(self.yes)
+        layout.addWidget(self.no)
         self.yes.clicked.connect(lambda: self.answered.emit(True))
         self.no.clicked.connect(lambda: self.answered.emit(False))
         self.set_question("", False)

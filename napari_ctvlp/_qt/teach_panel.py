@@ -32,8 +32,8 @@ HEADER_TIPS = (
     "Cross-validated on pairs that the probe has not seen: 0.5 is chance, 1 is perfect",
 )
 HINT = (
-    f"Name a finding, click an organ, say whether it is there ({YES_KEY}, {NO_KEY}). From {ENOUGH} examples with and "
-    f"{ENOUGH} without it on, here or in other scans, it is scored beside the dictionary's findings."
+    f"Name a finding, click an organ, say whether it is there ({YES_KEY}, {NO_KEY}). From {ENOUGH} with and {ENOUGH} "
+    "without it on, in any scans, it is scored beside the others."
 )
 
 
@@ -103,7 +103,7 @@ class TeachPanel(QWidget):
         layout.addWidget(self.table, 1)
         layout.addWidget(self.note)
         layout.addLayout(buttons)
-        self.table.setMinimumHeight(2 * self.table.fontMetrics().height() + 30)
+        self.table.setMinimumHeight(self.table.fontMetrics().height() + 30)
 
         self.name.editTextChanged.connect(self.name_changed)
         self.name.editTextChanged.connect(self._refresh)

@@ -182,13 +182,13 @@ class Teacher:
             text = f"{self._name} in the {organ}?"
             known = find(self._session, self._name)
             if known is not None:
-                text += f"  ({known.present} with, {known.absent} without so far)"
+                text += f" ({known.present} with, {known.absent} without)"
         elif organ:
             text = f"What is in the {organ}? Name it."
         elif self._name:
             text = f"{self._name}: click an organ."
         else:
-            text = "Choose a row: is the finding there?"
+            text = "Choose a row to teach: is it there?"
         for bar in (self.bar, self.panel.bar):
             bar.set_question(text, ready and bool(self._name and organ))
         self.bar.setVisible(ready)

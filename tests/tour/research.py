@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 from qtpy.QtCore import Qt
 
+from napari_ctvlp.encoder.contract import OrganStatus
 from napari_ctvlp.scan.nifti_out import write_map_nifti, write_masks_nifti
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
 from .driver import SHIFT, Driver
+
+TEACHABLE = ("kidney_left", "kidney_right", "gallbladder", "spleen", "pancreas", "duodenum", "iliopsoas_left")
+"""The first four of these that the scan holds whole are examples."""
 
 
 def teach(driver: Driver) -> None:
@@ -24,12 +28,11 @@ def teach(driver: Driver) -> None:
     driver.picture("is_it_there")
     dock.tables.setCurrentWidget(panel)
     panel.name.setEditText("calcified spots")
-    for organ, key in (
-        ("kidney_left", Qt.Key.Key_Y),
-        ("gallbladder", Qt.Key.Key_Y),
-        ("kidney_right", Qt.Key.Key_N),
-        ("spleen", Qt.Key.Key_N),
-    ):
+    embedding = widget.session.embedding
+    assert embedding is not None
+    whole = {o for o, s in zip(embedding.organs, embedding.status, strict=True) if s is OrganStatus.COMPLETE}
+    organs = [organ for organ in TEACHABLE if organ in whole]
+    for organ, key in zip(organs, (Qt.Key.Key_Y, Qt.Key.Key_N, Qt.Key.Key_Y, Qt.Key.Key_N), strict=False):
         widget.navigator.jump(organ)
         driver.key(key, SHIFT)
     driver.idle()
@@ -56,12 +59,12 @@ def audit(driver: Driver) -> None:
     assert not dialog.isVisible()
 
 
-def follow_up(driver: Driver, scan: Path | None = None, masks: Path | None = None) -> None:
-    """A prior made of the open scan: a kidney less bright, the spleen smaller."""
+def follow_up(driver: Driver) -> None:
+    """A prior made of the open scan, in which one organ was smaller and another is not in the masks."""
     session = driver.widget.session
     assert session.scan is not None and session.masks is not None
-    if scan is None or masks is None:
-        scan, masks = _made_prior(session.scan, session.masks, driver.folder)
+    organ = next(o for o in TEACHABLE if (s := session.masks.statistics.get(o)) is not None and not s.touches_edge)
+    scan, masks = _made_prior(session.scan, session.masks, organ, driver.folder)
     driver.key(Qt.Key.Key_F, SHIFT)
     window = driver.widget.follow_up
     dialog = window.dialog
@@ -71,7 +74,7 @@ def follow_up(driver: Driver, scan: Path | None = None, masks: Path | None = Non
     driver.wait_for(lambda: window.prior.found is not None)
     driver.idle()
     found = window.prior.found
-    assert found is not None and found.rows[0].organ == "spleen"
+    assert found is not None and found.rows[0].organ == organ
     driver.picture_of(dialog, "follow_up")
     window.save(str(driver.folder / "followup.csv"))
     driver.wait_for((driver.folder / "followup.csv").exists)
@@ -80,15 +83,15 @@ def follow_up(driver: Driver, scan: Path | None = None, masks: Path | None = Non
     dialog.hide()
 
 
-def _made_prior(scan: Scan, masks: OrganMasks, folder: Path) -> tuple[Path, Path]:
-    """Write the scan as it might have been before: the outer voxels of the spleen are fat."""
+def _made_prior(scan: Scan, masks: OrganMasks, organ: str, folder: Path) -> tuple[Path, Path]:
+    """Write the scan as it might have been before: the outer voxels of an organ are fat, the stomach has no mask."""
     from scipy.ndimage import binary_erosion
 
     labels, hu = masks.labels.copy(), scan.hu.copy()
-    label = masks.statistics["spleen"].label
+    label = masks.statistics[organ].label
     rim = (labels == label) & ~binary_erosion(labels == label)
     labels[rim], hu[rim] = 0, -90
-    labels[labels == masks.statistics["stomach"].label] = 0
+    labels[np.isin(labels, [n for n, name in masks.names.items() if name == "stomach"])] = 0
     before = replace(scan, hu=hu)
     names = {label: name for label, name in masks.names.items() if name != "stomach"}
     paths = folder / "prior_ct.nii.gz", folder / "prior_seg.nii.gz"
