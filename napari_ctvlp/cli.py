@@ -1,5 +1,6 @@
 """The command line: ``napari-ctvlp`` opens the window; ``audit``, ``score``, ``evidence``, ``compare``, ``prompts``,
-``stats``, ``report``, ``export``, ``segment``, ``dictionary``, ``encoders``, ``install`` and ``doctor`` need none.
+``stats``, ``report``, ``followup``, ``export``, ``segment``, ``dictionary``, ``encoders``, ``install`` and ``doctor``
+need none.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ class WindowArgs:
     These work without a window: ``napari-ctvlp audit PATH`` prints what a scan is and whether it is plausible,
     ``score SCAN --masks MASKS`` writes scores and answers, ``evidence`` says why a score is as it is, ``compare``
     sets two questions side by side, ``prompts`` tries other words for a finding, ``stats`` volumes and HU of organs,
-    ``report`` one page with pictures, ``export`` masks and maps, ``segment SCAN`` makes masks with TotalSegmentator,
-    ``dictionary`` shows or copies the abnormality dictionary, ``encoders`` lists the encoders, ``install ENCODER``
-    brings one here, ``doctor ENCODER`` examines one. Research use, not for diagnosis.
+    ``report`` one page with pictures, ``followup`` what has changed since a prior scan, ``export`` masks and maps,
+    ``segment SCAN`` makes masks with TotalSegmentator, ``dictionary`` shows or copies the abnormality dictionary,
+    ``encoders`` lists the encoders, ``install ENCODER`` brings one here, ``doctor ENCODER`` examines one. Research use,
+    not for diagnosis.
     """
 
     scan: Annotated[Path | None, tyro.conf.Positional] = None
@@ -52,12 +54,22 @@ class WindowArgs:
 
 @dataclass(frozen=True)
 class AuditArgs:
-    """Print orientation, spacing, field of view, HU range and what looks wrong; free of patient information."""
+    """Print orientation, spacing, field of view, HU range and what looks wrong; free of patient information.
+
+    With masks also the contrast phase and the organs that are cut, with an encoder its card; ``--html`` writes the card
+    as a page to print.
+    """
 
     path: Annotated[Path, tyro.conf.Positional]
     """NIfTI, NRRD or MetaImage file, DICOM folder or one DICOM file."""
     series: str | None = None
     """Which series of a DICOM folder that holds several."""
+    masks: Path | None = None
+    """File with all organs (NIfTI, NRRD, MetaImage, DICOM SEG, RTSTRUCT), or folder of one-organ masks."""
+    encoder: str | None = None
+    """Add the card of this encoder: a name, or a folder of one."""
+    html: Path | None = None
+    """Write the audit card as one HTML page to print."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,8 @@ class ScoreArgs(commands.Inputs):
     """Name of a shipped encoder, or folder of one."""
     also: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
     """Another encoder to ask too; repeat the option for more. Adds what each says and where they disagree."""
+    taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
+    """File of findings taught by examples in the window, to score too; repeat the option for more."""
     json: Path | None = None
     """Write everything as JSON (the layout is in the README)."""
     csv: Path | None = None
@@ -93,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 commands.stats(tyro.cli(commands.StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
             case ["report"]:
                 commands.report(tyro.cli(commands.ReportArgs, prog="napari-ctvlp report", args=args[1:]))
+            case ["followup"]:
+                commands.followup(tyro.cli(commands.FollowUpArgs, prog="napari-ctvlp followup", args=args[1:]))
             case ["dictionary"]:
                 commands.dictionary(tyro.cli(commands.DictionaryArgs, prog="napari-ctvlp dictionary", args=args[1:]))
             case ["segment"]:
@@ -161,11 +177,27 @@ def _window(args: WindowArgs) -> None:
 
 
 def _audit(args: AuditArgs) -> None:
-    from napari_ctvlp.scan import read_scan
+    from napari_ctvlp.scan import read_masks, read_scan
 
-    scan = read_scan(args.path, series=args.series)
+    path, masks_path = commands.paired(args.path, args.masks)
+    scan = read_scan(path or args.path, series=args.series)
+    masks = None if masks_path is None else read_masks(masks_path, scan)
     print(f"{scan.name}: {' x '.join(map(str, scan.hu.shape))} voxels (I, P, L)")
-    print(scan.audit)
+    if masks is None and args.encoder is None and args.html is None:
+        print(scan.audit)
+        return
+    from napari_ctvlp.ask.audit_card import audit_card, write_card
+
+    card = None
+    if args.encoder is not None:
+        from napari_ctvlp.encoder import load_encoder
+
+        card = load_encoder(args.encoder).card
+    found = audit_card(scan, masks, card)
+    for heading, audit in found.sections:
+        print(f"\n{heading}\n{audit}")
+    if args.html is not None:
+        print(f"\nAudit card written to {write_card(args.html, found)}")
 
 
 def _score(args: ScoreArgs) -> None:
@@ -173,7 +205,7 @@ def _score(args: ScoreArgs) -> None:
     from napari_ctvlp.ask import write_csv, write_json
 
     scan, masks = commands.open_inputs(args, "napari-ctvlp score SCAN --masks MASKS")
-    embedding, answers = commands.answers_to(questions, args.encoder, scan, masks)
+    embedding, answers = commands.answers_to(questions, args.encoder, scan, masks, args.taught)
     if args.also:
         answers |= encoder_commands.beside(args.also, questions, scan, masks, embedding)
     if args.json is not None:
@@ -227,6 +259,13 @@ def _print_answers(answers: dict[str, Any]) -> None:
     for row in scored[:15]:
         said = f"{row['probability']:.2f} ({row['low']:.2f}-{row['high']:.2f})"
         print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}")
+    for taught in answers.get("taught", ()):
+        rows = [row for row in answers["abnormalities"] if row["abnormality"] == taught["abnormality"]]
+        examples = f"{taught['examples_present']} with and {taught['examples_absent']} without"
+        print(f"\n{taught['abnormality']} ({examples}; cross-validated AUC {taught['cross_validated_auc']:.2f}):")
+        for row in rows:
+            said = row["status"] if row["probability"] is None else f"{row['probability']:.2f}"
+            print(f"  {row['organ']:<28} {said}")
     if answers.get("disagreements"):
         print("\nThe encoders disagree most on:")
         for row in answers["disagreements"][:10]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +13,7 @@ import tyro
 from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.encoder.contract import ScanEmbedding
     from napari_ctvlp.scan import OrganMasks, Scan
 
@@ -50,6 +52,8 @@ class ReportArgs(Inputs):
     """Text file with one question a line."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
+    taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
+    """File of findings taught by examples, to score too; repeat the option for more."""
     html: Path = Path("report.html")
     """Where to write the page; it is one file that needs no other."""
 
@@ -72,6 +76,26 @@ class ExportArgs(Inputs):
     """Write what the encoder is fed, on its own grid: one file (.nii or .nii.gz) for each of its windows of HU."""
     encoder: str = "starter"
     """Name of a shipped encoder, or folder of one."""
+
+
+@dataclass(frozen=True)
+class FollowUpArgs(Inputs):
+    """Compare a scan with a prior of the same patient: volume, HU, findings and embedding of every organ."""
+
+    prior: Path | None = None
+    """The prior: as SCAN; or a folder with a scan and its masks."""
+    prior_masks: Path | None = None
+    """Its masks: as --masks."""
+    prior_series: str | None = None
+    """Which series of the prior's DICOM folder that holds several."""
+    encoder: str = "starter"
+    """Name of a shipped encoder, or folder of one."""
+    taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
+    """File of findings taught by examples, to score too; repeat the option for more."""
+    any_patient: bool = False
+    """Compare also where the patient numbers differ (pseudonyms often do)."""
+    csv: Path | None = None
+    """Write one row per organ as CSV, the most changed first; printed without."""
 
 
 @dataclass(frozen=True)
@@ -162,18 +186,52 @@ def questions_of(asked: tuple[str, ...], path: Path | None) -> list[str]:
 
 
 def answers_to(
-    questions: list[str], encoder: str, scan: Scan, masks: OrganMasks
+    questions: list[str], encoder: str, scan: Scan, masks: OrganMasks, taught: Sequence[Path] = ()
 ) -> tuple[ScanEmbedding, dict[str, Any]]:
-    """Everything that is known of a scan, in the layout of the JSON file."""
+    """Everything that is known of a scan, in the layout of the JSON file; ``taught`` are files of taught findings.
+
+    Raises
+    ------
+    UserError
+        When a file of taught findings cannot be read, or belongs to another encoder.
+    """
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
     from napari_ctvlp.ask.bank import dictionary_of
 
     embedding = embedded(encoder, scan, masks)
+    findings = taught_in(taught, embedding)
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
     rankings = [rank_organs(embedding, question, dictionary=dictionary) for question in questions]
     scores = score_abnormalities(embedding, dictionary)
-    return embedding, answers_as_json(scan, embedding, rankings, scores, masks, dictionary=dictionary)
+    if findings:
+        from napari_ctvlp.ask.teach import score_taught
+
+        scores += score_taught(embedding, findings)
+    return embedding, answers_as_json(scan, embedding, rankings, scores, masks, dictionary=dictionary, taught=findings)
+
+
+def taught_in(paths: Sequence[Path], embedding: ScanEmbedding) -> tuple[TaughtFinding, ...]:
+    """The taught findings of files, those of one name joined.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read, belongs to another encoder, or has too few examples to score with.
+    """
+    if not paths:
+        return ()
+    from napari_ctvlp.ask.taught_file import read_taught
+    from napari_ctvlp.teaching import merged
+
+    findings: tuple[TaughtFinding, ...] = ()
+    for path in paths:
+        findings = merged(findings, read_taught(path, embedding.encoder.card))
+    for finding in findings:
+        if not finding.ready:
+            names = ", ".join(path.name for path in paths)
+            raise UserError(f"{names}: {finding.name} has examples {finding.note}.")
+    return findings
 
 
 def stats(args: StatsArgs) -> None:
@@ -193,6 +251,35 @@ def stats(args: StatsArgs) -> None:
         print(f"Statistics written to {args.json}")
     if args.csv is None and args.json is None:
         print(statistics_csv(masks), end="")
+
+
+def followup(args: FollowUpArgs) -> None:
+    """``napari-ctvlp followup``."""
+    usage = "napari-ctvlp followup SCAN --masks MASKS --prior SCAN --prior-masks MASKS"
+    scan, masks = open_inputs(args, usage)
+    prior_path, prior_masks_path = paired(args.prior, args.prior_masks)
+    if prior_path is None or prior_masks_path is None:
+        raise UserError(f"A follow-up needs the prior with its organ masks: {usage}.")
+    from napari_ctvlp.ask.followup import DIFFERENT_PATIENTS, Exam, follow_up_csv, write_follow_up
+    from napari_ctvlp.prior import compared
+    from napari_ctvlp.rooms import Rooms
+    from napari_ctvlp.scan import read_masks, read_scan
+    from napari_ctvlp.scan.patient import compare_patients
+
+    prior = read_scan(prior_path, series=args.prior_series)
+    if compare_patients(prior, scan).same is False and not args.any_patient:
+        raise UserError(f"{DIFFERENT_PATIENTS} With --any-patient they are compared all the same.")
+    before = Exam(prior, read_masks(prior_masks_path, prior))
+    embedding, rooms = embedded(args.encoder, scan, masks), Rooms()
+    taught = taught_in(args.taught, embedding)
+    scores = (*rooms.score_abnormalities(embedding), *rooms.score_taught(embedding, taught))
+    _, found = compared(before, Exam(scan, masks, embedding, scores), rooms, taught)
+    for caveat in found.caveats:
+        print(f"note: {caveat}", file=sys.stderr)
+    if args.csv is None:
+        print(follow_up_csv(found), end="")
+    else:
+        print(f"{len(found.rows)} organs compared, written to {write_follow_up(args.csv, found)}")
 
 
 def segment(args: SegmentArgs) -> None:
@@ -233,7 +320,7 @@ def report(args: ReportArgs) -> None:
     from napari_ctvlp.ask.report import write_report
 
     scan, masks = open_inputs(args, "napari-ctvlp report SCAN --masks MASKS --html FILE")
-    _, answers = answers_to(questions, args.encoder, scan, masks)
+    _, answers = answers_to(questions, args.encoder, scan, masks, args.taught)
     write_report(args.html, scan, masks, answers)
     print(f"Report written to {args.html}")
 

@@ -13,6 +13,7 @@ from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
+    from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import ScanEmbedding
     from napari_ctvlp.scan.types import OrganMasks, Scan
@@ -28,6 +29,7 @@ class Results:
     rankings: tuple[Ranking, ...] = ()
     scores: Sequence[AbnormalityScore] = ()
     located: SimilarityMap | None = None
+    taught: Sequence[TaughtFinding] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ def _answers(results: Results) -> dict[str, Any]:
     scan, masks, embedding = results.scan, results.masks, results.embedding
     assert scan is not None and embedding is not None
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
-    return answers_as_json(scan, embedding, results.rankings, results.scores, masks, dictionary=dictionary)
+    return answers_as_json(
+        scan, embedding, results.rankings, results.scores, masks, dictionary=dictionary, taught=results.taught
+    )
 
 
 def _write_json(path: Path, results: Results) -> None:

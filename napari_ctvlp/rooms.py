@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.evidence import Case
     from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.sentences import Trial
+    from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ModelInput, Progress, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.pairs import Given
@@ -119,6 +120,12 @@ class Rooms:
         from napari_ctvlp.ask import score_abnormalities
 
         return score_abnormalities(embedding, self.dictionary(embedding.encoder))
+
+    def score_taught(self, embedding: ScanEmbedding, findings: Sequence[TaughtFinding]) -> Sequence[AbnormalityScore]:
+        """Score the organs in which the user taught findings; fits their probes when they have changed."""
+        from napari_ctvlp.ask.teach import score_taught
+
+        return score_taught(embedding, findings)
 
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""

@@ -54,7 +54,10 @@ class SavedView:
 
 @dataclass(frozen=True)
 class SavedSession:
-    """All that a session is restored from; paths are absolute."""
+    """All that a session is restored from.
+
+    Paths are absolute; ``taught`` holds findings as `napari_ctvlp.ask.taught_file` writes them.
+    """
 
     scan: str = ""
     scan_hash: str = ""
@@ -67,6 +70,7 @@ class SavedSession:
     history: tuple[str, ...] = ()
     pinned: tuple[str, ...] = ()
     use_names: bool = True
+    taught: tuple[Any, ...] = ()
     view: SavedView = field(default_factory=SavedView)
 
 
@@ -78,6 +82,7 @@ def capture(session: Session, view: SavedView | None = None, pinned: Sequence[st
     UserError
         When no scan is open, or it came from no file.
     """
+    from napari_ctvlp.ask.taught_file import as_json
     from napari_ctvlp.scan.dicom_seg import series_key
     from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
 
@@ -98,6 +103,7 @@ def capture(session: Session, view: SavedView | None = None, pinned: Sequence[st
         history=tuple(session.history),
         pinned=tuple(pinned),
         use_names=session.use_names,
+        taught=tuple(as_json(finding) for finding in session.taught),
         view=view or SavedView(),
     )
 
@@ -168,6 +174,11 @@ def restore(session: Session, saved: SavedSession, then: Callable[[], None] | No
 
     session.history[:] = saved.history
     session.set_use_names(saved.use_names)
+    if saved.taught:
+        from napari_ctvlp.ask.taught_file import from_json
+        from napari_ctvlp.teaching import merged
+
+        session.set_taught(merged(session.taught, tuple(from_json(item) for item in saved.taught)))
     if saved.encoder != session.encoder_name:
         session.use_encoder(saved.encoder)
     session.ask(saved.query)
@@ -187,7 +198,11 @@ def _checked(data: dict[str, Any]) -> SavedSession:
         value: Any = data[name]
         if (kind == "str" and not isinstance(value, str)) or (kind == "bool" and not isinstance(value, bool)):
             raise TypeError(name)
-        values[name] = tuple(str(v) for v in value) if name in ("history", "pinned") else value
+        values[name] = value
+        if name in ("history", "pinned"):
+            values[name] = tuple(str(v) for v in value)
+        elif name == "taught":
+            values[name] = _taught(value)
     view = data.get("view") or {}
     values["view"] = SavedView(
         point=_floats(view.get("point")),
@@ -199,6 +214,18 @@ def _checked(data: dict[str, Any]) -> SavedSession:
         opacity=None if view.get("opacity") is None else float(view["opacity"]),
     )
     return SavedSession(**values)
+
+
+def _taught(value: Any) -> tuple[Any, ...]:
+    from napari_ctvlp.ask.taught_file import from_json
+
+    if value:
+        try:
+            for item in value:
+                from_json(item)
+        except (AttributeError, UserError) as error:
+            raise ValueError("taught") from error
+    return tuple(value)
 
 
 def _floats(value: Any) -> tuple[float, ...]:

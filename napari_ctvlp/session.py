@@ -19,6 +19,7 @@ from napari_ctvlp.work import ABOUT_ANSWERS, CANCELLABLE, Activity, Report, Runn
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
+    from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.pairs import Given
@@ -43,7 +44,7 @@ class Session:
     -----
     Signals (psygnal) carry the new value: ``scan_changed``, ``masks_changed``, ``encoder_changed``,
     ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``located_changed`` (SimilarityMap or None, some time
-    after its ranking), ``scores_changed`` (tuple of AbnormalityScore),
+    after its ranking), ``scores_changed`` (tuple of AbnormalityScore), ``taught_changed`` (tuple of TaughtFinding),
     ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
     go on with ``open_scan(path, one of them, then)``,
     ``words_changed`` (nothing) when the dictionary has changed,
@@ -58,6 +59,7 @@ class Session:
     ranking_changed = Signal(object)
     located_changed = Signal(object)
     scores_changed = Signal(object)
+    taught_changed = Signal(object)
     activity_changed = Signal(object)
     series_offered = Signal(object, object, object)
     words_changed = Signal()
@@ -74,6 +76,7 @@ class Session:
         self.ranking: Ranking | None = None
         self.located: SimilarityMap | None = None
         self.scores: tuple[AbnormalityScore, ...] = ()
+        self.taught: tuple[TaughtFinding, ...] = ()
         self.query = ""
         self.use_names = True
         self.history: list[str] = []
@@ -231,10 +234,20 @@ class Session:
         self._score(embedding)
 
     def _score(self, embedding: ScanEmbedding) -> None:
-        rooms = self.rooms
-        self._bench.start(
-            Task.SCORES, lambda _report, _cancelled: tuple(rooms.score_abnormalities(embedding)), self._set_scores
-        )
+        rooms, taught = self.rooms, self.taught
+
+        def work(_report: Report, _cancelled: Cancelled) -> tuple[AbnormalityScore, ...]:
+            own = rooms.score_taught(embedding, taught) if taught else ()
+            return (*rooms.score_abnormalities(embedding), *own)
+
+        self._bench.start(Task.SCORES, work, self._set_scores)
+
+    def set_taught(self, findings: Sequence[TaughtFinding]) -> None:
+        """Use these findings, taught by examples, beside the dictionary's; scores the open scan again."""
+        self.taught = tuple(findings)
+        self.taught_changed.emit(self.taught)
+        if self.embedding is not None:
+            self._score(self.embedding)
 
     def dictionary_changed(self) -> None:
         """Answer and score the open scan again, with the dictionary as it is now."""
@@ -275,7 +288,7 @@ class Session:
     def results(self) -> Results:
         """What is open and what came out, for writing."""
         rankings = () if self.ranking is None else (self.ranking,)
-        return Results(self.scan, self.masks, self.embedding, rankings, self.scores, self.located)
+        return Results(self.scan, self.masks, self.embedding, rankings, self.scores, self.located, self.taught)
 
     def write(self, work: Callable[[], str | Path]) -> None:
         """Write a file where work runs; ``work`` gives its path."""

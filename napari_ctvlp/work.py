@@ -52,6 +52,7 @@ class Task(StrEnum):
     ENCODER = "loading encoder"
     QUERY = "asking"
     SCORES = "scoring findings"
+    PRIOR = "comparing with the prior"
     LOCATE = "locating"
     LAB = "trying prompts"
     ANSWERS = "answering earlier questions"
@@ -60,6 +61,7 @@ class Task(StrEnum):
     SURFACES = "making surfaces"
     EXPORT = "writing"
     WORDS = "dictionary"
+    PICTURES = "drawing"
 
 
 CANCELLABLE = (
@@ -67,6 +69,7 @@ CANCELLABLE = (
     Task.MASKS,
     Task.SEGMENTING,
     Task.ENCODING,
+    Task.PRIOR,
     Task.EVIDENCE,
     Task.INPUT,
     Task.SURFACES,

@@ -20,6 +20,7 @@ from napari_ctvlp._qt.progress_row import ProgressRow
 from napari_ctvlp._qt.query_line import QueryLine
 from napari_ctvlp._qt.ranking_view import RankingView
 from napari_ctvlp._qt.scan_panel import ScanPanel
+from napari_ctvlp._qt.scan_tools import ScanTools
 from napari_ctvlp._qt.series_chooser import SeriesChooser
 from napari_ctvlp._qt.view_bar import ViewBar
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
@@ -49,6 +50,7 @@ class Dock(QWidget):
         self.tables.addTab(self.organs, "Organs")
         self.series = SeriesChooser()
         self.scan = ScanPanel()
+        self.tools = ScanTools()
         self.progress = ProgressRow()
         self.encoder = EncoderPicker()
         self.view = ViewBar()
@@ -74,6 +76,7 @@ class Dock(QWidget):
             _heading("Scan"),
             self.series,
             self.scan,
+            self.tools,
             self.progress,
             self.encoder,
             _line(),

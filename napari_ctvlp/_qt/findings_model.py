@@ -12,7 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel,
 from qtpy.QtGui import QColor
 
 from napari_ctvlp.ask.compare import ComparedRow
-from napari_ctvlp.ask.types import AbnormalityScore
+from napari_ctvlp.ask.types import AbnormalityScore, abnormality_text
 
 ORGAN, ABNORMALITY, PROBABILITY = range(3)
 HEADERS = ("Organ", "Finding", "Probability")
@@ -22,6 +22,7 @@ SCORED_ROLE = SORT_ROLE + 2
 DISAGREE_ROLE = SORT_ROLE + 3
 PAIR_ROLE = SORT_ROLE + 4
 """Organ (as the score calls it) and abnormality of a row."""
+SCORE_ROLE = SORT_ROLE + 5
 DISAGREE_MARK = "≠"
 UNCALIBRATED = " *"
 """Behind the name of an encoder whose probabilities were not fitted on any scans."""
@@ -78,7 +79,7 @@ class FindingsModel(QAbstractTableModel):
         """Qt: the content of a cell."""
         row = self._rows[index.row()]
         score = row.score
-        organ, abnormality = self._display_name(score.organ), score.abnormality.replace("_", " ")
+        organ, abnormality = self._display_name(score.organ), abnormality_text(score.abnormality)
         marked = f"{abnormality} {DISAGREE_MARK}" if row.disagree else abnormality
         texts = (organ, marked, probability_text(score), *(_short(other) for other in row.others))
         if role == Qt.ItemDataRole.DisplayRole:
@@ -90,6 +91,8 @@ class FindingsModel(QAbstractTableModel):
             )
             apart = f"\nthe encoders disagree by {row.spread:.2f}" if row.disagree and row.spread else ""
             return f"{organ}, {abnormality}\n" + "\n".join(said) + apart
+        if role == Qt.ItemDataRole.ToolTipRole and score.note:
+            return f"{organ}, {abnormality}: {texts[PROBABILITY]}\n{score.note}"
         if role == Qt.ItemDataRole.ToolTipRole:
             spread = "" if score.probability is None else "; in brackets: spread over prompts, not over patients"
             return f"{organ}, {abnormality}: {texts[PROBABILITY]}{spread}"
@@ -106,6 +109,8 @@ class FindingsModel(QAbstractTableModel):
             return row.place or score.organ
         if role == PAIR_ROLE:
             return (score.organ, score.abnormality)
+        if role == SCORE_ROLE:
+            return score
         return None
 
     def headerData(

@@ -21,7 +21,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctvlp._qt.ask_bar import EVIDENCE_KEY, PROMPTS_KEY
-from napari_ctvlp._qt.findings_model import ORGAN_ROLE, PAIR_ROLE, PROBABILITY, FindingsModel, FindingsProxy
+from napari_ctvlp._qt.findings_model import (
+    ORGAN_ROLE,
+    PAIR_ROLE,
+    PROBABILITY,
+    SCORE_ROLE,
+    FindingsModel,
+    FindingsProxy,
+)
 from napari_ctvlp.ask.compare import ComparedRow
 from napari_ctvlp.ask.types import AbnormalityScore
 
@@ -37,12 +44,15 @@ class FindingsPanel(QWidget):
         Organ and abnormality of a clicked row.
     why_requested(), prompts_requested()
         Of the menu of a row, which was chosen first.
+    score_chosen(object, str)
+        The score of the row that is now selected, and the organ to go to.
     """
 
     organ_chosen = Signal(str)
     pair_chosen = Signal(str, str)
     why_requested = Signal()
     prompts_requested = Signal()
+    score_chosen = Signal(object, str)
 
     def __init__(self, display_name: Callable[[str], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,6 +105,7 @@ class FindingsPanel(QWidget):
         self.table.activated.connect(self._on_row)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(self._on_menu)
+        self.table.selectionModel().currentRowChanged.connect(self._on_current)
 
     def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
         """Show these scores; the filter and the order stay."""
@@ -128,3 +139,7 @@ class FindingsPanel(QWidget):
         menu.addAction(f"Why this score\t{EVIDENCE_KEY}", self.why_requested.emit)
         menu.addAction(f"Try other prompts\t{PROMPTS_KEY}", self.prompts_requested.emit)
         return menu
+
+    def _on_current(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self.score_chosen.emit(index.data(SCORE_ROLE), index.data(ORGAN_ROLE))

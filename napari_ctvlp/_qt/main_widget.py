@@ -21,9 +21,11 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from napari_ctvlp._qt.answering import Answering
 from napari_ctvlp._qt.ask_bar import EVIDENCE_KEY, INPUT_KEY, PIN_KEY, PROMPTS_KEY, QUERIES_KEY
 from napari_ctvlp._qt.asked import Asked
+from napari_ctvlp._qt.audit_window import AUDIT_KEY, AuditWindow
 from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
+from napari_ctvlp._qt.follow_up import FOLLOW_UP_KEY, FollowUpWindow
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.linked_views import LinkedViews
 from napari_ctvlp._qt.map_legend import PEAK_KEY
@@ -39,6 +41,7 @@ from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
+from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_bar import BODY_KEY, HIDE_KEY, MAP_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
 from napari_ctvlp._qt.window_level import WindowLevel
@@ -132,6 +135,9 @@ class CtvlpWidget(QWidget):
         self.reasons = Reasons(
             napari_viewer, session, self.navigator, self.undo, self.lab.open, display_name, self, wiring
         )
+        self.teacher = Teacher(self.dock, session, self.navigator, self.undo, self._keys, wiring)
+        self.follow_up = FollowUpWindow(session, self.navigator.jump, self, wiring)
+        self.audit = AuditWindow(session, self.dock.scan, self, wiring)
         others = ThreadRunner(2)
         wiring.callback(others.close)
         self.encoders = Encoders(self.dock, session, others)
@@ -190,6 +196,10 @@ class CtvlpWidget(QWidget):
         keys.add(PIN_KEY, self.asked.pin_present)
         self.dock.more.prompts_requested.connect(self.lab.toggle)
         keys.add(PROMPTS_KEY, self.lab.toggle)
+        keys.add(AUDIT_KEY, self.audit.toggle)
+        keys.add(FOLLOW_UP_KEY, self.follow_up.toggle)
+        self.dock.tools.audit_requested.connect(self.audit.toggle)
+        self.dock.tools.follow_up_requested.connect(self.follow_up.toggle)
         wiring.callback(keys.remove)
 
     # -- for others --------------------------------------------------------------------------------------------
@@ -212,6 +222,7 @@ class CtvlpWidget(QWidget):
 
     def _on_scan_changed(self, scan: object) -> None:
         self.undo.clear()  # what was done to another scan
+        self.dock.tools.setVisible(scan is not None)
         self.views.update_layers()
 
     def _on_masks_changed(self, masks: object) -> None:

@@ -155,12 +155,19 @@ class ScanPanel(QWidget):
         self.details_button.setChecked(False)
         self.details.hide()
         self.light.setVisible(scan is not None)
-        self.summary.setText(NO_SCAN if scan is None else audit_summary(scan.audit))
-        self.details.setText("" if scan is None else audit_html(scan.audit))
-        if scan is not None:
-            colour, word = LIGHTS[scan.audit.severity]
-            self.light.setText(f'<span style="color:{colour}">●</span> {word}')
+        if scan is None:
+            self.summary.setText(NO_SCAN)
+            self.details.setText("")
+        else:
+            self.set_audit(scan.audit)
         self.set_masks(None)
+
+    def set_audit(self, audit: Audit) -> None:
+        """Show what has been found, of the scan alone or with its masks."""
+        self.summary.setText(audit_summary(audit))
+        self.details.setText(audit_html(audit))
+        colour, word = LIGHTS[audit.severity]
+        self.light.setText(f'<span style="color:{colour}">●</span> {word}')
 
     def set_masks(self, masks: OrganMasks | None) -> None:
         """Show what is known of the masks, or how to get some."""

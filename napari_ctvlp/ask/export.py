@@ -11,7 +11,8 @@ from typing import Any
 
 from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
-from napari_ctvlp.ask.provenance import masks_as_json, prompts_as_json, provenance_as_json
+from napari_ctvlp.ask.provenance import masks_as_json, prompts_as_json, provenance_as_json, taught_as_json
+from napari_ctvlp.ask.teach import TaughtFinding
 from napari_ctvlp.ask.types import AbnormalityScore, Finding, Ranking
 from napari_ctvlp.encoder.contract import ScanEmbedding
 from napari_ctvlp.files import write_whole
@@ -32,6 +33,7 @@ def answers_as_json(
     masks: OrganMasks | None = None,
     *,
     dictionary: Sequence[Abnormality] | None = None,
+    taught: Sequence[TaughtFinding] = (),
 ) -> dict[str, Any]:
     """Answers as plain values, ready for JSON; floats rounded to four digits.
 
@@ -43,6 +45,8 @@ def answers_as_json(
         Adds the statistics of the organs, and the hash of the masks to the provenance.
     dictionary : sequence of Abnormality, optional
         The dictionary that the scores were made with; the built-in one by default.
+    taught : sequence of TaughtFinding
+        Those that the scores were made with, too.
 
     Returns
     -------
@@ -52,7 +56,8 @@ def answers_as_json(
         ``queries`` (text, matched, finding or None, organs best first), ``abnormalities`` (organ, abnormality,
         probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
         the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts). No path, no
-        identifier.
+        identifier. Taught findings stand among the abnormalities as "taught:<name>"; where there are any, ``taught``
+        tells of each its organs, how many examples it has and how it was cross-validated.
     """
     card = embedding.encoder.card
     entries = load_dictionary() if dictionary is None else dictionary
@@ -104,6 +109,7 @@ def answers_as_json(
         "masks": None if masks is None else masks_as_json(masks, embedding),
         "prompts": (prompts := prompts_as_json(scores, entries)),
         "provenance": provenance_as_json(scan, masks, prompts),
+        **({"taught": told} if (told := taught_as_json(scores, taught, card)) else {}),
     }
 
 

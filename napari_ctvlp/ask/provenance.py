@@ -10,8 +10,9 @@ from typing import Any
 from napari_ctvlp import __version__
 from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.anatomy.prompts import NORMAL_TEMPLATES
+from napari_ctvlp.ask.teach import EncoderKey, TaughtFinding
 from napari_ctvlp.ask.types import AbnormalityScore
-from napari_ctvlp.encoder.contract import ScanEmbedding
+from napari_ctvlp.encoder.contract import EncoderCard, ScanEmbedding
 from napari_ctvlp.scan.fingerprint import combined_hash, masks_hash, scan_hash
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 
@@ -59,6 +60,39 @@ def prompts_as_json(scores: Iterable[AbnormalityScore], dictionary: Sequence[Abn
             if entry.key in scored
         },
     }
+
+
+def taught_as_json(
+    scores: Iterable[AbnormalityScore], taught: Sequence[TaughtFinding], card: EncoderCard
+) -> list[dict[str, Any]]:
+    """The taught findings behind the scores: what they were taught by, and how far they can be trusted."""
+    used, key = {score.abnormality for score in scores}, EncoderKey.of(card)
+    rows = []
+    for finding in taught:
+        quality = finding.quality if finding.key in used and finding.encoder == key else None
+        if quality is not None:
+            rows.append(
+                {
+                    "abnormality": finding.key,
+                    "organs": list(finding.organs),
+                    "examples_present": finding.present,
+                    "examples_absent": finding.absent,
+                    "cross_validated_auc": round(quality.auc, 3),
+                    "pairs": quality.pairs,
+                    "pairs_of_one_organ": quality.one_organ,
+                    "whole_scans_left_out": quality.apart,
+                    "chance_of_such_an_auc": round(quality.chance, 4),
+                    "examples_hash": examples_hash(finding),
+                }
+            )
+    return rows
+
+
+def examples_hash(finding: TaughtFinding) -> str:
+    """The same for the same examples, whatever their order."""
+    return combined_hash(
+        *sorted(f"{e.organ} {e.scan} {e.present} {e.vector.tobytes().hex()}" for e in finding.examples)
+    )
 
 
 def provenance_as_json(scan: Scan, masks: OrganMasks | None, prompts: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_ctvlp.anatomy import display_name
 from napari_ctvlp.ask.pictures import EDGES, Plane, data_uri, key_slice
+from napari_ctvlp.ask.types import abnormality_text
 from napari_ctvlp.files import write_whole
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
@@ -226,4 +227,4 @@ def _bar(share: float) -> str:
 
 
 def _plain(key: str) -> str:
-    return key.replace("_", " ")
+    return abnormality_text(key)

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TAUGHT = "taught:"
+"""Begins the key of a finding that a user taught by examples; what follows is its name."""
+
+
+def abnormality_text(key: str) -> str:
+    """A key as people read it; a taught finding is marked as one."""
+    return f"{key.removeprefix(TAUGHT)} (taught)" if key.startswith(TAUGHT) else key.replace("_", " ")
+
 
 @dataclass(frozen=True)
 class OrganMatch:
@@ -60,7 +68,8 @@ class AbnormalityScore:
 
     ``probability`` is None when it cannot be scored; ``status`` is "scored", "scored: in the part in view" for what is
     present in an organ that the field of view cuts, or the reason ("N/A: cut by field of view"). ``low`` and ``high``
-    span the entry's prompts (spread over prompts, not a confidence interval over patients).
+    span the entry's prompts (spread over prompts, not a confidence interval over patients). ``note`` says what else is
+    to be known of the score; a taught finding tells its examples there.
     """
 
     organ: str
@@ -69,3 +78,4 @@ class AbnormalityScore:
     low: float | None
     high: float | None
     status: str
+    note: str = ""

@@ -171,6 +171,17 @@ def series_key(scan: Scan) -> str:
         return ""
 
 
+def source_slices(scan: Scan) -> list[Slice]:
+    """The slices that a scan was read from, at least one.
+
+    Raises
+    ------
+    UserError
+        When it was not read from DICOM files, or they are gone or have changed.
+    """
+    return _source_series(scan)[1]
+
+
 def _source_headers(scan: Scan) -> list[Dataset]:
     """Headers of the slices that a scan was read from, in its order."""
     from pydicom import dcmread

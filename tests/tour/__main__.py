@@ -61,7 +61,7 @@ def tour(name: str, folder: Path, scan: Path | None, masks: Path | None) -> floa
     """One tour; the longest stall in ms that counts."""
     from napari_ctvlp._qt.launch import DOCK_NAME, open_window
 
-    from . import steps
+    from . import research, steps
     from .driver import Driver
     from .watchdog import Watchdog
 
@@ -81,6 +81,9 @@ def tour(name: str, folder: Path, scan: Path | None, masks: Path | None) -> floa
         "encoder_input": steps.encoder_input,
         "organs": steps.organs,
         "statistics": partial(steps.statistics, folder=folder),
+        "teach": research.teach,
+        "audit": research.audit,
+        "follow_up": research.follow_up,
         "body": steps.body,
         "body_asked": steps.body_asked,
         "light_theme": steps.light_theme,

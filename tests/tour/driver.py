@@ -28,7 +28,7 @@ class Driver:
         self.viewer = viewer
         self.widget = widget
         self.watchdog = watchdog
-        self._folder = folder
+        self.folder = folder
         self._count = 0
         self.window = widget.window()
         self.window.activateWindow()
@@ -128,8 +128,17 @@ class Driver:
         self.wait(120)
         self.watchdog.pause()
         self._count += 1
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.viewer.screenshot(str(self._folder / f"{self._count:02d}_{name}.png"), canvas_only=False, flash=False)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.viewer.screenshot(str(self.folder / f"{self._count:02d}_{name}.png"), canvas_only=False, flash=False)
+        self.watchdog.resume()
+
+    def picture_of(self, widget: QWidget, name: str) -> None:
+        """Save what a dialog shows."""
+        self.wait(200)
+        self.watchdog.pause()
+        self._count += 1
+        self.folder.mkdir(parents=True, exist_ok=True)
+        widget.grab().save(str(self.folder / f"{self._count:02d}_{name}.png"))
         self.watchdog.resume()
 
 
