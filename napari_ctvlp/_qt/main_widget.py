@@ -30,6 +30,7 @@ from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
+from napari_ctvlp._qt.painting import Painting
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.shortcuts import Shortcuts
@@ -89,6 +90,7 @@ class CtvlpWidget(QWidget):
         self._furniture = Furniture(napari_viewer)
         wiring.callback(self._furniture.remove)
         self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, wiring)
+        self._painting = Painting(session, self.layers, wiring)
         self.undo = Undo()
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.dock.position, wiring)
