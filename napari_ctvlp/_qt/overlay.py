@@ -10,6 +10,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject, QTimer
 
 from napari_ctvlp._qt.organ_looks import Colour, OrganLooks
+from napari_ctvlp._qt.recolour import recolour
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -158,7 +159,7 @@ class Overlay(QObject):
         wanted, self._wanted = self._wanted, None
         if wanted is not None and self._layer is not None:
             # always a new object: napari does not see changes inside a colormap (napari issue 7327)
-            self._layer.colormap = DirectLabelColormap(color_dict=dict(wanted))
+            recolour(self._layer, DirectLabelColormap(color_dict=dict(wanted)))
 
     def _want(self, colours: dict[int | None, Colour]) -> None:
         if self._layer is None or not self._base:

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari.layers import Image, Labels
 
+from napari_ctvlp._qt.recolour import recolour
 from napari_ctvlp._qt.strokes import Strokes
 
 FOLLOWED: dict[type, tuple[str, ...]] = {
@@ -96,7 +97,10 @@ class Twin:
     def _copy(self, name: str, event: object = None) -> None:
         value = getattr(self.source, name)
         if self._live and getattr(self.layer, name) is not value:
-            setattr(self.layer, name, value)
+            if name == "colormap" and isinstance(self.layer, Labels):
+                recolour(self.layer, value)
+            else:
+                setattr(self.layer, name, value)
 
     def _refresh(self, event: object = None) -> None:
         if not self._live:
