@@ -109,6 +109,7 @@ class CtvlpWidget(QWidget):
             self.dock.scan.files,
             self.dock.query,
             lambda: (self.layers.scan_layer, self.layers.masks_layer),
+            lambda: [*self.views.canvases, *self.body.canvases],
             self,
         )
         self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)
