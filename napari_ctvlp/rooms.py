@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ModelInput, Progress, ScanEmbedding, ScanEncoder
+    from napari_ctvlp.scan.drawn import Drawing
     from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.surfaces import Mesh
     from napari_ctvlp.scan.types import OrganMasks, Scan
@@ -49,6 +50,18 @@ class Rooms:
 
         return read_masks(path, scan)
 
+    def take_labels(self, scan: Scan, drawing: Drawing) -> tuple[OrganMasks, bool]:
+        """Organ masks from labels that are open in a viewer, and whether they are voxel for voxel those."""
+        from napari_ctvlp.scan.drawn import masks_from_drawing
+
+        return masks_from_drawing(scan, drawing)
+
+    def edited_masks(self, scan: Scan, before: OrganMasks, labels: Any, known: Mapping[int, str]) -> OrganMasks:
+        """Organ masks after somebody painted in them."""
+        from napari_ctvlp.scan.drawn import edited_masks
+
+        return edited_masks(scan, before, labels, known)
+
     def segment(self, scan: Scan, fast: bool, progress: Progress, cancelled: Cancelled) -> OrganMasks:
         """Make organ masks of a scan."""
         from napari_ctvlp.segment import segment_scan
@@ -77,6 +90,22 @@ class Rooms:
         from napari_ctvlp.encoder.cache import EmbeddingCache
 
         return EmbeddingCache().encode_scan(encoder, scan, masks, progress=progress, cancelled=cancelled)
+
+    def encode_again(
+        self,
+        encoder: ScanEncoder,
+        scan: Scan,
+        masks: OrganMasks,
+        before: ScanEmbedding,
+        progress: Progress,
+        cancelled: Cancelled,
+    ) -> ScanEmbedding:
+        """Embed the organs of other masks of a scan that this encoder has seen, with less work where it can."""
+        update = getattr(encoder, "update_scan", None)
+        made: ScanEmbedding | None = None
+        if update is not None:
+            made = update(before, scan, masks, progress=progress, cancelled=cancelled)
+        return made if made is not None else self.encode_scan(encoder, scan, masks, progress, cancelled)
 
     def dictionary(self, encoder: ScanEncoder) -> tuple[Abnormality, ...]:
         """The entries that an encoder is asked: the user's, with the encoder's own in their place."""

@@ -42,6 +42,9 @@ class Session:
 
     Notes
     -----
+    ``is_news`` says, while ``ranking_changed`` is emitted, whether the question was not yet answered for this scan: the
+    same one is answered again after masks, encoder or dictionary changed, and nobody then wants to be moved elsewhere.
+
     Signals (psygnal) carry the new value: ``scan_changed``, ``masks_changed``, ``encoder_changed``,
     ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``located_changed`` (SimilarityMap or None, some time
     after its ranking), ``scores_changed`` (tuple of AbnormalityScore), ``taught_changed`` (tuple of TaughtFinding),
@@ -80,6 +83,9 @@ class Session:
         self.query = ""
         self.use_names = True
         self.history: list[str] = []
+        self.is_news = True
+        self._encoded: ScanEmbedding | None = None  # of the open scan by the loaded encoder, whatever the masks
+        self._editing = False
         self._bench = Workbench(runner, self.activity_changed.emit, self.failed.emit)
         self._embeddings: WeakKeyDictionary[OrganMasks, ScanEmbedding] = WeakKeyDictionary()
 
@@ -95,6 +101,10 @@ class Session:
         self._bench.drop(Task.SEGMENTING)
         self.scan = scan
         self.masks = None
+        self.is_news = True
+        self._encoded = None
+        self._editing = False
+        self._bench.drop(Task.EDITING)
         self._forget_answers()
         self.scan_changed.emit(scan)
         self.set_masks(masks)
@@ -106,10 +116,36 @@ class Session:
             return
         self._bench.drop(Task.SEGMENTING)  # masks that were given since are what is wanted
         self._bench.drop(Task.SURFACES)
+        self._bench.drop(Task.EDITING)
+        self._editing = False
         self.masks = masks
         self._forget_answers()
         self.masks_changed.emit(masks)
         self.encode()
+
+    def begin_edit(self) -> None:
+        """The open masks are being changed: what was answered about them does not hold any more.
+
+        Nothing is encoded or answered until `set_masks` or `end_edit`.
+        """
+        if self.masks is None or self._bench.closed:
+            return
+        self._bench.drop(Task.EDITING)
+        if not self._editing:
+            self._editing = True
+            self._bench.drop(Task.SURFACES)
+            self._forget_answers()
+
+    def end_edit(self) -> None:
+        """The open masks are what they were: answer as before."""
+        if self._editing:
+            self._editing = False
+            self.encode()
+
+    @property
+    def is_editing(self) -> bool:
+        """Whether the open masks are being changed."""
+        return self._editing
 
     def open_scan(self, path: str | Path, series: Any = None, then: Callable[[], None] | None = None) -> None:
         """Read a scan and make it the open one; a folder with several series is offered, not guessed.
@@ -189,6 +225,7 @@ class Session:
         self._bench.drop(Task.ENCODER)
         self.encoder_name = name
         self.encoder = None
+        self._encoded = None
         self._embeddings.clear()
         self._forget_answers()
         self.load_encoder()
@@ -212,15 +249,19 @@ class Session:
         """Encode the organs of the open scan (unless done already); load the encoder first where it is missing."""
         if self._bench.closed or self.scan is None or self.masks is None or self.embedding is not None:
             return
+        if self._editing or not self.masks.names:
+            return
         if self.encoder is None:
             self.load_encoder()
             return
-        scan, masks, encoder, rooms = self.scan, self.masks, self.encoder, self.rooms
+        scan, masks, encoder, rooms, before = self.scan, self.masks, self.encoder, self.rooms, self._encoded
         if (known := self._embeddings.get(masks)) is not None:
             self._set_embedding(known)
             return
 
         def work(report: Report, cancelled: Cancelled) -> ScanEmbedding:
+            if before is not None:
+                return rooms.encode_again(encoder, scan, masks, before, report, cancelled)
             return rooms.encode_scan(encoder, scan, masks, report, cancelled)
 
         self._bench.start(Task.ENCODING, work, self._set_embedding, fraction=0.0)
@@ -228,7 +269,7 @@ class Session:
     def _set_embedding(self, embedding: ScanEmbedding) -> None:
         if self.masks is not None:
             self._embeddings[self.masks] = embedding
-        self.embedding = embedding
+        self.embedding = self._encoded = embedding
         self.embedding_changed.emit(embedding)
         self._answer()
         self._score(embedding)
@@ -266,6 +307,7 @@ class Session:
         An empty text takes the question back.
         """
         self.query = text.strip()
+        self.is_news = True
         if not self.query:
             self._bench.drop(Task.QUERY)
             self._set_ranking(None)
@@ -309,6 +351,8 @@ class Session:
     def _set_ranking(self, ranking: Ranking | None) -> None:
         self.ranking = ranking
         self.ranking_changed.emit(ranking)
+        if ranking is not None:
+            self.is_news = False
         self._locate()
 
     def _locate(self) -> None:

@@ -47,6 +47,7 @@ class Task(StrEnum):
 
     SCAN = "reading scan"
     MASKS = "reading masks"
+    EDITING = "measuring what was painted"
     SEGMENTING = "making organ masks"
     ENCODING = "encoding"
     ENCODER = "loading encoder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -360,3 +361,87 @@ def test_masks_given_while_others_are_made_stay(rooms, queue, phantom):
     session.segment()
     queue.run_all()
     assert session.masks.names == {5: "liver"}
+
+
+def painted(masks: OrganMasks) -> OrganMasks:
+    labels = masks.labels.copy()
+    labels[8:12, 12:40, 10:35] = 2
+    return dataclasses.replace(masks, labels=labels)
+
+
+def test_while_masks_are_painted_nothing_is_answered(rooms, phantom, queue):
+    session = Session(queue, rooms=rooms)
+    session.set_scan(*phantom)
+    session.ask("liver")
+    queue.run_all()
+    assert session.ranking is not None and session.scores
+    told = collect(session.ranking_changed)
+    session.begin_edit()
+    assert session.ranking is None and session.embedding is None and session.scores == ()
+    session.ask("spleen")
+    queue.run_all()
+    assert session.ranking is None
+    session.set_masks(painted(phantom[1]))
+    queue.run_all()
+    assert session.ranking is not None and session.ranking.text == "spleen"
+    assert [ranking for ranking in told if ranking is not None] == [session.ranking]
+
+
+def test_an_answer_on_its_way_is_dropped_when_painting_begins(rooms, phantom, queue):
+    session = Session(queue, rooms=rooms)
+    session.set_scan(*phantom)
+    queue.run_all()
+    session.ask("liver")
+    session.begin_edit()
+    queue.run_all()
+    assert session.ranking is None
+    session.end_edit()
+    queue.run_all()
+    assert session.ranking is not None, "nothing had changed after all"
+
+
+def test_other_masks_of_a_scan_are_encoded_from_what_is_known_of_it(rooms, phantom, queue):
+    asked = []
+
+    def again(encoder, scan, masks, before, report, cancelled):
+        asked.append(before)
+        return encoder.encode_scan(scan, masks)
+
+    rooms.encode_again = again
+    session = Session(queue, rooms=rooms)
+    session.set_scan(*phantom)
+    queue.run_all()
+    first = session.embedding
+    session.begin_edit()
+    session.set_masks(painted(phantom[1]))
+    # and a stroke before it is encoded
+    session.begin_edit()
+    session.set_masks(painted(phantom[1]))
+    queue.run_all()
+    assert asked and all(before is first for before in asked)
+    session.set_scan(dataclasses.replace(phantom[0], name="other"), phantom[1])
+    queue.run_all()
+    assert len(asked) <= 2, "another scan has nothing in common"
+
+
+def test_a_question_answered_again_is_no_news(rooms, phantom):
+    session = Session(rooms=rooms)
+    news = []
+    session.ranking_changed.connect(lambda ranking: news.append((ranking is not None, session.is_news)))
+    session.set_scan(*phantom)
+    session.ask("liver")
+    assert news[-1] == (True, True)
+    session.begin_edit()
+    session.set_masks(painted(phantom[1]))
+    assert news[-1] == (True, False)
+    session.set_scan(dataclasses.replace(phantom[0], name="other"), phantom[1])
+    assert news[-1] == (True, True)
+    session.ask("liver")
+    assert news[-1] == (True, True)
+
+
+def test_masks_without_organs_are_not_encoded(rooms, phantom):
+    session = Session(rooms=rooms)
+    session.set_scan(phantom[0], OrganMasks(np.zeros_like(phantom[1].labels), {}, "empty"))
+    session.ask("liver")
+    assert session.embedding is None and session.ranking is None

@@ -77,7 +77,8 @@ class Answering:
             self._overlay.reset()
         else:
             self._overlay.show(ranking_scores(ranking, masks))
-            self._jump(best.organ)
+            if self._session.is_news:
+                self._jump(best.organ)
 
     def _on_activity_changed(self, activity: Any) -> None:
         self._dock.progress.set_activity(activity)

@@ -64,6 +64,12 @@ class Body:
         wiring.connect(viewer.events.theme, self._on_theme)
         wiring.callback(self.close)
 
+    @property
+    def canvases(self) -> list[QWidget]:
+        """The canvas, where it is to be seen."""
+        canvas = None if self.view is None else self.view.view.canvas.native
+        return [canvas] if canvas is not None and canvas.isVisible() else []
+
     def toggle(self) -> None:
         """Show the organs in 3D or hide them."""
         self.set_shown(not self.shown)

@@ -15,11 +15,12 @@ class FileMenu(QToolButton):
     -------
     export_requested(int)
         Place of the chosen kind in the titles given.
-    save_session_requested(), restore_session_requested(), edit_dictionary_requested()
+    picture_requested(), save_session_requested(), restore_session_requested(), edit_dictionary_requested()
         A menu entry was used.
     """
 
     export_requested = Signal(int)
+    picture_requested = Signal()
     save_session_requested = Signal()
     restore_session_requested = Signal()
     edit_dictionary_requested = Signal()
@@ -36,6 +37,7 @@ class FileMenu(QToolButton):
             self._menu.addAction(f"{title}...", lambda place=place: self.export_requested.emit(place))
             for place, title in enumerate(titles)
         ]
+        self.picture = self._menu.addAction("Picture of all views (PNG)...", self.picture_requested.emit)
         self._menu.addSeparator()
         self.save_session = self._menu.addAction("Save the session...", self.save_session_requested.emit)
         self.restore_session = self._menu.addAction("Restore a session...", self.restore_session_requested.emit)

@@ -6,11 +6,17 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
+from numpy.typing import NDArray
 
+from napari_ctvlp.scan.drawn import Drawing
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
 SCAN_KEY = "ctvlp_scan"
 MASKS_KEY = "ctvlp_masks"
+NAMES_KEY = "ctvlp_names"
+"""Names that labels of a layer had or are to have, whether they occur now or not."""
+NAME_COLUMNS = ("organ", "name", "names", "label_name", "structure", "class")
+"""Columns of a layer's features that hold names of labels, in small letters."""
 
 
 def scan_of(layer: Layer | None) -> Scan | None:
@@ -47,6 +53,36 @@ def belongs_to(layer: Layer, scan: Scan) -> bool:
 def layers_with_masks(layers: Iterable[Layer], scan: Scan) -> list[Labels]:
     """Labels layers of ours that belong to a scan, lowest first."""
     return [layer for layer in layers if belongs_to(layer, scan)]
+
+
+def names_in(layer: Labels) -> dict[int, str]:
+    """Names that a Labels layer carries for its labels, in the table that napari shows in its status bar."""
+    table = layer.features
+    column = next((c for c in table.columns if str(c).lower() in NAME_COLUMNS), None)
+    if column is None:
+        return {}
+    labels = table["index"] if "index" in table.columns else table.index  # napari's two ways
+    return {
+        int(label): str(name).strip()
+        for label, name in zip(labels, table[column], strict=True)
+        if isinstance(name, str) and name.strip() and int(label) > 0
+    }
+
+
+def affine_of(layer: Layer) -> NDArray[np.float64]:
+    """Index of the last three axes of a layer to the viewer's world, (4, 4)."""
+    origin = np.asarray(layer.data_to_world((0.0,) * layer.ndim))
+    steps = [np.asarray(layer.data_to_world(unit)) - origin for unit in np.eye(layer.ndim)[-3:]]
+    affine = np.eye(4)
+    affine[:3, :3] = np.stack(steps, 1)[-3:]
+    affine[:3, 3] = origin[-3:]
+    return affine
+
+
+def drawing_of(layer: Labels) -> Drawing:
+    """The content of a Labels layer with its place; the array is shared, not copied."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    return Drawing(np.asarray(data), affine_of(layer), layer.name, names_in(layer))
 
 
 def foreign_volume(layers: Iterable[Layer]) -> Image | None:

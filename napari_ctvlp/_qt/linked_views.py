@@ -78,6 +78,13 @@ class LinkedViews:
         """Whether the side views are shown."""
         return self._shown
 
+    @property
+    def canvases(self) -> list[QWidget]:
+        """The canvases of the slices that are to be seen, the main one first."""
+        main = _canvas_of(self._viewer, self._beside)
+        sides = [view.view.canvas.native for view in self.views]
+        return [canvas for canvas in (main, *sides) if canvas is not None and canvas.isVisible()]
+
     def toggle(self) -> None:
         """Show the side views or hide them."""
         self.set_shown(not self._shown)

@@ -35,6 +35,7 @@ from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
+from napari_ctvlp._qt.painting import Painting
 from napari_ctvlp._qt.prompt_lab import PromptLab
 from napari_ctvlp._qt.reasons import Reasons
 from napari_ctvlp._qt.runner import ThreadRunner
@@ -98,6 +99,7 @@ class CtvlpWidget(QWidget):
         self._furniture = Furniture(napari_viewer)
         wiring.callback(self._furniture.remove)
         self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, wiring)
+        self._painting = Painting(session, self.layers, wiring)
         self.undo = Undo()
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.dock.position, wiring)
@@ -119,6 +121,7 @@ class CtvlpWidget(QWidget):
             self.dock.query,
             self.queries,
             lambda: (self.layers.scan_layer, self.layers.masks_layer),
+            lambda: [*self.views.canvases, *self.body.canvases],
             self,
         )
         self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer
+from psygnal import Signal
 
 from napari_ctvlp._qt.layer_lookup import (
+    MASKS_KEY,
+    NAMES_KEY,
+    SCAN_KEY,
+    drawing_of,
     foreign_labels,
     foreign_volume,
     layers_with_scans,
@@ -16,8 +21,12 @@ from napari_ctvlp._qt.layer_lookup import (
     pick_scan,
     scan_of,
 )
-from napari_ctvlp.anatomy import organ_colour
-from napari_ctvlp.scan.layers import masks_layer, scan_layer
+from napari_ctvlp._qt.organ_names import OrganNames
+from napari_ctvlp.anatomy import display_name, organ_colour
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.drawn import renamed
+from napari_ctvlp.scan.layers import features_of, masks_layer, scan_layer
+from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
     import napari
@@ -38,7 +47,13 @@ class OpenLayers:
         Whom it serves.
     wiring : Wiring
         Undoes its connections.
+
+    Notes
+    -----
+    ``taken`` (psygnal, no value) comes after labels that were open already became the organ masks.
     """
+
+    taken = Signal()
 
     def __init__(
         self, viewer: napari.viewer.Viewer, session: Session, panel: ScanPanel, overlay: Overlay, wiring: Wiring
@@ -57,6 +72,8 @@ class OpenLayers:
         ):
             wiring.connect(emitter, self.sync)
         panel.scan_chosen.connect(self._on_scan_chosen)
+        panel.use_layer_requested.connect(self._on_use_layer)
+        panel.names_requested.connect(self._on_names)
 
     @property
     def scan_layer(self) -> Image | None:
@@ -81,7 +98,56 @@ class OpenLayers:
         layers = list(self._viewer.layers)
         if self._session.scan is None:
             return foreign_volume(layers)
+        active = self._active_layer(layers)
+        if isinstance(active, Labels) and foreign_labels([active]) is not None:
+            return active
         return foreign_labels(layers) if self._session.masks is None else None
+
+    def use_as_masks(self, layer: Labels) -> None:
+        """Take labels that somebody else opened or drew for the organ masks of the open scan.
+
+        The layer itself becomes that of the masks where it has the voxels of the scan; else a new layer does.
+        """
+        scan, session, rooms = self._session.scan, self._session, self._session.rooms
+        if scan is None:
+            return
+        drawing = drawing_of(layer)
+
+        def done(result: tuple[OrganMasks, bool]) -> None:
+            masks, same = result
+            if layer not in self._viewer.layers:
+                return
+            if same:
+                layer.metadata[SCAN_KEY] = scan
+                layer.scale, layer.translate = scan.spacing, scan.napari_translate
+                self.take(layer, masks)
+            else:
+                layer.visible = False  # it would lie over its own copy
+            session.set_masks(masks)
+            self._show_hint()
+            self.taken.emit()
+
+        session.run(Task.MASKS, lambda _report, _cancelled: rooms.take_labels(scan, drawing), done)
+
+    def take(self, layer: Labels, masks: OrganMasks) -> None:
+        """Let a layer show these masks, which are its content."""
+        layer.metadata[MASKS_KEY] = masks
+        layer.metadata[NAMES_KEY] = {**layer.metadata.get(NAMES_KEY, {}), **masks.names}
+        layer.features = features_of(masks)
+
+    def rename(self, names: Mapping[int, str]) -> None:
+        """Call organs of the open masks otherwise."""
+        masks, layer = self._session.masks, self.masks_layer
+        if masks is None or layer is None:
+            return
+        try:
+            named = renamed(masks, names)
+        except UserError as error:
+            self._session.failed.emit(error)
+            return
+        if named is not masks:
+            self.take(layer, named)
+            self._session.set_masks(named)
 
     def sync(self, event: object = None) -> None:
         """Tell the session which scan and which masks are open, from the layers as they are now."""
@@ -114,10 +180,23 @@ class OpenLayers:
         if masks is None or self._session.scan is None:
             self._overlay.set_layer(None)
             return
+        colours = {label: (*organ_colour(name), 1.0) for label, name in masks.names.items()}
         if self.masks_layer is None:
-            colours = {name: organ_colour(name) for name in masks.names.values()}
             self._add(masks_layer(self._session.scan, masks, colours))
-        self._overlay.set_layer(self.masks_layer)
+        self._overlay.set_layer(self.masks_layer, colours)
+
+    def _on_use_layer(self) -> None:
+        layer = self.foreign
+        if isinstance(layer, Labels):
+            self.use_as_masks(layer)
+
+    def _on_names(self) -> None:
+        """Let the user say which label is which organ."""
+        masks = self._session.masks
+        if masks is not None:
+            dialog = OrganNames(masks, display_name, self._panel)
+            dialog.named.connect(self.rename)
+            dialog.show()
 
     def _on_scan_chosen(self, place: int) -> None:
         self._viewer.layers.selection.active = layers_with_scans(self._viewer.layers)[place]
@@ -133,11 +212,13 @@ class OpenLayers:
     def _show_hint(self) -> None:
         layer = self.foreign
         if layer is None:
-            self._panel.set_hint("", can_reopen=False)
+            self._panel.set_hint("")
             return
-        what = "organ masks" if isinstance(layer, Labels) else "a CT scan"
+        if isinstance(layer, Labels):
+            self._panel.set_hint(f"“{layer.name}” is not used as organ masks.", can_use=True)
+            return
         self._panel.set_hint(
-            f"“{layer.name}” was not opened as {what}, so its orientation is not known. "
+            f"“{layer.name}” was not opened as a CT scan, so its orientation is not known. "
             f"Open its file again with napari-ctvlp.",
             can_reopen=layer.source.path is not None,
         )

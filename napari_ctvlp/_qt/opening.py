@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
 
@@ -80,7 +79,4 @@ class Opening:
         layer = self._layers.foreign
         if layer is None or layer.source.path is None:
             return
-        if isinstance(layer, Labels):
-            self._session.open_masks(layer.source.path)
-        else:
-            self._session.open_scan(layer.source.path)
+        self._session.open_scan(layer.source.path)

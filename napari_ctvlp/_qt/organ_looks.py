@@ -46,15 +46,20 @@ class OrganLooks:
         self._solo = frozenset()
         self.changed.emit()
 
+    def extend(self, colours: Mapping[int, Colour]) -> None:
+        """Add organs of these colours, shown; those that are there stay as they are."""
+        self._looks = {label: Look(colour[:3], colour[3]) for label, colour in colours.items()} | self._looks
+        self.changed.emit()
+
     @property
     def state(self) -> _State:
         """What `restore` takes."""
         return _State(dict(self._looks), self._solo)
 
     def restore(self, state: _State) -> None:
-        """Go back to an earlier state of the same masks."""
-        if set(state.looks) == set(self._looks):
-            self._looks, self._solo = dict(state.looks), state.solo
+        """Go back to an earlier state of the same masks; organs that were painted since keep their looks."""
+        if set(state.looks) <= set(self._looks):
+            self._looks, self._solo = {**self._looks, **state.looks}, state.solo
             self.changed.emit()
 
     @property

@@ -130,15 +130,20 @@ class OrganPanel(QWidget):
     # -- what is shown -----------------------------------------------------------------------------------------
 
     def set_masks(self, masks: OrganMasks | None) -> None:
-        """List the organs of these masks."""
+        """List the organs of these masks; group and selection stay where the new ones have them."""
+        before, current = self.group.currentData(), self.table.currentIndex().data(ORGAN_ROLE)
         self.model.set_masks(masks)
         self.group.blockSignals(True)
         self.group.clear()
         self.group.addItem(ALL_GROUPS, "")
         for group in self.model.groups:
             self.group.addItem(group, group)
+        kept = before if before in self.model.groups else ""
+        self.group.setCurrentIndex(1 + self.model.groups.index(kept) if kept else 0)
         self.group.blockSignals(False)
-        self._proxy.set_group("")
+        self._proxy.set_group(kept)
+        if current:
+            self.select(current)
         self.setEnabled(masks is not None)
 
     def set_pins(self, pins: Sequence[Pin]) -> None:

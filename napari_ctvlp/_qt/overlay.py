@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject, QTimer
 
 from napari_ctvlp._qt.organ_looks import Colour, OrganLooks
+from napari_ctvlp._qt.recolour import recolour
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -29,6 +30,9 @@ GLOW = (0.25, 0.8)
 """Alpha of a matching organ, from a weak answer to a sure one; a stone inside must stay visible."""
 UNDER_A_MAP = 0.25
 """Share of the glow that stays where a map of similarity is drawn over it."""
+NEW: tuple[float, float, float, float] = (0.6, 0.6, 0.6, 1.0)
+"""Colour of what is being painted and is no organ yet."""
+CLEAR: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 MATCH_SHARE = 0.5
 """An organ glows when its score is at least this share of the best one's."""
 
@@ -81,6 +85,7 @@ class Overlay(QObject):
         super().__init__(parent)
         self.looks = OrganLooks()
         self._layer: Labels | None = None
+        self._own: Any = None
         self._base: dict[int | None, Colour] = {}
         self._scores: Mapping[int, float] | None = None
         self._mapped = False
@@ -91,19 +96,39 @@ class Overlay(QObject):
         self._timer.timeout.connect(self.flush)
         self.looks.changed.connect(self._draw)
 
-    def set_layer(self, layer: Labels | None) -> None:
-        """Recolour this layer from now on; the one before gets its own colours back."""
+    def set_layer(self, layer: Labels | None, colours: Mapping[int, Colour] | None = None) -> None:
+        """Recolour this layer from now on; the one before gets its own colours back.
+
+        Parameters
+        ----------
+        layer : Labels or None
+        colours : mapping of int to Colour, optional
+            Colours of labels for which the layer itself has none; those of a layer whose colours follow no table.
+            Given again for the same layer, they are of labels that are new in it.
+        """
         if layer is self._layer:
+            self._add(colours or {})
             return
-        self._want(self._base)
-        self.flush()
+        if self._layer is not None and self._own is not None:
+            self._wanted = None
+            self._timer.stop()
+            self._layer.colormap = self._own
         self._layer = layer
         self._base = {}
+        self._own = None
         self._scores = None
         if layer is not None:
-            labels = getattr(layer.colormap, "color_dict", None) or {None: (0.0, 0.0, 0.0, 0.0)}
-            self._base = {key: _rgba(value) for key, value in labels.items()}
+            self._own = layer.colormap
+            table = getattr(layer.colormap, "color_dict", None) or {None: NEW, 0: CLEAR}
+            self._base.update((colours or {}).items())
+            self._base.update((key, _rgba(value)) for key, value in table.items())
         self.looks.reset({label: colour for label, colour in self._base.items() if label})
+
+    def _add(self, colours: Mapping[int, Colour]) -> None:
+        new = {label: colour for label, colour in colours.items() if label not in self._base}
+        if new:
+            self._base.update(new.items())
+            self.looks.extend(new)
 
     def show(self, scores: Mapping[int, float]) -> None:
         """Let these labels glow in proportion to their scores and the others recede."""
@@ -136,7 +161,7 @@ class Overlay(QObject):
         wanted, self._wanted = self._wanted, None
         if wanted is not None and self._layer is not None:
             # always a new object: napari does not see changes inside a colormap (napari issue 7327)
-            self._layer.colormap = DirectLabelColormap(color_dict=dict(wanted))
+            recolour(self._layer, DirectLabelColormap(color_dict=dict(wanted)))
 
     def _want(self, colours: dict[int | None, Colour]) -> None:
         if self._layer is None or not self._base:

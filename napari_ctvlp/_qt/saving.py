@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.query_line import QueryLine
+from napari_ctvlp._qt.view_picture import picture_of, write_picture
 from napari_ctvlp._qt.view_state import give_view, taken_view
 from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary, user_dictionary_path
 from napari_ctvlp.errors import UserError
@@ -39,6 +40,8 @@ class Saving:
         What is pinned.
     layers : callable
         Gives the layers of the open scan and of its masks, each None where there is none.
+    canvases : callable
+        Gives the canvases that are to be seen.
     parent : QWidget
         Of the dialogs; what is made here goes with it.
     """
@@ -51,6 +54,7 @@ class Saving:
         query: QueryLine,
         queries: Queries,
         layers: Callable[[], tuple[Image | None, Labels | None]],
+        canvases: Callable[[], list[QWidget]],
         parent: QWidget,
     ) -> None:
         self._viewer = viewer
@@ -58,9 +62,11 @@ class Saving:
         self._query = query
         self._queries = queries
         self._layers = layers
+        self._canvases = canvases
         self._parent = parent
         menu.set_possible(lambda: [export.possible(session.results) for export in EXPORTS])
         menu.export_requested.connect(self._ask_where)
+        menu.picture_requested.connect(self._ask_where_for_picture)
         menu.save_session_requested.connect(self._ask_where_to_save)
         menu.restore_session_requested.connect(self._ask_what_to_restore)
         menu.edit_dictionary_requested.connect(self._edit_dictionary)
@@ -84,6 +90,18 @@ class Saving:
     def _ask_where(self, place: int) -> None:
         export = EXPORTS[place]
         self._dialog(export.title, f"*{export.suffix}", lambda path: self.export(place, path), save=True)
+
+    def write_picture(self, path: str | Path) -> None:
+        """Write what all views show now."""
+        canvases = self._canvases()
+        if not canvases:
+            self._session.failed.emit(UserError("There is no view to take a picture of."))
+            return
+        picture = picture_of(canvases, self._parent.palette().window().color())
+        self._session.write(lambda: write_picture(path, picture))
+
+    def _ask_where_for_picture(self) -> None:
+        self._dialog("Picture of all views", "*.png", self.write_picture, save=True)
 
     # -- sessions ----------------------------------------------------------------------------------------------
 

@@ -66,7 +66,8 @@ class ScanPanel(QWidget):
     -------
     scan_chosen(int)
         Place of the picked scan in the list given to `set_scans`.
-    masks_file_requested(), masks_folder_requested(), sample_requested(), reopen_requested()
+    masks_file_requested(), masks_folder_requested(), sample_requested(), reopen_requested(), use_layer_requested(),
+    names_requested()
         A button or menu entry was used.
     segment_requested(bool)
         Masks are to be made; True asks for the fast model.
@@ -78,6 +79,8 @@ class ScanPanel(QWidget):
     segment_requested = Signal(bool)
     sample_requested = Signal()
     reopen_requested = Signal()
+    use_layer_requested = Signal()
+    names_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -107,6 +110,14 @@ class ScanPanel(QWidget):
         self.sample = QPushButton("Open the sample")
         self.hint = WrappedLabel()
         self.reopen = QPushButton("Open as CT scan")
+        self.use_layer = QPushButton("Use as organ masks")
+        self.use_layer.setToolTip(
+            "Take the labels of this layer for the organs of the scan; painting in it is followed"
+        )
+        self.names = QToolButton()
+        self.names.setText("names")
+        self.names.setToolTip("Say which label is which organ")
+        self.names.setAutoRaise(True)
 
         status = QHBoxLayout()
         status.addWidget(self.scans)
@@ -122,12 +133,16 @@ class ScanPanel(QWidget):
         hint = QHBoxLayout()
         hint.addWidget(self.hint, 1)
         hint.addWidget(self.reopen)
+        hint.addWidget(self.use_layer)
+        organs = QHBoxLayout()
+        organs.addWidget(self.masks, 1)
+        organs.addWidget(self.names)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(status)
         layout.addWidget(self.summary)
         layout.addWidget(self.details)
-        layout.addWidget(self.masks)
+        layout.addLayout(organs)
         layout.addLayout(masks)
         layout.addLayout(hint)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
@@ -137,9 +152,11 @@ class ScanPanel(QWidget):
         self.scans.activated.connect(self.scan_chosen)
         self.sample.clicked.connect(self.sample_requested)
         self.reopen.clicked.connect(self.reopen_requested)
+        self.use_layer.clicked.connect(self.use_layer_requested)
+        self.names.clicked.connect(self.names_requested)
         self.set_scans([], 0)
         self.set_scan(None)
-        self.set_hint("", can_reopen=False)
+        self.set_hint("")
 
     def set_scans(self, names: Sequence[str], current: int) -> None:
         """The scans among the layers; the list shows when there is a choice."""
@@ -175,11 +192,13 @@ class ScanPanel(QWidget):
         self.add_masks.setVisible(self._has_scan and masks is None)
         self.make_masks.setVisible(self._has_scan and masks is None)
         self.masks.setVisible(self._has_scan)
+        self.names.setVisible(self._has_scan and masks is not None)
         self.masks.setText(NO_MASKS if masks is None else masks_summary(masks))
         self.masks.setToolTip("" if masks is None else "\n".join(masks.notes))
 
-    def set_hint(self, text: str, *, can_reopen: bool) -> None:
-        """Say what to do about a layer that is not a scan of ours; empty hides it."""
+    def set_hint(self, text: str, *, can_reopen: bool = False, can_use: bool = False) -> None:
+        """Say what to do about a layer that is not ours, with the button for it; an empty text hides all."""
         self.hint.setText(text)
         self.hint.setVisible(bool(text))
         self.reopen.setVisible(bool(text) and can_reopen)
+        self.use_layer.setVisible(bool(text) and can_use)

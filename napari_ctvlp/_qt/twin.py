@@ -8,6 +8,9 @@ from typing import Any
 
 from napari.layers import Image, Labels
 
+from napari_ctvlp._qt.recolour import recolour
+from napari_ctvlp._qt.strokes import Strokes
+
 FOLLOWED: dict[type, tuple[str, ...]] = {
     Image: (
         "contrast_limits",
@@ -64,8 +67,13 @@ class Twin:
         self._undo: list[Callable[[], None]] = []
         for name in names:
             self._connect(getattr(layer.events, name), partial(self._copy, name))
-        self._connect(layer.events.data, self._refresh)
-        self._connect(layer.events.set_data, self._refresh_painted)
+        if isinstance(layer, Labels):
+            strokes = Strokes(layer)  # they change the shared array in place
+            self._undo.append(strokes.release)
+            strokes.ended.connect(self._refresh)
+            self._strokes = strokes
+        else:
+            self._connect(layer.events.data, self._refresh)
 
     def set_live(self, live: bool) -> None:
         """Whether to follow now; what changed meanwhile is caught up with."""
@@ -89,7 +97,10 @@ class Twin:
     def _copy(self, name: str, event: object = None) -> None:
         value = getattr(self.source, name)
         if self._live and getattr(self.layer, name) is not value:
-            setattr(self.layer, name, value)
+            if name == "colormap" and isinstance(self.layer, Labels):
+                recolour(self.layer, value)
+            else:
+                setattr(self.layer, name, value)
 
     def _refresh(self, event: object = None) -> None:
         if not self._live:
@@ -97,13 +108,4 @@ class Twin:
         if self.layer.data is not self.source.data:
             self.layer.data = self.source.data
         else:
-            self.layer.refresh()
-
-    def _refresh_painted(self, event: object = None) -> None:
-        """Strokes into a Labels layer change the shared array in place."""
-        if (
-            self._live
-            and isinstance(self.source, Labels)
-            and str(self.source.mode) in ("paint", "erase", "fill", "polygon")
-        ):
             self.layer.refresh()

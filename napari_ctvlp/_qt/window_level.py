@@ -139,7 +139,12 @@ class WindowLevel:
         self._follow(self._layers.scan_layer)
 
     def _on_ranking_changed(self, ranking: Ranking | None) -> None:
-        """Choose by the organ that answers; when the question is taken back, so is the choice."""
+        """Choose by the organ that answers; when the question is taken back, so is the choice.
+
+        An answer that comes again (masks were painted, the encoder changed) leaves the window as it is.
+        """
+        if not self._session.is_news or (ranking is None and self._session.query):
+            return
         value = self.value
         if value is None or self._layer is None:
             return

@@ -123,6 +123,11 @@ class PlacesAgain:
         self._lock = threading.Lock()
         self._dense: Any = None
 
+    @property
+    def made(self) -> Any:
+        """What the encoder made, None before it was asked for."""
+        return self._dense
+
     def cells(self, organ: str) -> Any:
         """The places of an organ, as the encoder's own embedding would give them."""
         with self._lock:

@@ -171,7 +171,9 @@ class ScanEncoder(Protocol):
 
     One that can show what it is fed may also have a method ``model_input(scan, *, progress=None, cancelled=None)`` that
     gives a `ModelInput`. One that was trained on wordings of its own may also have a ``dictionary``, a tuple of
-    `napari_ctvlp.anatomy.dictionary.Abnormality`: its entries take the place of the built-in ones of the same key.
+    `napari_ctvlp.anatomy.dictionary.Abnormality`: its entries take the place of the built-in ones of the same key. One
+    that can do with less work what it did for other masks of the same scan may have ``update_scan(before, scan, masks,
+    *, progress, cancelled)``, which takes an embedding of its own and gives one, or None where it cannot.
     """
 
     card: EncoderCard

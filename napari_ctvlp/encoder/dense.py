@@ -49,6 +49,10 @@ class NativeDense:
         Organ to label.
     shape : tuple of int
         Of the scan (I, P, L).
+
+    Notes
+    -----
+    What is given stays readable: other masks of the same scan are pooled from the same maps.
     """
 
     def __init__(
@@ -61,10 +65,11 @@ class NativeDense:
         shape: tuple[int, ...],
     ) -> None:
         self._tower = tower
-        self._maps = maps
+        self.maps = maps
         self._index = index
-        self._given = given
-        self._labels = labels
+        self.given = given
+        self.labels = labels
+        self.shape = shape
         self._known: dict[str, Cells] = {}
         self._lock = threading.Lock()
         grid = given.labels.shape[1:]
@@ -81,14 +86,14 @@ class NativeDense:
 
     @torch.inference_mode()
     def _cells(self, organ: str) -> Cells:
-        found = (self._index.label == self._labels.get(organ, -1)).nonzero().flatten()
+        found = (self._index.label == self.labels.get(organ, -1)).nonzero().flatten()
         spacing: NDArray[np.float64] = self._stride * self._ratio
         if not len(found):
             return Cells(np.zeros((0, 3), np.float64), np.zeros((0, self._tower.config.dim), np.float32), spacing)
         row = int(found[0])
         tokens = self._index.levels[0]
         mine = tokens.segment == row
-        grid = tuple(self._maps[0].shape[2:])
+        grid = tuple(self.maps[0].shape[2:])
         places = _places(tokens.token[mine], grid)
         step = 1
         while len(places) > MOST_CELLS * step**3:
@@ -97,7 +102,7 @@ class NativeDense:
         if not len(centres):
             centres = places[:1]
         around = _around(centres, places, tokens.log_count[mine].exp(), grid)
-        vectors = self._tower.pool(self._maps, self._organs(row, len(centres), around, places, grid))
+        vectors = self._tower.pool(self.maps, self._organs(row, len(centres), around, places, grid))
         # the middle of a cell on the network's grid, then as a voxel index of the scan
         middle = (centres.cpu().numpy() * self._stride + self._stride / 2) * self._ratio - 0.5
         return Cells(middle, vectors.float().cpu().numpy(), spacing * step)
@@ -105,7 +110,7 @@ class NativeDense:
     def _organs(self, row: int, cells: int, around: _Around, places: Tensor, grid: tuple[int, ...]) -> OrganIndex:
         """The cells as organs of their own."""
         levels = []
-        for stride, features in zip(self._tower.config.strides, self._maps, strict=True):
+        for stride, features in zip(self._tower.config.strides, self.maps, strict=True):
             size = tuple(features.shape[2:])
             place = torch.div(places[around.place], stride // self._stride, rounding_mode="floor")
             tokens = size[0] * size[1] * size[2]
@@ -121,8 +126,8 @@ class NativeDense:
 
     def _densities(self, label: int, cells: int, around: _Around, places: Tensor, grid: tuple[int, ...]) -> Tensor:
         """Shares of HU around each cell, and what their numbers would be in the whole organ; see `organ_densities`."""
-        labels = self._given.labels[0].to(places.device)
-        image = self._given.image[0].to(places.device)
+        labels = self.given.labels[0].to(places.device)
+        image = self.given.image[0].to(places.device)
         inside = labels == label
         voxel = torch.div(inside.nonzero(), self._stride, rounding_mode="floor")
         lookup = places.new_full((grid[0] * grid[1] * grid[2],), -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,17 @@ from .contract import (
 )
 from .dense import NativeDense
 from .known_texts import KnownTexts
-from .preprocess import VERSION, network_input, resample_hu, windowed
+from .preprocess import VERSION, NetworkInput, grown, network_input, resample_hu, resample_labels, windowed
 from .text import TextTower
 from .vision import VisionConfig, VisionTower
 from .vit import VitConfig
 
 SMALLEST_ML = 0.15
 """Organs smaller than this on the network's grid are "too small": five voxels of 3 mm."""
+
+
+def _labels(masks: OrganMasks) -> dict[str, int]:
+    return {organ: label for label, organ in masks.names.items()}
 
 
 class NativeModel(nn.Module):
@@ -158,13 +162,69 @@ class NativeEncoder:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             maps = tower.features(x, lambda part: tick(0.5 + 0.4 * part))
             vectors = tower.pool(maps, index).cpu().numpy()
-        rows = {int(label): row for row, label in enumerate(index.label)}
-        voxel_ml = tower.config.spacing**3 / 1000
+        tick(1.0)
+        rows = {int(label): vector for label, vector in zip(index.label, vectors, strict=True)}
+        return self._embedding(masks, rows, NativeDense(tower, maps, index, given, _labels(masks), scan.hu.shape))
+
+    @torch.inference_mode()
+    def update_scan(
+        self,
+        before: ScanEmbedding,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding | None:
+        """Embed the organs of other masks of a scan that was encoded, from the feature maps that were kept.
+
+        Organs whose voxels on the network's grid are what they were keep their vectors; the others are pooled again.
+
+        Parameters
+        ----------
+        before : ScanEmbedding
+            Of the same scan, by this encoder.
+        scan, masks, progress, cancelled
+            As for `encode_scan`, whose answer this is.
+
+        Returns
+        -------
+        ScanEmbedding or None
+            None where no feature maps were kept (an embedding from the cache): encode the scan.
+        """
+        kept = getattr(before.dense, "made", before.dense)
+        if before.encoder is not self or not isinstance(kept, NativeDense) or kept.shape != scan.hu.shape:
+            return None
+        tower = self.model.vision
+        labels = grown(resample_labels(masks.labels, scan.spacing, tower.config.spacing)[None])
+        given = NetworkInput(kept.given.image, labels)
+        index = tower.index(labels.to(self.device), given.image.to(self.device))
+        if cancelled is not None and cancelled():
+            raise EncodingCancelled
+        old = kept.given.labels
+        differ = old != labels
+        changed = {int(n) for n in torch.cat([old[differ], labels[differ]]).unique()}
+        known = dict(zip(before.organs, before.vectors, strict=True))
+        vectors = {label: known[organ] for organ, label in kept.labels.items() if label not in changed}
+        again = [row for row, label in enumerate(index.label.tolist()) if label not in vectors]
+        if again:
+            some = index.only(torch.tensor(again, device=index.label.device))
+            pooled = tower.pool(kept.maps, some).cpu().numpy()
+            vectors |= {int(label): vector for label, vector in zip(some.label, pooled, strict=True)}
+        if progress is not None:
+            progress(1.0)
+        there = {label: vectors[label] for label in index.label.tolist()}
+        dense = NativeDense(tower, kept.maps, index, given, _labels(masks), scan.hu.shape)
+        return self._embedding(masks, there, dense)
+
+    def _embedding(self, masks: OrganMasks, rows: Mapping[int, FloatArray], dense: NativeDense) -> ScanEmbedding:
+        """The organs in the order of the masks, from the vectors of those that the network saw."""
+        voxel_ml = self.model.vision.config.spacing**3 / 1000
         names, stacked, status = [], [], []
         for label, organ in masks.names.items():
             row = rows.get(label)
             names.append(organ)
-            stacked.append(np.zeros(self.card.dim, np.float32) if row is None else vectors[row])
+            stacked.append(np.zeros(self.card.dim, np.float32) if row is None else row)
             statistics = masks.statistics.get(organ)
             volume = statistics.volume_ml if statistics else (0.0 if row is None else voxel_ml)
             if row is None or volume < SMALLEST_ML:
@@ -176,9 +236,6 @@ class NativeEncoder:
             else:
                 status.append(OrganStatus.COMPLETE)
         matrix = np.stack(stacked) if stacked else np.zeros((0, self.card.dim), np.float32)
-        tick(1.0)
-        labels = {organ: label for label, organ in masks.names.items()}
-        dense = NativeDense(tower, maps, index, given, labels, scan.hu.shape)
         return ScanEmbedding(tuple(names), matrix.astype(np.float32), tuple(status), self, dense)
 
     @torch.inference_mode()

@@ -55,6 +55,17 @@ class OrganIndex:
     geometry: Tensor
     levels: tuple[OrganTokens, ...]
 
+    def only(self, rows: Tensor) -> OrganIndex:
+        """These organs alone; ``rows`` is (n,) int64, rising."""
+        place = self.label.new_full((len(self.label),), -1)
+        place[rows] = torch.arange(len(rows), device=rows.device)
+        levels = []
+        for level in self.levels:
+            segment = place[level.segment]
+            mine = segment >= 0
+            levels.append(OrganTokens(level.token[mine], segment[mine], level.log_count[mine]))
+        return OrganIndex(self.sample[rows], self.label[rows], self.geometry[rows], tuple(levels))
+
 
 def _merge(keys: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Sorted distinct keys with the sum of their counts."""

@@ -43,29 +43,34 @@ def masks_layer(scan: Scan, masks: OrganMasks, colours: Mapping[str, Colour] | M
         Gives the place in mm.
     masks : OrganMasks
     colours : mapping of str or int to colour
-        RGB or RGBA in 0..1, by organ name or by label; what is missing is drawn grey.
+        RGB or RGBA in 0..1, by organ name or by label; what is missing is drawn grey, as is what is painted later.
 
     Returns
     -------
     data, options, "labels"
         ``metadata["ctvlp_masks"]`` is the masks themselves.
     """
-    import pandas as pd
-
     by_key: dict[Any, Colour] = dict(colours)
-    palette: dict[int | None, Any] = {None: (0.0, 0.0, 0.0, 0.0), 0: (0.0, 0.0, 0.0, 0.0)}
+    palette: dict[int | None, Any] = {None: (0.6, 0.6, 0.6, 1.0), 0: (0.0, 0.0, 0.0, 0.0)}
     for label, name in masks.names.items():
         colour = by_key.get(name, by_key.get(label, (0.6, 0.6, 0.6)))
         palette[label] = (*(float(c) for c in colour), 1.0)[:4] if len(colour) < 4 else tuple(float(c) for c in colour)
-    rows = [(label, name, _millilitres(masks, name)) for label, name in sorted(masks.names.items())]
     options = {
         **_place(scan),
         "name": f"{scan.name} organs",
         "colormap": palette,
-        "features": pd.DataFrame(rows, columns=["index", "organ", "ml"]),
+        "features": features_of(masks),
         "metadata": {"ctvlp_masks": masks},
     }
     return masks.labels, options, "labels"
+
+
+def features_of(masks: OrganMasks) -> Any:
+    """Name and volume of each label as the table (pandas) that napari shows in its status bar."""
+    import pandas as pd
+
+    rows = [(label, name, _millilitres(masks, name)) for label, name in sorted(masks.names.items())]
+    return pd.DataFrame(rows, columns=["index", "organ", "ml"])
 
 
 def _millilitres(masks: OrganMasks, name: str) -> str:

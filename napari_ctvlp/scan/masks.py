@@ -64,15 +64,15 @@ def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> Or
 def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
     grid = read_labelled(path, scan)
     notes: list[str] = list(grid.notes)
-    labels, values = _to_uint8(grid.labels, path.name)
-    labels = _onto_scan(labels, grid.affine, scan, path.name, notes)
-    present = _present(labels)
+    labels, values = to_uint8(grid.labels, path.name)
+    labels = onto_scan(labels, grid.affine, scan, path.name, notes)
+    present = present_labels(labels)
     if not present:
         raise UserError(f"{path.name}: holds no organ inside the scan (every label is 0).")
     if values is not None:
         notes.append(f"labels up to {max(values.values())} were renumbered to 1..{len(values)}")
     number = values or {label: label for label in present}
-    by_label = _statistics_by_label(scan, labels, present)
+    by_label = statistics_by_label(scan, labels, present)
     by_number = {number[label]: stat for label, stat in by_label.items()}
     names, how = _names(path, grid.names, scheme, by_number)
     final = {label: names[number[label]] for label in present}
@@ -80,7 +80,8 @@ def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
     return OrganMasks(labels, final, how, tuple(notes), statistics)
 
 
-def _statistics_by_label(scan: Scan, labels: NDArray[np.uint8], present: Sequence[int]) -> dict[int, OrganStatistics]:
+def statistics_by_label(scan: Scan, labels: NDArray[np.uint8], present: Sequence[int]) -> dict[int, OrganStatistics]:
+    """Statistics of each label, before it has a name."""
     placeholder = {label: f"label_{label}" for label in present}
     return {stat.label: stat for stat in organ_statistics(scan, labels, placeholder).values()}
 
@@ -96,17 +97,11 @@ def _names(
         return naming.unique_names(given), "names in the file"
     if set(by_number) == {1}:
         name = itk.itk_stem(path) if itk.is_itk_name(path) else stem(path)
-        if _is_organ(name):
+        if naming.is_organ(name):
             return naming.unique_names({1: name}), "name of the file"
         return {1: "label_1"}, "one mask without a name (call the file like its organ)"
     found, reason = naming.detect_scheme(by_number)
     return naming.scheme_names(found, by_number), f"{naming.title(found)} (detected: {reason})"
-
-
-def _is_organ(name: str) -> bool:
-    from napari_ctvlp.anatomy.schemes import SCHEMES, to_v2
-
-    return to_v2(name) in {organ for known in SCHEMES.values() for organ in known.values()}
 
 
 def _mask_files(folder: Path, scan: Scan) -> list[Path]:
@@ -180,7 +175,7 @@ def _read_folder(folder: Path, files: Sequence[Path], scan: Scan) -> OrganMasks:
         overlapping += _painting_of(source, paintings).paint(source, numbers[stem(file)])
     labels = np.zeros(0, np.uint8)
     for nth, painting in enumerate(paintings):
-        placed = _onto_scan(painting.labels, painting.affine, scan, painting.file, notes)
+        placed = onto_scan(painting.labels, painting.affine, scan, painting.file, notes)
         if nth == 0:
             labels = placed
         else:
@@ -188,7 +183,7 @@ def _read_folder(folder: Path, files: Sequence[Path], scan: Scan) -> OrganMasks:
             overlapping += int(np.count_nonzero(placed)) - int(np.count_nonzero(free))
             labels[free] = placed[free]
     of_label = {label: name for name, label in numbers.items()}
-    present = _present(labels)
+    present = present_labels(labels)
     if not present:
         raise UserError(f"{folder.name}: all {len(files)} masks in this folder are empty inside the scan.")
     if len(present) < len(files):
@@ -232,7 +227,7 @@ def _numbers(stems: Sequence[str], folder: str) -> dict[str, int]:
     return numbers
 
 
-def _to_uint8(raw: NDArray[Any], name: str) -> tuple[NDArray[np.uint8], dict[int, int] | None]:
+def to_uint8(raw: NDArray[Any], name: str) -> tuple[NDArray[np.uint8], dict[int, int] | None]:
     """Labels as uint8, renumbered when some are above 255: the array, and new number to old one if renumbered."""
     if raw.dtype == np.uint8:
         return raw, None
@@ -254,7 +249,7 @@ def _to_uint8(raw: NDArray[Any], name: str) -> tuple[NDArray[np.uint8], dict[int
     return out, dict(enumerate(old, 1))
 
 
-def _onto_scan(
+def onto_scan(
     labels: NDArray[np.uint8], affine: geometry.Affine, scan: Scan, name: str, notes: list[str]
 ) -> NDArray[np.uint8]:
     """Canonical labels on the grid of the scan: as they are on the same grid, else the nearest voxel by affine."""
@@ -280,7 +275,7 @@ def _box_text(box: NDArray[np.float64]) -> str:
     return ", ".join(f"{axis} {low:.0f}..{high:.0f}" for axis, low, high in zip("xyz", *box, strict=True))
 
 
-def _present(labels: NDArray[np.uint8]) -> list[int]:
+def present_labels(labels: NDArray[np.uint8]) -> list[int]:
     """Labels that occur, without the background, counted in slabs (bincount makes int64 copies)."""
     counts = np.zeros(256, np.int64)
     for start, stop in geometry.slabs(labels.shape[0], labels[0].size):

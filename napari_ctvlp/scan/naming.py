@@ -80,6 +80,13 @@ def organ_of(text: str) -> str:
     return known.get(" ".join([*side[:1], *rest]), plain)
 
 
+def is_organ(name: str) -> bool:
+    """Whether a name is that of an organ of one of the schemes, in any usual spelling."""
+    from napari_ctvlp.anatomy.schemes import SCHEMES, to_v2
+
+    return to_v2(name) in {organ for known in SCHEMES.values() for organ in known.values()}
+
+
 @cache
 def _organ_words() -> dict[str, str]:
     """Display names and synonyms, in plain small letters, to organ names; what two organs share is left out."""
@@ -134,16 +141,27 @@ def detect_scheme(by_label: Mapping[int, OrganStatistics]) -> tuple[str, str]:
     largest = max(by_label, default=0)
     if largest > 104:
         return V2, f"there is a label {largest}, and the older scheme ends at 104"
-    yes = {}
-    for scheme in (V1, V2):
-        answers = _answers(scheme, by_label)
-        yes[scheme] = (sum(answers), max(1, len(answers)))
-    share = {scheme: good / count for scheme, (good, count) in yes.items()}
+    share = {scheme: scheme_share(scheme, by_label) for scheme in (V1, V2)}
     best = V1 if share[V1] > share[V2] else V2
     if abs(share[V1] - share[V2]) < 0.02:
         return V2, "nothing in the scan tells it from the older scheme"
     other = share[V1 if best == V2 else V2]
     return best, f"{100 * share[best]:.0f} % of densities and positions fit, {100 * other:.0f} % under the other scheme"
+
+
+def scheme_share(scheme: str, by_label: Mapping[int, OrganStatistics]) -> float:
+    """Share, 0..1, of what a scheme says of densities and positions that the scan shows; see `detect_scheme`."""
+    answers = _answers(scheme, by_label)
+    return sum(answers) / max(1, len(answers))
+
+
+def scheme_of(names: Mapping[int, str]) -> str | None:
+    """The scheme by which most of these labels have their names, None where there is none."""
+    from napari_ctvlp.anatomy.schemes import SCHEMES, to_v2
+
+    fits = {s: sum(to_v2(SCHEMES[s].get(label, "")) == name for label, name in names.items()) for s in (V2, V1)}
+    best = max(fits, key=lambda scheme: fits[scheme])
+    return best if names and 2 * fits[best] >= len(names) else None
 
 
 def _answers(scheme: str, by_label: Mapping[int, OrganStatistics]) -> list[bool]:

@@ -216,3 +216,69 @@ def test_text_tower_knows_meaning_and_takes_anything(tower):
     odd = tower(["", "   ", "肝臓", "🍌", "x" * 10_000])
     assert torch.isfinite(odd).all()
     torch.testing.assert_close(odd.norm(dim=1), torch.ones(5))
+
+
+def edited(scan, masks, change):
+    from napari_ctvlp.scan.drawn import edited_masks
+
+    labels = masks.labels.copy()
+    change(labels)
+    return edited_masks(scan, masks, labels, {200: "tumour"})
+
+
+def paint_liver_over(labels):
+    labels[8:12, 12:40, 10:35] = 2
+
+
+def add_an_organ(labels):
+    labels[30:36, 20:40, 20:40] = 200
+
+
+def erase_the_spleen(labels):
+    labels[labels == 1] = 0
+
+
+def one_voxel(labels):
+    labels[20, 35, 52] = 0
+
+
+@pytest.mark.parametrize("change", [paint_liver_over, add_an_organ, erase_the_spleen, one_voxel])
+def test_other_masks_are_pooled_from_the_same_maps(encoder, phantom, monkeypatch, change):
+    scan, masks = phantom
+    before = encoder.encode_scan(scan, masks)
+    after = edited(scan, masks, change)
+    fresh = encoder.encode_scan(scan, after)
+    places = {organ: fresh.dense.cells(organ) for organ in fresh.organs}
+    monkeypatch.setattr(encoder.model.vision, "features", None)  # the network is not run again
+    update = encoder.update_scan(before, scan, after)
+    assert update.organs == fresh.organs and update.status == fresh.status
+    np.testing.assert_allclose(update.vectors, fresh.vectors, atol=1e-5)
+    for organ, cells in places.items():
+        np.testing.assert_array_equal(update.dense.cells(organ).places, cells.places)
+        np.testing.assert_allclose(update.dense.cells(organ).vectors, cells.vectors, atol=1e-5)
+
+
+def test_only_organs_that_changed_are_pooled(encoder, phantom, monkeypatch):
+    scan, masks = phantom
+    before = encoder.encode_scan(scan, masks)
+    pooled, pool = [], encoder.model.vision.pool
+    monkeypatch.setattr(
+        encoder.model.vision, "pool", lambda maps, index: pooled.append(index.label.tolist()) or pool(maps, index)
+    )
+    update = encoder.update_scan(before, scan, edited(scan, masks, erase_the_spleen))
+    assert pooled == []
+    assert update.organs == ("kidney_right", "kidney_left", "liver")
+    update = encoder.update_scan(before, scan, edited(scan, masks, paint_liver_over))
+    assert [sorted(labels) for labels in pooled] == [[2, 5]]
+    again = encoder.update_scan(update, scan, masks)
+    np.testing.assert_allclose(again.vectors, before.vectors[[before.organs.index(o) for o in again.organs]], atol=1e-5)
+
+
+def test_without_maps_of_this_scan_there_is_no_update(encoder, phantom):
+    import dataclasses
+
+    scan, masks = phantom
+    before = encoder.encode_scan(scan, masks)
+    assert encoder.update_scan(dataclasses.replace(before, dense=None), scan, masks) is None
+    other = dataclasses.replace(scan, hu=scan.hu[:-2])
+    assert encoder.update_scan(before, other, masks) is None

@@ -150,3 +150,14 @@ def test_without_masks_there_is_nothing_to_do(panel):
     assert column(panel, ORGAN) == []
     assert not panel.isEnabled()
     assert panel.group.count() == 1
+
+
+def test_group_and_selection_outlive_new_masks_of_the_same_organs(panel, masks):
+    panel.group.setCurrentText("urinary")
+    panel.select("kidney_left")
+    panel.set_masks(dataclasses.replace(masks, notes=("edited by hand",)))
+    assert panel.group.currentText() == "urinary"
+    assert column(panel, ORGAN) == ["kidney left", "kidney right"]
+    assert panel.selected == (LABELS["kidney_left"],)
+    panel.set_masks(dataclasses.replace(masks, statistics={"liver": masks.statistics["liver"]}))
+    assert panel.group.currentText() != "urinary" and column(panel, ORGAN) == ["liver"]

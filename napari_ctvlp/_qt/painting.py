@@ -1,0 +1,118 @@
+"""Painting into the organ masks: noticed, measured when it pauses, answered anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+import numpy as np
+from qtpy.QtCore import QTimer
+
+from napari_ctvlp._qt.layer_lookup import MASKS_KEY, NAMES_KEY
+from napari_ctvlp._qt.strokes import Strokes
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.work import Task
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_ctvlp._qt.open_layers import OpenLayers
+    from napari_ctvlp._qt.wiring import Wiring
+    from napari_ctvlp.scan.types import OrganMasks
+    from napari_ctvlp.session import Session
+
+SETTLE_MS = 500
+"""Pause after which what was painted is measured: a stroke seldom comes alone."""
+EDITING_MODES = ("paint", "erase", "fill", "polygon")
+
+
+class Painting:
+    """Lets masks and answers follow what is painted into the layer of the masks.
+
+    Masks never change under the work that reads them: a layer gets an array of its own before the first stroke, and
+    what was painted becomes new masks.
+
+    Parameters
+    ----------
+    session, layers
+        Whom it serves.
+    wiring : Wiring
+        Undoes its connections.
+    """
+
+    def __init__(self, session: Session, layers: OpenLayers, wiring: Wiring) -> None:
+        self._session = session
+        self._layers = layers
+        self._layer: Labels | None = None
+        self._strokes: Strokes | None = None
+        self._unread: WeakSet[Labels] = WeakSet()
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLE_MS)
+        self._timer.timeout.connect(self.read)
+        wiring.connect(session.masks_changed, self._on_masks_changed)
+        wiring.connect(layers.taken, self.read)
+        wiring.callback(self._watch, None)
+
+    def read(self) -> None:
+        """Measure now what was painted."""
+        self._timer.stop()
+        layer, scan, masks, rooms = self._layer, self._session.scan, self._session.masks, self._session.rooms
+        if layer is None or scan is None or masks is None:
+            return
+        known = dict(layer.metadata.get(NAMES_KEY, {}))
+        labels = np.asarray(layer.data)
+
+        def done(edited: OrganMasks | UserError) -> None:
+            self._unread.discard(layer)
+            if isinstance(edited, UserError):
+                layer.metadata.pop(MASKS_KEY, None)
+                self._layers.sync()
+                self._session.failed.emit(edited)
+            elif edited is masks:
+                self._session.end_edit()
+            else:
+                self._layers.take(layer, edited)
+                self._session.set_masks(edited)
+
+        def work(_report: object, _cancelled: object) -> OrganMasks | UserError:
+            try:
+                return rooms.edited_masks(scan, masks, labels, known)
+            except UserError as error:
+                return error
+
+        self._session.run(Task.EDITING, work, done)
+
+    def _on_masks_changed(self, masks: object) -> None:
+        self._watch(self._layers.masks_layer)
+
+    def _watch(self, layer: Labels | None) -> None:
+        if layer is self._layer:
+            return
+        self._timer.stop()
+        if self._strokes is not None and self._layer is not None:
+            self._strokes.release()
+            self._layer.events.mode.disconnect(self._on_mode)
+        self._layer, self._strokes = layer, None
+        if layer is None:
+            return
+        self._strokes = Strokes(layer)
+        self._strokes.touched.connect(self._on_touched)
+        layer.events.mode.connect(self._on_mode)
+        self._on_mode()
+        if layer in self._unread:  # painted before other masks took its place
+            self._on_touched()
+
+    def _on_mode(self, event: object = None) -> None:
+        """Give the layer an array of its own before anything is painted."""
+        layer, masks = self._layer, self._session.masks
+        if layer is not None and masks is not None and layer.data is masks.labels and layer.mode in EDITING_MODES:
+            assert self._strokes is not None
+            with self._strokes.touched.blocked():
+                layer.data = masks.labels.copy()
+
+    def _on_touched(self) -> None:
+        if self._layer is not None:
+            self._unread.add(self._layer)
+            self._session.begin_edit()
+            self._timer.start()
