@@ -119,8 +119,9 @@ def write_json(path: str | Path, answers: dict[str, Any]) -> None:
 
 
 def write_csv(path: str | Path, answers: dict[str, Any]) -> None:
-    """Write the answers as one table: a row per abnormality score ("abnormality") and per organ of a query ("organ"), of
-    each encoder where several were asked ("others" of the answers).
+    """Write the answers as one table: a row per abnormality score ("abnormality") and per organ of a query ("organ").
+
+    Where several encoders were asked ("others" of the answers) each has its rows.
 
     Raises
     ------
