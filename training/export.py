@@ -34,9 +34,9 @@ from training.data.records import ScanSource
 from training.data.text_models import load_text_tower
 from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
 from training.engine.checkpoint import load_checkpoint, write_state
-from training.engine.sources import sources
+from training.engine.sources import sources, with_evidence
 from training.engine.validate import embed_store, prompt_texts, score_pairs
-from training.settings import read_config
+from training.settings import PRESETS, read_config
 
 AGREE = 1e-4
 """Largest difference between the components of two unit vectors of one organ, from the same float16 weights."""
@@ -126,6 +126,28 @@ def text_licence(config: PretrainConfig) -> str:
     return f"text model {Path(config.text.model).name}: that of its makers"
 
 
+def told_settings(config: PretrainConfig) -> dict[str, Any]:
+    """The settings of a run without the folders of the machine that it ran on."""
+    told: dict[str, Any] = json.loads(json.dumps(asdict(config), default=str))
+    told["run"], told["config"], told["world"]["folder"] = config.run.name, None, None
+    if config.data != "world":
+        told["data"] = Path(config.data).name
+    if config.text.model is not None and Path(config.text.model).is_dir():
+        told["text"]["model"] = Path(config.text.model).name
+    return told
+
+
+def command_of(config: PretrainConfig) -> str:
+    """The command that makes the same encoder: by a preset where the settings are one's."""
+    ways = {"preset", "run", "resume", "minutes", "dry_run", "config", "name", "threads", "device"}
+    mine = told_settings(with_evidence(config))
+    for name, preset in PRESETS.items():
+        theirs = told_settings(with_evidence(preset))
+        if all(mine[key] == theirs[key] for key in mine.keys() - ways):
+            return f"python -m training.pretrain --preset {name}"
+    return "python -m training.pretrain --config FILE, with these settings"
+
+
 def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
     """What the card says."""
     world = config.world
@@ -140,8 +162,8 @@ def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
         organs=done.classes.organs,
         abnormalities=tuple(f"{o}/{s}" for o, s in done.classes.states if s != NORMAL),
         training={
-            "command": "python -m training.pretrain",
-            "config": json.loads(json.dumps(asdict(config), default=str)),
+            "command": command_of(config),
+            "config": told_settings(config),
             "steps": done.step,
             "validation": done.result,
             "torch": torch.__version__,

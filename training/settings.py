@@ -29,7 +29,14 @@ PRESETS = {
         validate_every=1000,
         checkpoint_every=10,
     ),
-    "starter": PretrainConfig(),
+    "starter": PretrainConfig(
+        method="ours",
+        world=WorldConfig(train_scans=2000, validation_scans=300, bodies=250, abnormal=2.0, seed=5),
+        optim=OptimConfig(steps=580, horizon=680, lesions=5.0),
+        refine=RefineConfig(steps=1600),
+        validate_every=350,
+        checkpoint_every=50,
+    ),
     "one-24gb-gpu": PretrainConfig(
         run=Path("runs/one-24gb-gpu"),
         name="one-24gb-gpu",

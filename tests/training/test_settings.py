@@ -12,11 +12,12 @@ from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.encoder.vit import VitConfig
 from napari_ctvlp.errors import UserError
 from training.config import ModelConfig, PretrainConfig, TextConfig, WorldConfig
+from training.export import command_of, told_settings
 from training.settings import PRESETS, from_command_line, read_config, write_config
 
 
-def test_nothing_said_is_the_starter():
-    assert from_command_line([]) == PretrainConfig() == PRESETS["starter"]
+def test_nothing_said_is_the_default():
+    assert from_command_line([]) == PretrainConfig()
     assert from_command_line(["--resume"]).resume
 
 
@@ -100,3 +101,14 @@ def test_a_setting_of_another_version_is_told(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"optim": {"speed": 3}}))
     with pytest.raises(UserError, match="speed"):
         read_config(tmp_path / "config.json")
+
+
+def test_a_card_tells_the_command_and_no_folder_of_the_machine():
+    starter = PRESETS["starter"]
+    world = replace(starter.world, folder=Path("/a/scans"))
+    text = replace(starter.text, model="/")
+    config = replace(starter, run=Path("/a/b/mine"), world=world)
+    assert command_of(config) == "python -m training.pretrain --preset starter"
+    for told in (told_settings(config), told_settings(replace(config, data="/a/prepared", text=text))):
+        assert "/" not in json.dumps(told)
+    assert "--preset" not in command_of(replace(config, seed=1))
