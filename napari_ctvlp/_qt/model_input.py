@@ -102,7 +102,7 @@ class InputLayer:
     def title(self) -> str:
         """What is shown, in words; empty for nothing."""
         given = self._input
-        return "" if self._shown < 0 or given is None else f"encoder input: {given.channels[self._shown]}"
+        return "" if self._shown < 0 or given is None else f"input: {given.channels[self._shown]}"
 
     @property
     def _text(self) -> str:

@@ -33,6 +33,7 @@ from napari_ctvlp._qt.organ_model import (
     LABEL_ROLE,
     ORGAN,
     ORGAN_ROLE,
+    TITLE,
     VOLUME,
     OrganModel,
     OrganProxy,
@@ -233,9 +234,11 @@ class OrganPanel(QWidget):
         for place, column in enumerate((ORGAN, *pinned, VOLUME, HU, CUT)):
             header.moveSection(header.visualIndex(column), place)
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        digit = self.fontMetrics().horizontalAdvance("0")
         if pinned:
-            header.setSectionResizeMode(ORGAN, QHeaderView.ResizeMode.Interactive)
-            header.resizeSection(ORGAN, self.fontMetrics().horizontalAdvance("0") * ORGAN_DIGITS)
+            for column, digits in ((ORGAN, ORGAN_DIGITS), *((column, TITLE + 1) for column in pinned)):
+                header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
+                header.resizeSection(column, digit * digits)
         else:
             header.setSectionResizeMode(ORGAN, QHeaderView.ResizeMode.Stretch)
         policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if pinned else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
