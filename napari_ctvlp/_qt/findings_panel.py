@@ -108,12 +108,17 @@ class FindingsPanel(QWidget):
         self.table.selectionModel().currentRowChanged.connect(self._on_current)
 
     def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
-        """Show these scores; the filter and the order stay."""
+        """Show these scores; the filter, the order and the row that is selected stay."""
+        chosen = self._chosen
         self._model.set_scores(scores)
+        self._choose(chosen)
 
     def set_rows(self, rows: Sequence[ComparedRow], titles: Sequence[str]) -> None:
-        """Show scores of several encoders side by side, the chosen one's first; the filter and the order stay."""
+        """Show scores of several encoders side by side, the chosen one's first; the filter, the order and the row that
+        is selected stay."""
+        chosen = self._chosen
         self._model.set_rows(rows, titles)
+        self._choose(chosen)
         several = len(titles) > 1
         header = self.table.horizontalHeader()
         for column in range(PROBABILITY + 1, self._proxy.columnCount()):  # bare numbers leave the room to the names
@@ -143,3 +148,18 @@ class FindingsPanel(QWidget):
     def _on_current(self, index: QModelIndex) -> None:
         if index.isValid():
             self.score_chosen.emit(index.data(SCORE_ROLE), index.data(ORGAN_ROLE))
+
+    @property
+    def _chosen(self) -> tuple[str, str] | None:
+        """Organ and abnormality of the current row."""
+        score = self.table.currentIndex().data(SCORE_ROLE)
+        return None if score is None else (score.organ, score.abnormality)
+
+    def _choose(self, chosen: tuple[str, str] | None) -> None:
+        if chosen is None:
+            return
+        for row in range(self._proxy.rowCount()):
+            score = self._proxy.index(row, 0).data(SCORE_ROLE)
+            if (score.organ, score.abnormality) == chosen:
+                self.table.selectRow(row)
+                return

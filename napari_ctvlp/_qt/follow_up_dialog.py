@@ -84,6 +84,7 @@ class FollowUpDialog(QDialog):
         self.state = WrappedLabel()
         self.caveats = WrappedLabel()
         self.caveats.setAccessibleName("What to beware of")
+        self._telling = True
         self._model = FollowUpModel(display_name)
         self._proxy = FollowUpProxy()
         self._proxy.setSourceModel(self._model)
@@ -137,16 +138,22 @@ class FollowUpDialog(QDialog):
         self.state.setText(text)
 
     def set_found(self, found: FollowUp | None) -> None:
-        """Show a comparison, or none."""
+        """Show a comparison, or none; the chosen organ stays chosen, and only a new choice is told."""
+        chosen = self.table.currentIndex().data(ORGAN_ROLE)
+        self._telling = False
         self._model.set_rows(() if found is None else found.rows)
         self.caveats.setText("" if found is None else "\n".join(f"⚠ {caveat}" for caveat in found.caveats))
         self.caveats.setVisible(found is not None and bool(found.caveats))
         for button in (self.export, self.forget):
             button.setEnabled(found is not None)
-        self.table.setVisible(found is not None)
-        self.set_pictures("", None, None)
-        if found is not None and found.rows:
-            self.table.selectRow(0)
+        organs = [self._proxy.index(row, 0).data(ORGAN_ROLE) for row in range(self._proxy.rowCount())]
+        if chosen in organs:
+            self.table.selectRow(organs.index(chosen))
+        self._telling = True
+        if chosen not in organs:
+            self.set_pictures("", None, None)
+            if organs:
+                self.table.selectRow(0)
 
     def set_pictures(self, title: str, before: NDArray[np.uint8] | None, now: NDArray[np.uint8] | None) -> None:
         """Show an organ in both scans; (rows, columns, RGB) each, None where a scan lacks it."""
@@ -154,7 +161,7 @@ class FollowUpDialog(QDialog):
         self.now.set_picture(title, now)
 
     def _on_row(self, index: QModelIndex) -> None:
-        if index.isValid():
+        if index.isValid() and self._telling:
             self.organ_chosen.emit(index.data(ORGAN_ROLE))
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 
 YES_KEY = "Shift+Y"
-NO_KEY = "Shift+N"
+NO_KEY = "Shift+X"
 
 
 class TeachBar(QWidget):

@@ -142,7 +142,7 @@ class TeachPanel(QWidget):
             auc = "–" if quality is None else f"{quality.auc:.2f}"
             own = not encoder or str(finding.encoder) == encoder
             texts = (finding.name, str(finding.present), str(finding.absent), auc if own else "other encoder")
-            tip = finding.note if finding.fitted else "being fitted"
+            tip = finding.note if finding.fitted else "fitted with the next scores"
             tip += "" if own else f"; taught with {finding.encoder}, and not scored by the one in use"
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
@@ -169,4 +169,4 @@ class TeachPanel(QWidget):
         if finding is None:
             self.note.setText(HINT)
         else:
-            self.note.setText(f"{finding.name}: {finding.note if finding.fitted else 'being fitted'}")
+            self.note.setText(f"{finding.name}: {finding.note if finding.fitted else 'fitted with the next scores'}")

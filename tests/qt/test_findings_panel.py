@@ -92,3 +92,14 @@ def test_no_text_is_cut_at_the_width_of_the_dock(panel, scores):
             needed = metrics.boundingRect(rect.adjusted(4, 0, -4, 0), int(Qt.TextFlag.TextWordWrap), text)
             assert needed.width() <= rect.width()
             assert needed.height() <= rect.height()
+
+
+def test_new_scores_keep_the_row_that_is_selected(panel, scores):
+    heard = []
+    panel.score_chosen.connect(lambda score, organ: heard.append((score.abnormality, organ)))
+    panel.table.selectRow(1)
+    changed = tuple(dataclasses.replace(s, probability=0.99) if s.organ == "aorta" else s for s in scores)
+    panel.set_scores(changed)
+    assert panel.table.currentIndex().row() == 0 and set(heard) == {("calcification", "aorta")}
+    panel.set_scores(())
+    assert not panel.table.currentIndex().isValid()

@@ -85,6 +85,18 @@ def test_a_row_goes_there_and_shows_both_scans(opened, tmp_path):
     assert dialog.before.picture.text() == "not in the masks" and not dialog.now.picture.pixmap().isNull()
 
 
+def test_new_scores_keep_the_chosen_organ_and_do_not_move_the_view(opened, tmp_path):
+    window = opened.follow_up
+    window.open(tmp_path / "prior")
+    window.dialog.table.selectRow(1)
+    reached = []
+    opened.navigator.organ_reached.connect(reached.append)
+    before = window.prior.found
+    opened.session.dictionary_changed()
+    assert window.prior.found is not before and reached == []
+    assert window.dialog.table.currentIndex().row() == 1 and "spleen" in window.dialog.now.title.text()
+
+
 def test_what_fails_is_said_in_the_dialog(opened, tmp_path):
     window = opened.follow_up
     window.toggle()
@@ -101,7 +113,7 @@ def test_table_to_a_file_and_prior_closed(opened, tmp_path):
     window.save(str(tmp_path / "out"))
     assert (tmp_path / "out.csv").read_text().startswith("organ,change")
     window.dialog.forget.click()
-    assert window.prior.exam is None and not window.dialog.table.isVisible() and not window.dialog.export.isEnabled()
+    assert window.prior.exam is None and rows(window.dialog) == [] and not window.dialog.export.isEnabled()
 
 
 def test_another_scan_closes_the_prior(opened, tmp_path):

@@ -61,7 +61,7 @@ def test_a_row_asks_and_the_key_answers_and_u_takes_back(opened, qtbot):
     (finding,) = widget.session.taught
     assert (finding.present, finding.absent) == (1, 0)
     assert "1 with, 0 without" in widget.teacher.bar.question.text()
-    press(widget, Qt.Key.Key_N, qtbot)
+    press(widget, Qt.Key.Key_X, qtbot)
     assert widget.session.taught[0].absent == 1 and widget.session.taught[0].present == 0  # the last word counts
     for _ in range(2):
         press(widget, Qt.Key.Key_U, qtbot, Qt.KeyboardModifier.NoModifier)

@@ -32,7 +32,7 @@ def teach(driver: Driver) -> None:
     assert embedding is not None
     whole = {o for o, s in zip(embedding.organs, embedding.status, strict=True) if s is OrganStatus.COMPLETE}
     organs = [organ for organ in TEACHABLE if organ in whole]
-    for organ, key in zip(organs, (Qt.Key.Key_Y, Qt.Key.Key_N, Qt.Key.Key_Y, Qt.Key.Key_N), strict=False):
+    for organ, key in zip(organs, (Qt.Key.Key_Y, Qt.Key.Key_X, Qt.Key.Key_Y, Qt.Key.Key_X), strict=False):
         widget.navigator.jump(organ)
         driver.key(key, SHIFT)
     driver.idle()
