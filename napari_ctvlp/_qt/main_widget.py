@@ -93,7 +93,7 @@ class CtvlpWidget(QWidget):
         self._painting = Painting(session, self.layers, wiring)
         self.undo = Undo()
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
-        self.navigator = Navigator(napari_viewer, session, self.layers, self.dock.position, wiring)
+        self.navigator = Navigator(napari_viewer, session, self.layers, self.undo, self.dock.position, wiring)
         self.similarity = SimilarityLayer(
             napari_viewer, session, self.navigator, self.overlay, self.dock.legend, self.undo, wiring
         )
@@ -112,7 +112,9 @@ class CtvlpWidget(QWidget):
             lambda: [*self.views.canvases, *self.body.canvases],
             self,
         )
-        self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)
+        self._answering = Answering(
+            self.dock, session, self.overlay, self.navigator, self.window_level, self.undo, wiring
+        )
         self._organ_list = OrganList(
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
         )
