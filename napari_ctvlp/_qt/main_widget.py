@@ -31,6 +31,7 @@ from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.painting import Painting
+from napari_ctvlp._qt.preferences import Preferences, preferred_encoder
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.shortcuts import Shortcuts
@@ -72,7 +73,7 @@ class CtvlpWidget(QWidget):
         if session is None:
             runner = ThreadRunner()
             wiring.callback(runner.close)
-            session = Session(runner)
+            session = Session(runner, encoder_name=preferred_encoder())
         self.session = session
         wiring.callback(session.close)
         self._window: Callable[[], QWidget | None] = lambda: None
@@ -126,6 +127,7 @@ class CtvlpWidget(QWidget):
         wiring.connect(session.written, self._on_written)
         wiring.connect(session.failed, self._on_failed)
         self._join_view(wiring)
+        self._preferences = Preferences(self.dock, self.views, self.undo, wiring)
         wiring.connect(napari_viewer.events.theme, self._apply_theme)
         self._apply_theme()
         # the widget itself may be gone when Qt says so: what has to be undone hangs on the wiring, not on the widget
@@ -232,6 +234,7 @@ class CtvlpWidget(QWidget):
         if window is not None and window is not self and window is not self._window():
             self._window = weakref.ref(window)  # a strong reference would outlive the window and keep its canvas
             window.installEventFilter(self)
+            self._preferences.show_views()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """End all work when the window goes: a child widget gets no close event, and a close event may be refused.
