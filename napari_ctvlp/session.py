@@ -301,13 +301,13 @@ class Session:
         self.scores = scores
         self.scores_changed.emit(scores)
 
-    def ask(self, text: str) -> None:
+    def ask(self, text: str, *, news: bool = True) -> None:
         """Ask in plain words; the newest question wins. Without an encoded scan it is answered once there is one.
 
-        An empty text takes the question back.
+        An empty text takes the question back. ``news`` is False where a question comes back that was answered before.
         """
         self.query = text.strip()
-        self.is_news = True
+        self.is_news = news
         if not self.query:
             self._bench.drop(Task.QUERY)
             self._set_ranking(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_ctvlp._qt.answer_label import next_step
@@ -11,6 +11,9 @@ from napari_ctvlp.anatomy.query import suggestions
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.dock import Dock
+    from napari_ctvlp._qt.navigator import Navigator, Place
+    from napari_ctvlp._qt.undo import Undo
+    from napari_ctvlp._qt.window_level import WindowLevel
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp.ask.types import Ranking
     from napari_ctvlp.encoder.contract import ScanEncoder
@@ -22,24 +25,31 @@ class Answering:
 
     Parameters
     ----------
-    dock, session, overlay
+    dock, session, overlay, navigator, window_level, undo
         Whom it serves.
-    jump : callable
-        Shows an organ.
     wiring : Wiring
         Undoes its connections.
     """
 
     def __init__(
-        self, dock: Dock, session: Session, overlay: Overlay, jump: Callable[[str], None], wiring: Wiring
+        self,
+        dock: Dock,
+        session: Session,
+        overlay: Overlay,
+        navigator: Navigator,
+        window_level: WindowLevel,
+        undo: Undo,
+        wiring: Wiring,
     ) -> None:
         self._dock = dock
         self._session = session
         self._overlay = overlay
-        self._jump = jump
+        self._navigator = navigator
+        self._window_level = window_level
+        self._undo = undo
         dock.query.asked.connect(self._on_asked)
-        dock.ranking.organ_chosen.connect(jump)
-        dock.findings.organ_chosen.connect(jump)
+        dock.ranking.organ_chosen.connect(navigator.choose)
+        dock.findings.organ_chosen.connect(navigator.choose)
         dock.use_names.toggled.connect(session.set_use_names)
         dock.progress.cancel_requested.connect(session.cancel)
         dock.encoder.encoder_chosen.connect(session.use_encoder)
@@ -55,8 +65,20 @@ class Answering:
         self._on_asked(text)
 
     def _on_asked(self, text: str) -> None:
+        before = self._session.query
+        if text.strip() or before:
+            what = f"asking “{text.strip()}”" if text.strip() else "clearing the question"
+            self._undo.push(what, partial(self._take_back, before, self._navigator.place, self._window_level.value))
         self._session.ask(text)
         self._dock.query.set_history(self._session.history)
+
+    def _take_back(self, question: str, place: Place, window: tuple[float, float] | None) -> None:
+        """Ask as before, look where one looked before, with the window of then."""
+        self._dock.query.setText(question)
+        self._session.ask(question, news=False)
+        self._navigator.return_to(place)
+        if window is not None:
+            self._window_level.restore(window)
 
     def _on_masks_changed(self, masks: object) -> None:
         self._show_hint()
@@ -78,7 +100,7 @@ class Answering:
         else:
             self._overlay.show(ranking_scores(ranking, masks))
             if self._session.is_news:
-                self._jump(best.organ)
+                self._navigator.jump(best.organ)
 
     def _on_activity_changed(self, activity: Any) -> None:
         self._dock.progress.set_activity(activity)

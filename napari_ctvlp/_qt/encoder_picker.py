@@ -103,15 +103,17 @@ class EncoderPicker(QWidget):
         self.offer = OfferRow()
         top = QHBoxLayout()
         top.addWidget(QLabel("encoder"))
-        top.addWidget(self.box)
-        top.addWidget(self.badge)
-        top.addStretch(1)
+        top.addWidget(self.box, 1)  # beside the licence its text was cut
         top.addWidget(self.beside)
+        about = QHBoxLayout()
+        about.addWidget(self.badge, 0, Qt.AlignmentFlag.AlignTop)
+        about.addWidget(self.origin, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
         layout.addLayout(top)
-        for widget in (self.origin, self.note, self.offer):
+        layout.addLayout(about)
+        for widget in (self.note, self.offer):
             layout.addWidget(widget)
         self.box.activated.connect(self._on_activated)
 

@@ -204,6 +204,7 @@ class Encoders:
 
         embedding, opinions = self._session.embedding, self.others.opinions
         if embedding is None:
+            self._dock.findings.set_scores(())  # what stands there is about something else
             return
         encoder = embedding.encoder
         titles = [encoder.card.name, *(_title(o) for o in opinions)]

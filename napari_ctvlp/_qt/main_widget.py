@@ -36,6 +36,7 @@ from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.painting import Painting
+from napari_ctvlp._qt.preferences import Preferences, preferred_encoder
 from napari_ctvlp._qt.prompt_lab import PromptLab
 from napari_ctvlp._qt.reasons import Reasons
 from napari_ctvlp._qt.runner import ThreadRunner
@@ -81,7 +82,7 @@ class CtvlpWidget(QWidget):
         if session is None:
             runner = ThreadRunner()
             wiring.callback(runner.close)
-            session = Session(runner)
+            session = Session(runner, encoder_name=preferred_encoder())
         self.session = session
         wiring.callback(session.close)
         self._window: Callable[[], QWidget | None] = lambda: None
@@ -102,7 +103,7 @@ class CtvlpWidget(QWidget):
         self._painting = Painting(session, self.layers, wiring)
         self.undo = Undo()
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
-        self.navigator = Navigator(napari_viewer, session, self.layers, self.dock.position, wiring)
+        self.navigator = Navigator(napari_viewer, session, self.layers, self.undo, self.dock.position, wiring)
         self.similarity = SimilarityLayer(
             napari_viewer, session, self.navigator, self.overlay, self.dock.legend, self.undo, wiring
         )
@@ -124,7 +125,9 @@ class CtvlpWidget(QWidget):
             lambda: [*self.views.canvases, *self.body.canvases],
             self,
         )
-        self._answering = Answering(self.dock, session, self.overlay, self.navigator.jump, wiring)
+        self._answering = Answering(
+            self.dock, session, self.overlay, self.navigator, self.window_level, self.undo, wiring
+        )
         self._organ_list = OrganList(
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
         )
@@ -149,6 +152,7 @@ class CtvlpWidget(QWidget):
         wiring.connect(session.written, self._on_written)
         wiring.connect(session.failed, self._on_failed)
         self._join_view(wiring)
+        self._preferences = Preferences(self.dock, self.views, self.undo, wiring)
         wiring.connect(napari_viewer.events.theme, self._apply_theme)
         self._apply_theme()
         # the widget itself may be gone when Qt says so: what has to be undone hangs on the wiring, not on the widget
@@ -283,6 +287,7 @@ class CtvlpWidget(QWidget):
         if window is not None and window is not self and window is not self._window():
             self._window = weakref.ref(window)  # a strong reference would outlive the window and keep its canvas
             window.installEventFilter(self)
+            self._preferences.show_views()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """End all work when the window goes: a child widget gets no close event, and a close event may be refused.

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_ctvlp._qt.open_layers import OpenLayers
+    from napari_ctvlp._qt.undo import Undo
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp._qt.wrapped_label import WrappedLabel
     from napari_ctvlp.session import Session
+
+Place = tuple[tuple[float, ...], tuple[float, ...]]
+"""World point (I, P, L mm) and centre of the camera."""
 
 
 class Navigator:
@@ -27,7 +31,7 @@ class Navigator:
 
     Parameters
     ----------
-    viewer, session, layers
+    viewer, session, layers, undo
         Whom it serves.
     position : WrappedLabel
         Where the place under the cursor is written.
@@ -46,12 +50,14 @@ class Navigator:
         viewer: napari.viewer.Viewer,
         session: Session,
         layers: OpenLayers,
+        undo: Undo,
         position: WrappedLabel,
         wiring: Wiring,
     ) -> None:
         self._viewer = viewer
         self._session = session
         self._layers = layers
+        self._undo = undo
         self._position = position
         self.watch(viewer, wiring)
         self._pointing = Pointing(viewer, self.point_at, wiring)
@@ -60,6 +66,24 @@ class Navigator:
     def watch(self, model: ViewerModel, wiring: Wiring) -> None:
         """Write what lies under the cursor of this view, too."""
         wiring.connect(model.cursor.events.position, partial(self._on_cursor, model))
+
+    @property
+    def place(self) -> Place:
+        """Where the view stands, for `return_to`."""
+        return tuple(float(v) for v in self._viewer.dims.point)[-3:], tuple(self._viewer.scene.camera.center)
+
+    def return_to(self, place: Place) -> None:
+        """Stand where the view stood."""
+        world, centre = place
+        self.go_to(world)
+        self._viewer.scene.camera.center = centre
+
+    def choose(self, organ: str) -> None:
+        """Jump to an organ that the user picked, as a step that can be taken back."""
+        masks = self._session.masks
+        if masks is not None and organ in masks.statistics:
+            self._undo.push(f"going to {display_name(organ)}", partial(self.return_to, self.place))
+            self.jump(organ)
 
     def jump(self, organ: str) -> None:
         """Show the slice through an organ, and pan to it where it lies outside the view."""

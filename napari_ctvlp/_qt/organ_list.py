@@ -54,7 +54,7 @@ class OrganList:
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(looks.changed, panel.refresh_looks)
         wiring.connect(navigator.organ_reached, self._on_organ_reached)
-        panel.organ_chosen.connect(navigator.jump)
+        panel.organ_chosen.connect(navigator.choose)
         panel.visible_requested.connect(self._on_visible)
         panel.solo_requested.connect(self._on_solo)
         panel.colour_requested.connect(self._on_colour)

@@ -87,6 +87,13 @@ class WindowLevel:
         self._undo.push(what, partial(self.set, *before), series=series)
         layer.contrast_limits = (level - width / 2, level + width / 2)
 
+    def restore(self, value: Value) -> None:
+        """Show the window of before a question, which takes the question's own choice back."""
+        width, level = value
+        self._choice = None
+        if self._layer is not None:
+            self._layer.contrast_limits = (level - width / 2, level + width / 2)
+
     def choose(self, window: Window) -> None:
         """Show a preset."""
         self.set(window.width, window.level, what=f"{window.name} window")

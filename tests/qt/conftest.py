@@ -22,6 +22,13 @@ def qtbot(qtbot):
     return qtbot
 
 
+@pytest.fixture(autouse=True)
+def no_preferences_of_the_user(monkeypatch, request):
+    """Tests begin as the manifest says, unless they bring settings of their own."""
+    if "plugin_settings" not in request.fixturenames:
+        monkeypatch.setattr("napari_ctvlp._qt.preferences.preferences", lambda: None)
+
+
 class WordRooms(Rooms):
     """The real reading rooms with an encoder of words: an organ answers to the words of its name."""
 

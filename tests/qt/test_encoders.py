@@ -270,3 +270,11 @@ def test_a_label_becomes_lower_again(qtbot):
     tall = label.minimumHeight()
     label.resize(900, 50)
     assert label.minimumHeight() < tall / 2
+
+
+def test_no_choice_is_cut_at_the_width_of_the_dock(made):
+    dock, _, _ = made
+    box = dock.encoder.box
+    room = box.width() - box.height()  # the arrow takes about a square
+    for place in range(box.count()):
+        assert box.fontMetrics().horizontalAdvance(box.itemText(place)) <= room, box.itemText(place)

@@ -88,3 +88,39 @@ def test_list_follows_the_masks(window, phantom):
     assert widget.dock.organs.table.model().rowCount() == 4
     viewer.layers.remove(viewer.layers[1])
     assert widget.dock.organs.table.model().rowCount() == 0
+
+
+def test_what_a_question_moved_is_taken_back_with_it(window, phantom):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    place, own = tuple(viewer.dims.current_step), widget.window_level.value
+    widget.ask("spleen")
+    viewer.scene.camera.center = (0.0, 5.0, 6.0)
+    there, spleen_window = tuple(viewer.dims.current_step), widget.window_level.value
+    widget.ask("left kidney")
+    assert tuple(viewer.dims.current_step) != there
+    assert widget.dock.view.undo_button.toolTip() == "Take back: asking “left kidney” (U)"
+    widget.undo.undo()
+    assert widget.session.query == widget.dock.query.text() == "spleen"
+    assert widget.session.ranking.best.organ == "spleen"
+    assert tuple(viewer.dims.current_step) == there and viewer.scene.camera.center == (0.0, 5.0, 6.0)
+    assert widget.window_level.value == spleen_window
+    widget.undo.undo()
+    assert widget.session.ranking is None and widget.dock.query.text() == ""
+    assert tuple(viewer.dims.current_step) == place and widget.window_level.value == own
+
+
+def test_a_cleared_question_and_a_clicked_row_are_taken_back(window, phantom):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    widget.ask("spleen")
+    there = tuple(viewer.dims.current_step)
+    widget.ask("")
+    assert widget.session.ranking is None
+    widget.undo.undo()
+    assert widget.session.ranking.best.organ == "spleen"
+    widget.dock.findings.organ_chosen.emit("kidney_right")
+    assert tuple(viewer.dims.current_step) != there
+    widget.undo.undo()
+    assert tuple(viewer.dims.current_step) == there
+    assert widget.session.ranking.best.organ == "spleen"
