@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import label_colormap
 from psygnal import Signal
 
 from napari_ctvlp._qt.layer_lookup import (
@@ -26,6 +27,7 @@ from napari_ctvlp.anatomy import display_name, organ_colour
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.drawn import renamed
 from napari_ctvlp.scan.layers import features_of, masks_layer, scan_layer
+from napari_ctvlp.scan.naming import is_organ
 from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ class OpenLayers:
             if same:
                 layer.metadata[SCAN_KEY] = scan
                 layer.scale, layer.translate = scan.spacing, scan.napari_translate
+                layer.units = ("mm",) * 3
                 self.take(layer, masks)
             else:
                 layer.visible = False  # it would lie over its own copy
@@ -180,7 +183,7 @@ class OpenLayers:
         if masks is None or self._session.scan is None:
             self._overlay.set_layer(None)
             return
-        colours = {label: (*organ_colour(name), 1.0) for label, name in masks.names.items()}
+        colours = {label: _colour(label, name) for label, name in masks.names.items()}
         if self.masks_layer is None:
             self._add(masks_layer(self._session.scan, masks, colours))
         self._overlay.set_layer(self.masks_layer, colours)
@@ -222,3 +225,9 @@ class OpenLayers:
             f"Open its file again with napari-ctvlp.",
             can_reopen=layer.source.path is not None,
         )
+
+
+def _colour(label: int, name: str) -> tuple[float, float, float, float]:
+    """The colour of an organ; what is none of ours gets one of napari's, by its label."""
+    red, green, blue = organ_colour(name) if is_organ(name) else label_colormap(49).map(label)[:3]
+    return (float(red), float(green), float(blue), 1.0)

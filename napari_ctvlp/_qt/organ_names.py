@@ -62,7 +62,7 @@ class OrganNames(QDialog):
         for key in sorted(SCHEMES, reverse=True):
             self.scheme.addItem(f"numbers of {title(key)}", key)
         self.table = QTableWidget(len(masks.names), 3)
-        self.table.setHorizontalHeaderLabels(["label", "volume", "organ (double-click to change)"])
+        self.table.setHorizontalHeaderLabels(["label", "volume (ml)", "organ (double-click to change)"])
         self.table.setAccessibleName("Labels and organs")
         self.table.verticalHeader().hide()
         self.table.setItemDelegateForColumn(NAME, _NameDelegate([display_name(name) for name in V2_NAMES], self))

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.exports import EXPORTS
+from napari_ctvlp.scan.drawn import EDITED
 from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, Severity
 
 NO_SCAN = "Drop a CT here (file or DICOM folder, with its masks or without), or open the sample."
@@ -54,9 +55,10 @@ def audit_html(audit: Audit) -> str:
 
 
 def masks_summary(masks: OrganMasks) -> str:
-    """How many organs and where their names come from."""
+    """How many organs, where their names come from, and whether somebody painted in them."""
     count = len(masks.names)
-    return f"{count} organ{'' if count == 1 else 's'}, {masks.scheme}"
+    edited = f", {EDITED}" if EDITED in masks.notes else ""
+    return f"{count} organ{'' if count == 1 else 's'}, {masks.scheme}{edited}"
 
 
 class ScanPanel(QWidget):

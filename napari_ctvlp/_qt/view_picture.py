@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import QBuffer, QIODevice, QPoint, QRect
 from qtpy.QtGui import QColor, QImage, QPainter
 from qtpy.QtWidgets import QWidget
 
+from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp.atomic import write_bytes
 
 SUFFIX = ".png"
 
 
-def picture_of(canvases: Sequence[QWidget], background: QColor) -> QImage:
+def picture_of(canvases: Sequence[Any], background: QColor) -> QImage:
     """What several canvases of one window show, each where it stands, with the crosshairs over them.
 
     Parameters
     ----------
-    canvases : sequence of QWidget
+    canvases : sequence of QOpenGLWidget
         Those that are visible, at least one.
     background : QColor
         Between them.
@@ -34,7 +36,12 @@ def picture_of(canvases: Sequence[QWidget], background: QColor) -> QImage:
     picture.fill(background)
     painter = QPainter(picture)
     for canvas, place in zip(canvases, places, strict=True):
-        painter.drawPixmap(place.topLeft() - whole.topLeft(), canvas.grab())
+        corner = place.topLeft() - whole.topLeft()
+        # not what Qt would grab: napari's notifications lie over the canvas, too
+        painter.drawImage(corner, canvas.grabFramebuffer())
+        for crosshair in canvas.findChildren(Crosshair):
+            if crosshair.isVisible():
+                crosshair.render(painter, corner + crosshair.pos(), flags=QWidget.RenderFlag.DrawChildren)
     painter.end()
     return picture
 

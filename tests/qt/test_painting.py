@@ -56,6 +56,11 @@ def test_labels_of_another_plugin_become_the_masks_on_request(window, phantom, q
     assert widget.layers.masks_layer is layer
     assert len(widget.session.masks.names) == 4 and widget.session.embedding is not None
     assert not panel.hint.isVisible()
+    qtbot.wait(30)
+    colours = layer.colormap.color_dict
+    assert len({tuple(colours[label][:3]) for label in (1, 2, 3, 5)}) == 4, (
+        "what has no name is told apart all the same"
+    )
     widget.close_down()
     assert layer.colormap is own, "its own colours come back"
 
@@ -118,6 +123,7 @@ def test_a_stroke_takes_answers_back_at_once_and_brings_new_ones(open_masks, qtb
     assert now.statistics == organ_statistics(scan, layer.data, now.names)
     assert widget.session.ranking is not None and widget.session.ranking.text == "liver"
     assert widget.dock.organs.model.rowCount() == 4
+    assert widget.dock.scan.masks.text().endswith("edited by hand")
     assert (masks.labels[8:12, 12:40, 10:35] == 5).all(), "what answers were made of is not painted over"
 
 

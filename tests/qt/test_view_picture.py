@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.utils.notifications import show_info
 from PIL import Image
 
 from .windows import add_layers, brightness
@@ -16,7 +17,8 @@ def test_all_views_are_in_one_picture_and_nothing_else(window, phantom, tmp_path
     add_layers(viewer, *phantom)
     widget.views.set_shown(True)
     widget.ask("liver")
-    qtbot.wait(200)
+    show_info("a notification with the name of a file")
+    qtbot.wait(300)
     canvases = widget.views.canvases
     assert len(canvases) == 3
     widget.saving.write_picture(tmp_path / "views")

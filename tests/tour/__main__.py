@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--scan", type=Path, help="a scan of your own, with --masks")
     parser.add_argument("--masks", type=Path)
     parser.add_argument("--only", choices=("sample", "real"), help="one of the two tours")
+    parser.add_argument("--steps", nargs="+", help="these steps alone, after the scan was opened")
     parser.add_argument(
         "--strict", action="store_true", help="fail where the window stalled for longer than the target"
     )
@@ -42,7 +43,7 @@ def main() -> int:
     os.environ["CTVLP_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ctvlp-tour-")  # the tour edits the dictionary
     worst = 0.0
     if args.scan is None and args.only != "real":
-        worst = max(worst, tour("sample", args.out / "sample", None, None))
+        worst = max(worst, tour("sample", args.out / "sample", None, None, args.steps))
     scan, masks = args.scan, args.masks
     if scan is None and args.only != "sample":
         from tests.conftest import SHARED
@@ -53,11 +54,11 @@ def main() -> int:
         else:
             print("No real scan (set CTVLP_TEST_DATA): toured the sample alone.")
     if scan is not None:
-        worst = max(worst, tour("real", args.out / "real", scan, masks))
+        worst = max(worst, tour("real", args.out / "real", scan, masks, args.steps))
     return int(args.strict and worst > TARGET_MS)
 
 
-def tour(name: str, folder: Path, scan: Path | None, masks: Path | None) -> float:
+def tour(name: str, folder: Path, scan: Path | None, masks: Path | None, only: Sequence[str] | None = None) -> float:
     """One tour; the longest stall in ms that counts."""
     from napari_ctvlp._qt.launch import DOCK_NAME, open_window
 
@@ -69,7 +70,8 @@ def tour(name: str, folder: Path, scan: Path | None, masks: Path | None) -> floa
     watchdog = Watchdog()
     driver = Driver(viewer, viewer.window.dock_widgets[DOCK_NAME], watchdog, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "organs.csv").unlink(missing_ok=True)
+    for made in ("organs.csv", "all_views.png"):
+        (folder / made).unlink(missing_ok=True)
     plan: dict[str, Callable[[Driver], None]] = {
         "open_scan": steps.open_scan,
         "windows": steps.windows,
@@ -80,6 +82,9 @@ def tour(name: str, folder: Path, scan: Path | None, masks: Path | None) -> floa
         "queries": steps.queries,
         "encoder_input": steps.encoder_input,
         "organs": steps.organs,
+        "painting": steps.painting,
+        "their_labels": steps.their_labels,
+        "picture_of_all": partial(steps.picture_of_all, folder=folder),
         "statistics": partial(steps.statistics, folder=folder),
         "teach": research.teach,
         "audit": research.audit,
@@ -88,6 +93,8 @@ def tour(name: str, folder: Path, scan: Path | None, masks: Path | None) -> floa
         "body_asked": steps.body_asked,
         "light_theme": steps.light_theme,
     }
+    if only is not None:
+        plan = {step: work for step, work in plan.items() if step == "open_scan" or step in only}
     try:
         for step, work in plan.items():
             watchdog.step = step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,14 @@ class Driver:
             _send(canvas, QEvent.Type.MouseButtonRelease, points[-1], button, none, modifier)
         self.wait()
 
+    def place_of(self, world: Sequence[float]) -> tuple[float, float]:
+        """Where a point in world mm lies on the main canvas, in 0..1."""
+        camera, size = self.viewer.scene.camera, self.viewer.canvas.size
+        row, column = (world[axis] for axis in self.viewer.dims.displayed)
+        x = 0.5 + (column - camera.center[-1]) * camera.zoom / size[1]
+        y = 0.5 + (row - camera.center[-2]) * camera.zoom / size[0]
+        return x, y
+
     def front(self, window: QWidget | None = None) -> None:
         """Bring a window to the front: the main one, or a dialog."""
         window = self.window if window is None else window
@@ -113,15 +121,6 @@ class Driver:
         widget.setFocus()
         QTest.keyClicks(widget, text)
         self.wait()
-
-    def dialog_picture(self, name: str, dialog: QWidget) -> None:
-        """Save what a dialog shows."""
-        self.wait(120)
-        self.watchdog.pause()
-        self._count += 1
-        self._folder.mkdir(parents=True, exist_ok=True)
-        dialog.grab().save(str(self._folder / f"{self._count:02d}_{name}.png"))
-        self.watchdog.resume()
 
     def picture(self, name: str) -> None:
         """Save what the window shows; the time this takes is not the window's."""

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDialogButtonBox
 
 from napari_ctvlp._qt.organ_model import VOLUME
+from napari_ctvlp._qt.organ_names import NAME, OrganNames
 from napari_ctvlp.anatomy.windows import LUNG
 from napari_ctvlp.exports import STATISTICS
 
@@ -84,13 +86,13 @@ def evidence(driver: Driver) -> None:
     assert reasons.dialog is not None
     dialog = reasons.dialog
     driver.wait_for(lambda: dialog.changes.model().rowCount() > 0)
-    driver.dialog_picture("why_at_once", dialog)
+    driver.picture_of(dialog, "why_at_once")
     driver.wait_for(lambda: dialog.doing.text() == "All tried.")
     driver.idle()
     before = tuple(driver.viewer.dims.point)
     dialog.region_chosen.emit(0)
     driver.idle()
-    driver.dialog_picture("why_all_tried", dialog)
+    driver.picture_of(dialog, "why_all_tried")
     driver.picture("regions_outlined")
     driver.front()
     driver.key(Qt.Key.Key_U)
@@ -114,11 +116,11 @@ def prompt_lab(driver: Driver) -> None:
     driver.dialog_key(dialog, dialog.positive, "Bright dot in the {organ}.")
     driver.wait(400)
     driver.idle()
-    driver.dialog_picture("prompt_lab", dialog)
+    driver.picture_of(dialog, "prompt_lab")
     driver.dialog_key(dialog, dialog.positive, " No stone.")
     driver.wait(400)
     driver.idle()
-    driver.dialog_picture("prompt_lab_refuses_negation", dialog)
+    driver.picture_of(dialog, "prompt_lab_refuses_negation")
     dialog.positive.undo()
     dialog.set_prompts((*saved[0], "Bright dot in the {organ}."), saved[1], undoable=True)
     dialog.edited.emit()
@@ -147,7 +149,7 @@ def queries(driver: Driver) -> None:
         dialog._also_select(texts.index(text))
     driver.idle()
     assert dialog.organs.model().rowCount() > 0
-    driver.dialog_picture("two_questions", dialog)
+    driver.picture_of(dialog, "two_questions")
     dialog.pin_requested.emit(["enlarged spleen"])
     driver.idle()
     dialog.close()
@@ -194,6 +196,77 @@ def organs(driver: Driver) -> None:
     driver.key(Qt.Key.Key_H)
     driver.picture("organs_hidden")
     driver.key(Qt.Key.Key_H)
+
+
+def painting(driver: Driver) -> None:
+    """A stroke into the masks, what follows from it, and napari's undo."""
+    session = driver.widget.session
+    driver.ask("liver")
+    before = session.masks
+    layer = driver.widget.layers.masks_layer
+    assert before is not None and layer is not None
+    place = before.statistics["liver"].centroid_index
+    layer.selected_label = next(label for label, name in before.names.items() if name == "spleen")
+    layer.brush_size = 12
+    layer.mode = "paint"
+    driver.viewer.layers.selection.active = layer
+    x, y = driver.place_of(layer.data_to_world(place))
+    driver.mouse(driver.canvas(), *((x + 0.01 * step, y + 0.004 * step) for step in range(6)))
+    assert session.is_editing and session.ranking is None
+    driver.picture("painting")
+    driver.wait_for(lambda: not session.is_editing)
+    driver.idle()
+    assert session.masks is not before and session.ranking is not None
+    assert session.masks.statistics["spleen"].voxels > before.statistics["spleen"].voxels
+    driver.picture("painted_and_answered")
+    driver.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    driver.wait_for(lambda: not session.is_editing)
+    driver.idle()
+    assert session.masks.statistics == before.statistics
+    layer.mode = "pan_zoom"
+
+
+def their_labels(driver: Driver) -> None:
+    """Labels of another plugin as organ masks, named by the user, and a picture of all views as a file."""
+    session, dock = driver.widget.session, driver.widget.dock
+    own, masks = driver.widget.layers.masks_layer, session.masks
+    assert own is not None and masks is not None
+    theirs = driver.viewer.add_labels(
+        (masks.labels % 4).astype(np.int32),
+        name="their labels",
+        scale=own.scale,
+        translate=own.translate,
+        units=own.units,
+    )
+    driver.wait(300)
+    driver.picture("their_labels")
+    dock.scan.use_layer.click()
+    driver.wait_for(lambda: session.masks is not masks)
+    driver.idle()
+    dock.scan.names.click()
+    dialog = driver.widget.findChild(OrganNames)
+    assert dialog is not None
+    dialog.table.item(0, NAME).setText("my tumour")
+    dialog.buttons.button(QDialogButtonBox.StandardButton.Apply).click()
+    driver.idle()
+    assert "my_tumour" in session.masks.names.values()
+    driver.picture("their_labels_named", dialog)
+    dialog.close()
+    driver.viewer.layers.remove(theirs)
+    driver.idle()
+    assert session.masks is masks
+
+
+def picture_of_all(driver: Driver, folder: Path) -> None:
+    """All views as a file, without the panels."""
+    before = driver.widget.session.query
+    driver.ask("left kidney")
+    driver.widget.saving.write_picture(folder / "all_views.png")
+    driver.wait_for((folder / "all_views.png").exists)
+    driver.idle()
+    driver.key(Qt.Key.Key_U)  # takes the question back, with what it moved
+    driver.idle()
+    assert driver.widget.session.query == before
 
 
 def statistics(driver: Driver, folder: Path) -> None:
