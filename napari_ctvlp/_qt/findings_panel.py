@@ -56,6 +56,7 @@ class FindingsPanel(QWidget):
 
     def __init__(self, display_name: Callable[[str], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._telling = True
         self._model = FindingsModel(display_name)
         self._proxy = FindingsProxy()
         self._proxy.setSourceModel(self._model)
@@ -146,7 +147,7 @@ class FindingsPanel(QWidget):
         return menu
 
     def _on_current(self, index: QModelIndex) -> None:
-        if index.isValid():
+        if index.isValid() and self._telling:
             self.score_chosen.emit(index.data(SCORE_ROLE), index.data(ORGAN_ROLE))
 
     @property
@@ -156,10 +157,13 @@ class FindingsPanel(QWidget):
         return None if score is None else (score.organ, score.abnormality)
 
     def _choose(self, chosen: tuple[str, str] | None) -> None:
+        """Select this row again, of which nobody needs to be told: something else may be in hand by now."""
         if chosen is None:
             return
+        self._telling = False
         for row in range(self._proxy.rowCount()):
             score = self._proxy.index(row, 0).data(SCORE_ROLE)
             if (score.organ, score.abnormality) == chosen:
                 self.table.selectRow(row)
-                return
+                break
+        self._telling = True

@@ -88,6 +88,15 @@ def test_a_taught_row_can_be_answered_too(opened, phantom, qtbot):
     assert widget.teacher.bar.question.text().startswith("bright rim in the ")
 
 
+def test_a_row_chosen_before_does_not_take_the_name_back(opened, phantom):
+    viewer, widget = opened
+    widget.dock.findings.table.selectRow(0)
+    teach_all(widget, viewer, phantom)
+    widget.session.dictionary_changed()
+    assert widget.teacher.panel.name.currentText() == "bright rim"
+    assert [f.name for f in widget.session.taught] == ["bright rim"]
+
+
 def test_without_a_name_the_key_leads_to_where_it_is_given(opened, qtbot):
     _, widget = opened
     widget.navigator.jump("liver")
