@@ -192,12 +192,12 @@ def about_patients(
     from .asked import asked
     from .painted import paint_copies, painted_figures, painted_scores
 
-    result: dict[str, Any] = {"patients": {}}
+    result: dict[str, Any] = {"real_scans": {}}
     scores = []
     for patient in patients:
         scan, masks = patient.read()
         embedding = encoder.encode_scan(scan, masks)
-        result["patients"][patient.name] = judge(embedding, scan, masks, patient)
+        result["real_scans"][patient.name] = judge(embedding, scan, masks, patient)
         result.setdefault("asked", asked(embedding))
         if placements:
             copies = list(paint_copies(patient, tuple(ABNORMALITIES), folder, placements))

@@ -12,7 +12,7 @@ def beyond(result: dict[str, Any]) -> Iterator[str]:
     """What there is of it."""
     if result.get("located", {}).get("share") is not None:
         yield from _located(result["located"])
-    for name, found in result.get("patients", {}).items():
+    for name, found in result.get("real_scans", {}).items():
         yield from _patient(name, found)
     if "asked" in result:
         yield from _asked(result["asked"])

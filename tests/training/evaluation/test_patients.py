@@ -152,7 +152,8 @@ def test_a_folder_without_the_scans_is_told(tmp_path):
 def test_everything_is_in_the_table():
     result = {
         "located": located_figures([Located("cyst", "liver", 0.0, 0.1)], rounds=10),
-        "patients": {
+        "patients": 3,
+        "real_scans": {
             "someone": {
                 "by_sight": by_sight(embedding(NAMED)),
                 "control": {"top1": 0.25, "top3": 0.5},
