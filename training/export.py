@@ -43,7 +43,14 @@ AGREE = 1e-4
 ROUNDED = 2e-2
 """The same between the run's weights and those rounded to float16."""
 PARITY_TEXTS = 32
-METHODS_SAID = {"ours": "combined (`ours`)", "ctglip": "CT-GLIP", "fvlm": "fVLM", "t3d": "T3D", "clip": "CLIP", "siglip": "SigLIP"}
+METHODS_SAID = {
+    "ours": "combined (`ours`)",
+    "ctglip": "CT-GLIP",
+    "fvlm": "fVLM",
+    "t3d": "T3D",
+    "clip": "CLIP",
+    "siglip": "SigLIP",
+}
 
 
 @dataclass(frozen=True)

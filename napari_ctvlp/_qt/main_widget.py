@@ -41,6 +41,7 @@ from napari_ctvlp._qt.prompt_lab import PromptLab
 from napari_ctvlp._qt.reasons import Reasons
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
+from napari_ctvlp._qt.scrolled import scrolled
 from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.teacher import Teacher
@@ -92,7 +93,7 @@ class CtvlpWidget(QWidget):
         self.dock = Dock(display_name, self.overlay.looks)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.dock)
+        layout.addWidget(scrolled(self.dock))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setAcceptDrops(True)
 

@@ -67,15 +67,11 @@ def test_a_dock_begins_as_the_user_prefers(settings, open_dock, phantom, qtbot):
 
 
 def test_an_open_dock_follows(settings, open_dock):
-    _, widget = open_dock()
+    _viewer, widget = open_dock()
     settings.asking.use_names = False
     assert widget.session.use_names is False and not widget.dock.use_names.isChecked()
     widget.dock.use_names.setChecked(True)
     assert settings.asking.use_names is False, "what is switched in the dock holds there alone"
-    widget.close_down()
-    settings.asking.use_names = True
-    settings.asking.use_names = False
-    assert widget.dock.use_names.isChecked(), "a closed dock follows no more"
 
 
 def test_out_of_range_is_refused_by_napari(settings):

@@ -23,7 +23,7 @@ def recognition(encoder: ScanEncoder, data: HeldOut) -> dict[str, Any]:
     truth = np.array([number.get(r.organ, -1) for r in data.records])
     known = truth >= 0
     if not known.any():
-        return {"organ_accuracy": None, "organ_top3": None, "organ_chance": None, "by_organ": {}}
+        return {"organ_accuracy": None, "organ_top3": None, "organ_chance": None, "organ_kinds": 0, "by_organ": {}}
     truth = truth[known]
     similarity = data.vectors[known] @ names.T
     own = similarity[np.arange(len(truth)), truth]
@@ -34,5 +34,6 @@ def recognition(encoder: ScanEncoder, data: HeldOut) -> dict[str, Any]:
         "organ_accuracy": round(float((place == 0).mean()), 4),
         "organ_top3": round(float((place < 3).mean()), 4),
         "organ_chance": round(1 / len(organs), 4),
+        "organ_kinds": len(organs),
         "by_organ": by_organ,
     }

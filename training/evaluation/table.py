@@ -29,7 +29,7 @@ def _head(result: dict[str, Any]) -> Iterator[str]:
     said = f"{result['scans']} {result['what']}, {result['organs']} organs; "
     if result["organ_accuracy"] is not None:
         said += (
-            f"organs recognised by sight among {round(1 / result['organ_chance'])}: {result['organ_accuracy']:.3f} "
+            f"organs recognised by sight among {result['organ_kinds']}: {result['organ_accuracy']:.3f} "
             f"(chance {result['organ_chance']:.3f}, in the first three {result['organ_top3']:.3f}); "
         )
     yield said + (
