@@ -19,7 +19,7 @@ HEADERS = ("Organ", "Change", "Volume in ml", "HU", "Finding", "Embedding")
 HEADER_TIPS = (
     "Click or Enter shows it in both scans",
     "The largest of the others: 1 stands for 10 % of volume, 10 HU, 0.2 of probability or 0.1 of cosine distance, "
-    "about what two scans of an unchanged organ differ by",
+    "a judgement: two scans of an unchanged organ may differ by as much",
     "Prior → now; sorted by how much it has changed",
     "Mean of the mask, prior → now; sorted by how much it has changed",
     "The finding whose probability has moved most, prior → now",

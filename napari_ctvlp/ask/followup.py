@@ -24,7 +24,7 @@ from napari_ctvlp.scan.types import OrganMasks, Scan
 
 VOLUME_UNIT, HU_UNIT, SCORE_UNIT, DISTANCE_UNIT = 0.10, 10.0, 0.2, 0.1
 """Changes that count alike when organs are sorted: 10 % of volume, 10 HU, 0.2 of probability, 0.1 of cosine distance.
-They are about what two scans of an unchanged organ differ by."""
+They are a judgement and no measurement; scans of an unchanged organ may differ by as much."""
 SPACING_RATIO = 1.5
 """From this ratio of slice distances on, two scans are said to differ."""
 DIFFERENT_PATIENTS = "The two scans carry different patient numbers: they seem to be of different patients."
