@@ -5,7 +5,7 @@ the test split of a prepared store, ``--protocol`` the labels of CT-RATE or Rad-
 score over the organs that a label looks at), ``--patients`` real scans with what is known of them. Scores and
 probabilities come from the code that the plugin runs; thresholds and fits see validation scans alone; intervals are 95
 percent over patients. Prints a Markdown table and with ``--out`` writes it, a JSON with everything, and a reliability
-plot.
+plot, and with synthetic scans pictures of what was missed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import tyro
 from napari_ctvlp.errors import UserError
 from training.data.prepared import PreparedStore
 from training.data.store import WorldStore
+from training.evaluation.failures import draw_misses
 from training.evaluation.located import locate_all, located_figures
 from training.evaluation.patients import about_patients, patients_in
 from training.evaluation.run import WORLD, Evaluation, Settings, Store, load
@@ -92,8 +93,8 @@ def stores(config: EvaluateConfig, spacing: float) -> tuple[Store, Store | None]
     return made, before
 
 
-def evaluate(config: EvaluateConfig) -> Evaluation:
-    """All figures of one encoder."""
+def evaluate(config: EvaluateConfig) -> tuple[Evaluation, Store]:
+    """All figures of one encoder, and the test scans."""
     settings = Settings(config.protocol, config.calibration, config.rounds, config.seed, config.check_scans)
     settings.check(prepared=config.data != "world")
     encoder = load(config.encoder)
@@ -104,16 +105,18 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         found.result["located"] = located_figures(locate_all(encoder, test, config.locate_scans), config.rounds)
     if patients:
         found.result |= about_patients(encoder, patients, config.cache / "painted", config.placements, config.rounds)
-    return found
+    return found, test
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     try:
         config = tyro.cli(EvaluateConfig, args=arguments, description=__doc__)
-        found = evaluate(config)
+        found, test = evaluate(config)
         if config.out is not None:
             found.write(config.out)
+            if isinstance(test, WorldStore):
+                draw_misses(config.out / "missed.png", test, found.missed)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -29,6 +29,7 @@ from . import protocols
 from .calibration import METHODS, Calibrator, fitted
 from .cases import HeldOut, Question, data_hash, embedded_by, held_out, questions
 from .checks import checks
+from .failures import Miss, misses
 from .figures import all_figures, calibrations
 from .recognition import recognition
 from .reliability import reliability_plot
@@ -76,10 +77,11 @@ class Settings:
 
 @dataclass(eq=False)
 class Evaluation:
-    """The figures, and the cases of the reliability plot."""
+    """The figures, the cases of the reliability plot, and what was missed of the abnormalities that are seen worst."""
 
     result: dict[str, Any]
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]] = field(default_factory=dict)
+    missed: list[Miss] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Write ``evaluation.json``, ``evaluation.md`` and ``reliability.png``."""
@@ -182,7 +184,8 @@ def evaluate(encoder: ScanEncoder, test: Store, validation: Store | None, settin
         "notes": notes,
         "made_by": _made_by(encoder, test, validation, settings),
     }
-    return Evaluation(result, _curves(found, maps))
+    missed = misses(found, calibrate, test.count) if isinstance(test, WorldStore) else []
+    return Evaluation(result, _curves(found, maps), missed)
 
 
 def _chosen(settings: Settings, maps: Mapping[str, Calibrator]) -> tuple[str, Calibrator, list[str]]:

@@ -203,3 +203,18 @@ def test_the_patients_are_described_in_words_that_the_dictionary_knows():
     for patient in table["patients"]:
         for key in (*patient["present"], *patient["absent"]):
             assert tuple(key.split("/")) in known
+
+
+def test_the_surest_miss_of_the_worst_abnormality_comes_first():
+    from training.evaluation.failures import misses
+
+    from .conftest import simulated
+
+    good, bad = simulated("cyst", 60, 1, slope=3.0), simulated("stone", 60, 2, slope=-2.0)
+    plain = lambda keys, scores: 1 / (1 + np.exp(-scores))  # noqa: E731
+    first, second = misses({"cyst": good, "stone": bad}, plain, scans=60)
+    assert (first.abnormality, second.abnormality) == ("stone", "cyst") and first.auc < 0.5 < second.auc
+    lowest = bad.scores[bad.present].min()
+    assert first.probability == pytest.approx(1 / (1 + np.exp(-lowest)))
+    # patients are numbered in the order of their names: "0", "1", "10", "11", ...
+    assert first.scan == int(sorted(map(str, range(60)))[int(np.flatnonzero(bad.present & (bad.scores == lowest))[0])])
