@@ -51,7 +51,8 @@ class Pointing(QObject):
         yield
         while event.type == "mouse_move":
             yield
-        if all(abs(now - then) <= STILL for now, then in zip(event.pos, start, strict=True)):
+        still = all(abs(now - then) <= STILL for now, then in zip(event.pos, start, strict=True))
+        if still and len(event.position) >= 3:  # a canvas without a volume has places of two coordinates
             self._go(tuple(float(v) for v in event.position)[-3:])
 
     def move(self, model: Any, event: Any) -> None:

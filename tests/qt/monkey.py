@@ -118,10 +118,10 @@ class Monkey:
     # -- looking -----------------------------------------------------------------------------------------------
 
     def canvas(self):
-        views = [view for view in self.widget.views.views if view.isVisible()]
         main = self.viewer.window._qt_viewer.canvas.native
-        canvas = self.pick([main, *(view.view.canvas.native for view in views)])
-        return canvas if canvas.isVisible() else main
+        every = [main, *(view.view.canvas.native for view in self.widget.views.views)]
+        # nobody can click what is hidden, as the main one is while another is maximised: OpenGL does not survive it
+        return self.pick([canvas for canvas in every if canvas.isVisible()])
 
     def place(self):
         return tuple(self.rng.uniform(0.05, 0.95, 2))
