@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -288,7 +289,15 @@ class CtvlpWidget(QWidget):
         if window is not None and window is not self and window is not self._window():
             self._window = weakref.ref(window)  # a strong reference would outlive the window and keep its canvas
             window.installEventFilter(self)
+            self._wiring.callback(self._leave, self._window)
             self._preferences.show_views()
+
+    def _leave(self, window: Callable[[], QWidget | None]) -> None:
+        """Hear no more of a window, which may live on without this dock."""
+        known = window()
+        if known is not None:
+            with suppress(RuntimeError):  # Qt has deleted it
+                known.removeEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """End all work when the window goes: a child widget gets no close event, and a close event may be refused.

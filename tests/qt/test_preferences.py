@@ -77,3 +77,14 @@ def test_an_open_dock_follows(settings, open_dock):
 def test_out_of_range_is_refused_by_napari(settings):
     with pytest.raises(ValueError):
         settings.looking.map_opacity = 400
+
+
+def test_a_closed_dock_follows_no_more(settings, make_napari_viewer, word_rooms, qtbot):
+    viewer = make_napari_viewer(show=True)
+    widget = CtvlpWidget(viewer, Session(rooms=word_rooms))
+    viewer.window.add_dock_widget(widget, name="CT query", area="right")
+    assert widget.dock.use_names.isChecked()
+    widget.close_down()
+    settings.asking.use_names = False
+    assert widget.dock.use_names.isChecked()
+    qtbot.wait(1)
