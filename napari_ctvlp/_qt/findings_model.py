@@ -12,6 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel,
 from qtpy.QtGui import QColor
 
 from napari_ctvlp.ask.compare import ComparedRow
+from napari_ctvlp.ask.score import IN_VIEW
 from napari_ctvlp.ask.types import AbnormalityScore, abnormality_text
 
 ORGAN, ABNORMALITY, PROBABILITY = range(3)
@@ -95,6 +96,8 @@ class FindingsModel(QAbstractTableModel):
             return f"{organ}, {abnormality}: {texts[PROBABILITY]}\n{score.note}"
         if role == Qt.ItemDataRole.ToolTipRole:
             spread = "" if score.probability is None else "; in brackets: spread over prompts, not over patients"
+            if score.status == IN_VIEW:
+                spread += "\nin the part of the organ that is in view; it is cut by the field of view"
             return f"{organ}, {abnormality}: {texts[PROBABILITY]}{spread}"
         if role == SORT_ROLE:
             others = (None if other is None else other.probability for other in row.others)

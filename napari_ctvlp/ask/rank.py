@@ -30,7 +30,7 @@ from napari_ctvlp.anatomy.lexicon import tokens
 from napari_ctvlp.anatomy.organs import GROUPS, ORGANS, display_name
 from napari_ctvlp.anatomy.query import ParsedQuery, parse_query
 from napari_ctvlp.ask.bank import bank_of, dictionary_of, reference_organs
-from napari_ctvlp.ask.score import score_pairs
+from napari_ctvlp.ask.score import IN_VIEW, score_pairs
 from napari_ctvlp.ask.types import Finding, OrganMatch, Ranking
 from napari_ctvlp.encoder.contract import FloatArray, OrganStatus, ScanEmbedding
 
@@ -231,7 +231,7 @@ def _finding(embedding: ScanEmbedding, query: ParsedQuery, entries: Sequence[Abn
     if best.probability is None or best.low is None or best.high is None:
         return Finding(best.abnormality, best.organ, None, None, None, best.status)
     status = "present" if best.low > 0.5 else "absent" if best.high < 0.5 else "uncertain"
-    return Finding(best.abnormality, best.organ, best.probability, best.low, best.high, status)
+    return Finding(best.abnormality, best.organ, best.probability, best.low, best.high, status, best.status == IN_VIEW)
 
 
 def _told(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnormality]) -> str:
@@ -239,7 +239,8 @@ def _told(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnorma
     if finding is None:
         return f"Asked for absence: {query.core}." if query.negated else ""
     name = next(e.name for e in entries if e.key == finding.abnormality)
-    what = f"{name}, {display_name(finding.organ)}: {finding.status}"
+    where = ", in the part in view" if finding.part else ""
+    what = f"{name}, {display_name(finding.organ)}: {finding.status}{where}"
     return f"Asked for absence: {what}." if query.negated else f"{what[0].upper()}{what[1:]}."
 
 

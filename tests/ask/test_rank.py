@@ -164,6 +164,14 @@ def test_findings_are_told():
     assert denied.best.organ == "kidney_left"
 
 
+def test_a_finding_in_a_cut_organ_is_told_for_the_part_in_view():
+    seen = {"kidney_left": "There is a stone in the left kidney. Nephrolithiasis calculus stone"}
+    status = {"kidney_left": OrganStatus.CUT}
+    answer = rank_organs(look(WordEncoder(abnormalities=KEYS), seen=seen, status=status), "stone in the left kidney")
+    assert answer.finding.part and answer.finding.probability > 0.5
+    assert answer.message.endswith("in the part in view.")
+
+
 def test_findings_that_cannot_be_judged():
     encoder = WordEncoder(abnormalities=KEYS)
     cut = look(encoder, status={"spleen": OrganStatus.CUT})
