@@ -31,8 +31,8 @@ class Finding:
     """How likely the finding that a query speaks of is present in the best organ.
 
     ``probability``, ``low`` and ``high`` are None where the encoder cannot say; ``status`` then holds the reason, else
-    "present", "absent" or "uncertain". ``organ`` is where it was looked for, ``part`` whether only in the part of it that
-    is in view.
+    "present", "absent" or "uncertain". ``organ`` is where it was looked for, ``part`` whether only in the part of it
+    that is in view.
     """
 
     abnormality: str
