@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_ctvlp.commands import Inputs, open_inputs
+from napari_ctvlp.command_arguments import Inputs
+from napari_ctvlp.commands import open_inputs
 from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from napari_ctvlp import asking_commands, commands, encoder_commands
+from napari_ctvlp import asking_commands, command_arguments, commands, encoder_commands
 from napari_ctvlp.errors import UserError
 
 WRONG_INPUT = 2
@@ -73,7 +73,7 @@ class AuditArgs:
 
 
 @dataclass(frozen=True)
-class ScoreArgs(commands.Inputs):
+class ScoreArgs(command_arguments.Inputs):
     """Answer questions and score abnormalities per organ, by the code that the window runs."""
 
     ask: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
@@ -104,17 +104,19 @@ def main(argv: Sequence[str] | None = None) -> None:
             case ["score"]:
                 _score(tyro.cli(ScoreArgs, prog="napari-ctvlp score", args=args[1:]))
             case ["stats"]:
-                commands.stats(tyro.cli(commands.StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
+                commands.stats(tyro.cli(command_arguments.StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
             case ["report"]:
-                commands.report(tyro.cli(commands.ReportArgs, prog="napari-ctvlp report", args=args[1:]))
+                commands.report(tyro.cli(command_arguments.ReportArgs, prog="napari-ctvlp report", args=args[1:]))
             case ["followup"]:
-                commands.followup(tyro.cli(commands.FollowUpArgs, prog="napari-ctvlp followup", args=args[1:]))
+                commands.followup(tyro.cli(command_arguments.FollowUpArgs, prog="napari-ctvlp followup", args=args[1:]))
             case ["dictionary"]:
-                commands.dictionary(tyro.cli(commands.DictionaryArgs, prog="napari-ctvlp dictionary", args=args[1:]))
+                commands.dictionary(
+                    tyro.cli(command_arguments.DictionaryArgs, prog="napari-ctvlp dictionary", args=args[1:])
+                )
             case ["segment"]:
-                commands.segment(tyro.cli(commands.SegmentArgs, prog="napari-ctvlp segment", args=args[1:]))
+                commands.segment(tyro.cli(command_arguments.SegmentArgs, prog="napari-ctvlp segment", args=args[1:]))
             case ["export"]:
-                commands.export(tyro.cli(commands.ExportArgs, prog="napari-ctvlp export", args=args[1:]))
+                commands.export(tyro.cli(command_arguments.ExportArgs, prog="napari-ctvlp export", args=args[1:]))
             case ["evidence"]:
                 asking_commands.evidence(
                     tyro.cli(asking_commands.EvidenceArgs, prog="napari-ctvlp evidence", args=args[1:])

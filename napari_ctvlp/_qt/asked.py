@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from napari_ctvlp._qt.dialogs import bring_up, dismiss
 from napari_ctvlp._qt.organ_model import Pin
 from napari_ctvlp._qt.queries_dialog import QueriesDialog
 from napari_ctvlp.ask.contrast import contrast
@@ -76,17 +77,13 @@ class Asked:
             dialog.pin_requested.connect(self._on_pin)
             dialog.forget_requested.connect(self._on_forget)
             dialog.organ_chosen.connect(self._jump)
-        self.dialog.show()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
+        bring_up(self.dialog)
         self._show()
 
     def close(self) -> None:
         """Take the dialog away; safe to call twice."""
         dialog, self.dialog = self.dialog, None
-        if dialog is not None:
-            dialog.hide()
-            dialog.deleteLater()
+        dismiss(dialog)
 
     def pin_present(self) -> None:
         """Pin the question that is open, or let it go."""

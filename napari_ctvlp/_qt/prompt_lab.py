@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_ctvlp._qt.dialogs import bring_up, dismiss
 from napari_ctvlp._qt.prompt_dialog import PromptDialog
 from napari_ctvlp.anatomy.dictionary import MIN_PROMPTS, prompt_fault
 from napari_ctvlp.work import Task
@@ -99,17 +100,13 @@ class PromptLab:
             self._choose(key)
         elif key:
             self._key, self._saved, self._now = key, None, None
-        self.dialog.show()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
+        bring_up(self.dialog)
         self._load()
 
     def close(self) -> None:
         """Take the dialog away; safe to call twice."""
         dialog, self.dialog = self.dialog, None
-        if dialog is not None:
-            dialog.hide()
-            dialog.deleteLater()
+        dismiss(dialog)
 
     # -- entries -----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ctvlp._qt.dialogs import bring_up, dismiss
 from napari_ctvlp._qt.reasons_dialog import ReasonsDialog
 from napari_ctvlp._qt.region_layer import RegionLayer
 from napari_ctvlp.work import Task
@@ -107,18 +108,14 @@ class Reasons:
             dialog.again_requested.connect(self._next)
             dialog.prompts_requested.connect(self._on_prompts)
             dialog.closed.connect(self._on_closed)
-        self.dialog.show()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
+        bring_up(self.dialog)
         self._gather()
 
     def close(self) -> None:
         """Take dialog and outlines away; safe to call twice."""
         self._regions.remove()
         dialog, self.dialog = self.dialog, None
-        if dialog is not None:
-            dialog.hide()
-            dialog.deleteLater()
+        dismiss(dialog)
 
     # -- gathering ---------------------------------------------------------------------------------------------
 

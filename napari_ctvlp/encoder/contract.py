@@ -103,6 +103,18 @@ class Cells:
     size: NDArray[np.float64]
 
 
+def ticker(progress: Progress | None, cancelled: Cancelled | None) -> Progress:
+    """A function that reports a fraction done and raises `EncodingCancelled` where that was asked for."""
+
+    def tick(done: float) -> None:
+        if cancelled is not None and cancelled():
+            raise EncodingCancelled
+        if progress is not None:
+            progress(done)
+
+    return tick
+
+
 @dataclass(frozen=True, eq=False)
 class ModelInput:
     """What an encoder's network is fed of a scan: resampled, windowed, perhaps cropped or padded.

@@ -27,6 +27,7 @@ from .contract import (
     OrganStatus,
     Progress,
     ScanEmbedding,
+    ticker,
 )
 from .dense import NativeDense
 from .known_texts import KnownTexts
@@ -139,13 +140,7 @@ class NativeEncoder:
         EncodingCancelled
             When ``cancelled()`` turns true between two steps.
         """
-
-        def tick(done: float) -> None:
-            if cancelled is not None and cancelled():
-                raise EncodingCancelled
-            if progress is not None:
-                progress(done)
-
+        tick = ticker(progress, cancelled)
         tick(0.0)
         tower = self.model.vision
         given = network_input(
@@ -249,13 +244,7 @@ class NativeEncoder:
         EncodingCancelled
             When ``cancelled()`` turns true between two steps.
         """
-
-        def tick(done: float) -> None:
-            if cancelled is not None and cancelled():
-                raise EncodingCancelled
-            if progress is not None:
-                progress(done)
-
+        tick = ticker(progress, cancelled)
         config = self.model.vision.config
         values = windowed(resample_hu(scan.hu, scan.spacing, config.spacing, tick=tick), config.windows).numpy()
         i, p, left = (n / out for n, out in zip(scan.hu.shape, values.shape[1:], strict=True))

@@ -1,20 +1,13 @@
-"""What published encoders share: the text by meaning, the check of HU, the ticks of progress."""
+"""What published encoders share: the text by meaning, the check of HU."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from napari_ctvlp.encoder.contract import (
-    Cancelled,
-    EncodingCancelled,
-    FloatArray,
-    OrganStatus,
-    Progress,
-    ScanEmbedding,
-)
+from napari_ctvlp.encoder.contract import FloatArray, OrganStatus, ScanEmbedding
 from napari_ctvlp.encoder.sides import tell_sides
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.errors import UserError
@@ -22,7 +15,6 @@ from napari_ctvlp.scan import geometry
 from napari_ctvlp.scan.audit import rescale_suspicion
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-Tick = Callable[[float], None]
 SMALLEST_ML = 0.15
 """Organs smaller than this are "too small", for any encoder."""
 
@@ -85,15 +77,3 @@ def check_hounsfield(scan: Scan) -> None:
     suspicion = rescale_suspicion(geometry.sparse(scan.hu), low, high)
     if suspicion:
         raise UserError(f"{scan.name}: {suspicion}; this encoder needs Hounsfield units, so correct the file first.")
-
-
-def ticker(progress: Progress | None, cancelled: Cancelled | None) -> Tick:
-    """A function that reports a fraction done and raises `EncodingCancelled` where that was asked for."""
-
-    def tick(done: float) -> None:
-        if cancelled is not None and cancelled():
-            raise EncodingCancelled
-        if progress is not None:
-            progress(done)
-
-    return tick

@@ -35,10 +35,11 @@ from napari_ctvlp.encoder.contract import (
     ModelInput,
     Progress,
     ScanEmbedding,
+    ticker,
 )
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .base import SMALLEST_ML, Meaning, SideCheck, check_hounsfield, organ_status, ticker
+from .base import SMALLEST_ML, Meaning, SideCheck, check_hounsfield, organ_status
 from .bert import batches, hidden_states, pick_device, tokenizer_for
 from .checkpoint import State, read_state
 from .colipri_network import PATCH, ColipriNetwork, network_state

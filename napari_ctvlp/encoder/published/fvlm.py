@@ -26,12 +26,13 @@ from napari_ctvlp.encoder.contract import (
     OrganStatus,
     Progress,
     ScanEmbedding,
+    ticker,
 )
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 
 from . import fvlm_windows as windows
-from .base import SMALLEST_ML, Meaning, Tick, check_hounsfield, ticker
+from .base import SMALLEST_ML, Meaning, check_hounsfield
 from .bert import batches, hidden_states, pick_device, tokenizer_for
 from .checkpoint import State, read_state
 from .entries import FVLM
@@ -250,7 +251,7 @@ class FvlmEncoder:
         return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
 
 
-def _tick_part(tick: Tick, begin: float, share: float, part: float) -> None:
+def _tick_part(tick: Progress, begin: float, share: float, part: float) -> None:
     tick(begin + share * part)
 
 

@@ -31,11 +31,12 @@ from napari_ctvlp.encoder.contract import (
     ModelInput,
     Progress,
     ScanEmbedding,
+    ticker,
 )
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .base import Meaning, SideCheck, check_hounsfield, organ_status, ticker
+from .base import Meaning, SideCheck, check_hounsfield, organ_status
 from .bert import batches, pick_device
 from .checkpoint import State, read_state
 from .entries import MERLIN
