@@ -23,6 +23,9 @@ class WorldConfig:
     """Different anatomies; every scan deforms one of them anew."""
     abnormal: float = 1.6
     """Factor on the usual rates of abnormalities, so that rare ones are seen often enough."""
+    rarest: float = 0.018
+    """Least chance of any abnormality in a scan that shows its organs, before that factor: with more, rare ones are
+    learned from fewer scans. Held-out scans keep the usual one."""
     seed: int = 0
     folder: Path | None = None
     """Folder that ``python -m training.world write`` wrote; scans are made in the run's folder by default."""

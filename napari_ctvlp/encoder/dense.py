@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .contract import Cells
-from .pooling import BINS, OrganIndex, OrganTokens, one_thread
+from .pooling import BINS, one_thread
 from .preprocess import NetworkInput
+from .tokens import OrganIndex, OrganTokens
 from .vision import VisionTower
 
 MOST_CELLS = 3000
@@ -109,7 +110,7 @@ class NativeDense:
 
     def _organs(self, row: int, cells: int, around: _Around, places: Tensor, grid: tuple[int, ...]) -> OrganIndex:
         """The cells as organs of their own."""
-        levels = []
+        levels, seen = [], self._index.attenuation
         for stride, features in zip(self._tower.config.strides, self.maps, strict=True):
             size = tuple(features.shape[2:])
             place = torch.div(places[around.place], stride // self._stride, rounding_mode="floor")
@@ -118,11 +119,17 @@ class NativeDense:
             unique, inverse = torch.unique(key, return_inverse=True)
             count = around.count.new_zeros(len(unique)).index_add_(0, inverse, around.count)
             levels.append(OrganTokens(unique % tokens, torch.div(unique, tokens, rounding_mode="floor"), count.log()))
+        if seen is not None:
+            own = seen[self._index.levels[0].segment == row]
+            finest = self._index.levels[0].token.new_tensor(self.maps[0].shape[2:]).prod()
+            # a place is once in a cell, so that sorting brings the order of the pairs
+            order = (around.cell * finest + _flat(places[around.place], grid)).argsort()
+            seen = own[around.place[order]]
         shape = self._index.geometry[row, :5].expand(cells, -1)
         label = int(self._index.label[row])
         geometry = torch.cat([shape, self._densities(label, cells, around, places, grid)], 1)
         sample = torch.zeros(cells, dtype=torch.int64, device=shape.device)
-        return OrganIndex(sample, torch.full_like(sample, label), geometry, tuple(levels))
+        return OrganIndex(sample, torch.full_like(sample, label), geometry, tuple(levels), seen)
 
     def _densities(self, label: int, cells: int, around: _Around, places: Tensor, grid: tuple[int, ...]) -> Tensor:
         """Shares of HU around each cell, and what their numbers would be in the whole organ; see `organ_densities`."""

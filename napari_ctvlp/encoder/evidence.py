@@ -1,10 +1,11 @@
 """Evidence: how much every place of a scan looks like each of some abnormalities, and the most of it in each organ.
 
 A lesion of a few voxels is a small part of what is pooled under a liver. So every finest token is judged on its own, by
-a linear map of its features and of those of the coarser tokens around it, as a fully convolutional network adds its
-scores (Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015); an organ is given the largest
-judgement of each kind and the share of its voxels that are judged abnormal. The features of a token are joined by the
-plain intensities of its voxels, of which networks that normalise every voxel lose much.
+its features and those of the coarser tokens around it, which are added as a fully convolutional network adds its scores
+(Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015), and by how its attenuation differs
+from that of the organ; an organ is given the largest judgement of each kind and the share of its voxels that are judged
+abnormal. The features of a token are joined by the plain intensities of its voxels, of which networks that normalise
+every voxel lose much.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .pooling import WORTH_A_STEP, OrganTokens, one_thread
+from .attenuation import features
+from .pooling import WORTH_A_STEP, one_thread
+from .tokens import OrganIndex, OrganTokens, parents
 
 GAIN = 8.0
-"""Factor from a judge's linear map to logits: an optimiser that moves weights by its rate a step reaches logits of some
-size within a run, which it did not without (measured)."""
+"""Factor from the judge's linear map to logits: an optimiser that moves weights by its rate a step reaches logits of
+some size within a run, which it did not without (measured)."""
+HIDDEN = 128
+"""Numbers between what is seen of a place and its judgements."""
 
 
 def as_seen(image: Tensor, stride: int) -> Tensor:
@@ -40,26 +45,6 @@ def _rows(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 4, 1).reshape(-1, features.shape[1])
 
 
-def parents(token: Tensor, fine: Sequence[int], coarse: Sequence[int], ratio: int) -> Tensor:
-    """Tokens of a coarser map that hold tokens of a finer one.
-
-    Parameters
-    ----------
-    token : (n,) int64
-        Indices into the tokens of the whole batch.
-    fine, coarse : (i, p, l)
-        Shapes of both maps.
-    ratio : int
-        Fine tokens along each side of a coarse one.
-    """
-    along = []
-    for size in reversed(fine):
-        along.append(torch.div(token % size, ratio, rounding_mode="floor"))
-        token = torch.div(token, size, rounding_mode="floor")
-    i, p, l = reversed(along)  # noqa: E741
-    return ((token * coarse[0] + i) * coarse[1] + p) * coarse[2] + l
-
-
 class OrganEvidence(nn.Module):
     """Judgements of places, and what organs get of them.
 
@@ -69,99 +54,118 @@ class OrganEvidence(nn.Module):
         Of the feature maps, finest first.
     kinds : int
         Abnormalities that places are judged by.
+    windows : int
+        Channels of the image, whose attenuation relative to the organ is judged too, see ``attenuation.py``.
+    hidden : int
+        Numbers between what is seen of a place and its judgements.
     """
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int], kinds: int) -> None:
+    def __init__(
+        self, channels: Sequence[int], strides: Sequence[int], kinds: int, windows: int, hidden: int = HIDDEN
+    ) -> None:
         super().__init__()
         self.kinds = kinds
         self.ratios = tuple(stride // strides[0] for stride in strides)
-        self.judges = nn.ModuleList(nn.Linear(width, kinds, bias=depth == 0) for depth, width in enumerate(channels))
+        self.looks = nn.ModuleList(nn.Linear(width, hidden, bias=depth == 0) for depth, width in enumerate(channels))
+        self.relative = nn.Linear(features(windows), hidden, bias=False)
+        self.judge = nn.Linear(hidden, kinds)
         for layer, width in zip(self._layers, channels, strict=True):
-            nn.init.normal_(layer.weight, std=0.3 / width**0.5 / GAIN)
-        nn.init.zeros_(self._layers[0].bias)
+            nn.init.normal_(layer.weight, std=0.5 / width**0.5)
+        nn.init.normal_(self.relative.weight, std=1 / self.relative.in_features**0.5)
+        nn.init.normal_(self.judge.weight, std=0.3 / hidden**0.5 / GAIN)
+        for bias in (self._layers[0].bias, self.judge.bias):
+            nn.init.zeros_(bias)
 
     @property
     def _layers(self) -> list[nn.Linear]:
-        return [layer for layer in self.judges if isinstance(layer, nn.Linear)]
+        return [layer for layer in self.looks if isinstance(layer, nn.Linear)]
 
-    def _weight(self, depth: int) -> Tensor:
-        return GAIN * self._layers[depth].weight
-
-    @property
-    def _bias(self) -> Tensor:
-        return GAIN * self._layers[0].bias
+    def _judged(self, hidden: Tensor) -> Tensor:
+        return GAIN * self.judge(F.gelu(hidden))
 
     def _above(self, maps: Sequence[Tensor], depth: int) -> Tensor | None:
-        """(tokens, kinds) what the maps from ``depth`` on say, on the tokens of that one."""
+        """(tokens, hidden) what the maps from ``depth`` on say, on the tokens of that one."""
         if depth == len(maps):
             return None
-        judged = _rows(maps[depth]).float() @ self._weight(depth).T
+        said = _rows(maps[depth]).float() @ self._layers[depth].weight.T
         more = self._above(maps, depth + 1)
         if more is None:
-            return judged
+            return said
         fine, coarse = maps[depth].shape[2:], maps[depth + 1].shape[2:]
-        token = torch.arange(len(judged), device=judged.device)
+        token = torch.arange(len(said), device=said.device)
         ratio = self.ratios[depth + 1] // self.ratios[depth]
-        return judged.add_(more.index_select(0, parents(token, fine, coarse, ratio)))
+        return said.add_(more.index_select(0, parents(token, fine, coarse, ratio)))
 
-    def at(self, maps: Sequence[Tensor], token: Tensor) -> Tensor:
-        """(n, kinds) judgements, in logits, of some finest tokens of the batch."""
-        judged: Tensor = self._bias
-        for depth, features in enumerate(maps):
-            place = parents(token, maps[0].shape[2:], features.shape[2:], self.ratios[depth])
-            judged = judged + _rows(features).index_select(0, place).float() @ self._weight(depth).T
-        return judged
+    def _of(self, maps: Sequence[Tensor], index: OrganIndex, pair: Tensor) -> Tensor:
+        """(n, hidden) what is seen of some pairs, with its gradient."""
+        token = index.levels[0].token.index_select(0, pair)
+        hidden: Tensor = self._layers[0].bias
+        for depth, (each, layer) in enumerate(zip(maps, self._layers, strict=True)):
+            place = parents(token, maps[0].shape[2:], each.shape[2:], self.ratios[depth])
+            hidden = hidden + _rows(each).index_select(0, place).float() @ layer.weight.T
+        if index.attenuation is None:
+            return hidden
+        return hidden + self.relative(index.attenuation.index_select(0, pair))
 
-    def _each_at(self, maps: Sequence[Tensor], token: Tensor) -> Tensor:
-        """(organs, kinds) judgements, each of a token of its own."""
-        judged: Tensor = self._bias
-        for depth, features in enumerate(maps):
-            place = parents(token.flatten(), maps[0].shape[2:], features.shape[2:], self.ratios[depth])
-            found = _rows(features).index_select(0, place).float().view(*token.shape, -1)
-            judged = judged + (found * self._weight(depth)).sum(2)
-        return judged
+    def at(self, maps: Sequence[Tensor], index: OrganIndex, pair: Tensor) -> Tensor:
+        """(n, kinds) judgements, in logits, of some pairs of finest token and organ."""
+        return self._judged(self._of(maps, index, pair))
+
+    def _each_at(self, maps: Sequence[Tensor], index: OrganIndex, pair: Tensor) -> Tensor:
+        """(organs, kinds) judgements, each of a pair of its own."""
+        few, place = torch.unique(pair, return_inverse=True)
+        hidden = F.gelu(self._of(maps, index, few)).index_select(0, place.flatten()).view(*pair.shape, -1)
+        return GAIN * ((hidden * self.judge.weight).sum(2) + self.judge.bias)
 
     @torch.no_grad()
-    def _most(self, maps: Sequence[Tensor], tokens: OrganTokens, organs: int) -> tuple[Tensor, Tensor]:
-        """(organs, kinds) token of the largest judgement under each organ, and the abnormal share of its voxels."""
+    def _most(self, maps: Sequence[Tensor], index: OrganIndex, organs: int) -> tuple[Tensor, Tensor]:
+        """(organs, kinds) pair of the largest judgement in each organ, and the abnormal share of its voxels."""
+        tokens = index.levels[0]
         finest, above = _rows(maps[0]), self._above(maps, 1)
         ratio = self.ratios[1] if above is not None else 1
 
-        def judged(token: Tensor) -> Tensor:
-            found = torch.addmm(self._bias, finest.index_select(0, token).float(), self._weight(0).T)
+        def judged(some: slice) -> Tensor:
+            token = tokens.token[some]
+            hidden = torch.addmm(self._layers[0].bias, finest.index_select(0, token).float(), self._layers[0].weight.T)
             if above is not None:
-                found += above.index_select(0, parents(token, maps[0].shape[2:], maps[1].shape[2:], ratio))
-            return found
+                hidden += above.index_select(0, parents(token, maps[0].shape[2:], maps[1].shape[2:], ratio))
+            if index.attenuation is not None:
+                hidden.addmm_(index.attenuation[some], self.relative.weight.T)
+            return self._judged(hidden)
 
         best = tokens.token.new_zeros(organs, self.kinds)
         share = finest.new_zeros(organs, self.kinds, dtype=torch.float32)
         worth = finest.device.type == "cpu" and len(tokens.token) * self.kinds >= WORTH_A_STEP * organs
         if worth:
             with one_thread():
-                for organ, (token, log_count) in enumerate(_by_organ(tokens, organs)):
-                    if len(token):
-                        own = judged(token)
-                        best[organ] = token[own.argmax(0)]
-                        share[organ] = log_count.softmax(0) @ own.sigmoid()
+                for organ, some in enumerate(_by_organ(tokens, organs)):
+                    if some.stop > some.start:
+                        own = judged(some)
+                        best[organ] = own.argmax(0) + some.start
+                        share[organ] = tokens.log_count[some].softmax(0) @ own.sigmoid()
             return best, share
-        own = judged(tokens.token)
+        own = judged(slice(0, len(tokens.token)))
         where = tokens.segment[:, None].expand_as(own)
         peak = own.new_full((organs, self.kinds), -torch.inf).scatter_reduce(0, where, own, "amax")
         # of equal ones the first, so that both ways agree
         pair = torch.arange(len(own), device=own.device)[:, None].expand_as(own)
         first = torch.where(own == peak.index_select(0, tokens.segment), pair, len(own))
         first = pair.new_full(peak.shape, len(own)).scatter_reduce(0, where, first, "amin")
-        best = torch.where(first < len(own), tokens.token[first.clamp_max(len(own) - 1)], 0)
+        best = torch.where(first < len(own), first, 0)
         count = tokens.log_count.exp()[:, None]
         total = count.new_zeros(organs, 1).index_add(0, tokens.segment, count).clamp_min(1e-6)
         return best, share.index_add(0, tokens.segment, own.sigmoid() * count) / total
 
-    def forward(self, maps: Sequence[Tensor], tokens: OrganTokens, organs: int) -> Tensor:
+    def forward(self, maps: Sequence[Tensor], index: OrganIndex, organs: int) -> Tensor:
         """(organs, 2 * kinds) largest judgements, in logits, then abnormal shares, which carry no gradient."""
-        best, share = self._most(maps, tokens, organs)
-        return torch.cat([self._each_at(maps, best), share], 1)
+        if not len(index.levels[0].token):
+            return maps[0].new_zeros(organs, 2 * self.kinds, dtype=torch.float32)
+        best, share = self._most(maps, index, organs)
+        return torch.cat([self._each_at(maps, index, best), share], 1)
 
 
-def _by_organ(tokens: OrganTokens, organs: int) -> Iterator[tuple[Tensor, Tensor]]:
-    sizes = torch.bincount(tokens.segment, minlength=organs).tolist()
-    return zip(tokens.token.split(sizes), tokens.log_count.split(sizes), strict=True)
+def _by_organ(tokens: OrganTokens, organs: int) -> Iterator[slice]:
+    start = 0
+    for size in torch.bincount(tokens.segment, minlength=organs).tolist():
+        yield slice(start, start + size)
+        start += size

@@ -13,9 +13,12 @@ from torch.utils.checkpoint import checkpoint
 
 from napari_ctvlp.errors import UserError
 
+from .attenuation import extremes, relative_attenuation
+from .attenuation import features as attenuations
 from .cnn import ChannelNorm, ResidualBlock, Stage
 from .evidence import OrganEvidence, as_seen
-from .pooling import BINS, OrganAttention, OrganIndex, OrganMean, OrganTokens, index_organs, organ_densities
+from .pooling import BINS, OrganAttention, OrganMean, organ_densities
+from .tokens import OrganIndex, OrganTokens, index_organs
 from .vit import Block, VitConfig, VitStage, vit_stages
 
 
@@ -26,7 +29,8 @@ class VisionConfig:
     ``widths`` and ``blocks`` are those of the CNN and have one entry per depth; depth k has stride 2**(k+1) voxels of
     ``spacing`` mm. ``vit`` takes their place where ``backbone`` is "vit". ``heads`` are the queries of the pooling, the
     plain mean included; ``pooling`` "mean" leaves the mean alone, as in CT-GLIP. ``evidence`` names the abnormalities
-    that every place is judged by, see ``evidence.py``; with it the finest map also holds what is seen there as it is.
+    that every place is judged by, see ``evidence.py``; with it the finest map also holds what is seen there as it is,
+    and organs are also given the extremes of their places' relative attenuation, see ``attenuation.py``.
     """
 
     widths: tuple[int, ...] = (16, 48, 96, 160)
@@ -119,9 +123,10 @@ class VisionTower(nn.Module):
             OrganAttention(w, config.heads) if attention else OrganMean() for w in config.channels
         )
         kinds = len(config.evidence)
-        self.evidence = OrganEvidence(config.channels, config.strides, kinds) if kinds else None
+        self.evidence = OrganEvidence(config.channels, config.strides, kinds, len(config.windows)) if kinds else None
         pooled = sum(config.channels) * (config.heads + 1 if attention else 1) + 5 + 2 * BINS * len(config.windows)
-        pooled += 2 * kinds
+        self._extremes = 2 * attenuations(len(config.windows)) if kinds else 0
+        pooled += 2 * kinds + self._extremes
         self.head = nn.Sequential(
             Standardise(pooled), nn.Linear(pooled, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.dim)
         )
@@ -173,7 +178,10 @@ class VisionTower(nn.Module):
             grids.append((size[0], size[1], size[2]))
             strides.append(2 ** (depth + 1))
         index = self.at_depths(index_organs(labels, grids, strides, self.config.spacing))
-        return replace(index, geometry=torch.cat([index.geometry, organ_densities(image, labels, index)], 1))
+        index = replace(index, geometry=torch.cat([index.geometry, organ_densities(image, labels, index)], 1))
+        if self.evidence is None:
+            return index
+        return replace(index, attenuation=relative_attenuation(image, labels, index, self.config.strides[0]))
 
     def at_depths(self, index: OrganIndex) -> OrganIndex:
         """From the tokens of every halving those of each feature map; maps of one stride share them."""
@@ -184,12 +192,16 @@ class VisionTower(nn.Module):
         organs = len(index.label)
         parts = [self._run(pool, m, t, organs) for pool, m, t in zip(self.pools, maps, index.levels, strict=True)]
         if self.evidence is not None:
-            parts.append(self.evidence(maps, index.levels[0], organs))
+            parts.append(self.evidence(maps, index, organs))
+            seen = index.attenuation
+            none = index.geometry.new_zeros(organs, self._extremes)
+            parts.append(none if seen is None else extremes(seen, index.levels[0].segment, organs))
         return torch.cat([*parts, index.geometry], 1)
 
     def judged(self, pooled: Tensor) -> Tensor:
         """(organs, abnormalities) largest evidence in each organ, in logits, out of what :meth:`pooled` gave."""
-        kinds, last = len(self.config.evidence), pooled.shape[1] - 5 - 2 * BINS * len(self.config.windows)
+        kinds = len(self.config.evidence)
+        last = pooled.shape[1] - 5 - 2 * BINS * len(self.config.windows) - self._extremes
         return pooled[:, last - 2 * kinds : last - kinds]
 
     def pool(self, maps: list[Tensor], index: OrganIndex) -> Tensor:

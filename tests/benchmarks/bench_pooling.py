@@ -19,7 +19,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from napari_ctvlp.encoder.pooling import OrganAttention, OrganIndex, index_organs
+from napari_ctvlp.encoder.pooling import OrganAttention
+from napari_ctvlp.encoder.tokens import OrganIndex, index_organs
 
 ORGANS, CHANNELS, STRIDE, ROUNDS = 104, 256, 4, 3
 BATCH, GRID = 2, (32, 32, 32)

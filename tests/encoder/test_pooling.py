@@ -10,11 +10,10 @@ from napari_ctvlp.encoder.pooling import (
     BINS,
     OrganAttention,
     OrganMean,
-    OrganTokens,
-    index_organs,
     organ_densities,
     segment_softmax,
 )
+from napari_ctvlp.encoder.tokens import OrganTokens, index_organs
 from napari_ctvlp.encoder.vision import VisionConfig, VisionTower
 
 

@@ -166,17 +166,19 @@ def training_batch(
         findings = store.findings(index) if looked is not None else []  # type: ignore[attr-defined]
         for view in range(views):
             start, hu, cut = _view(store, scan, index, size, generator(seed, "view", step, place, view))
+            rim = grown(torch.from_numpy(cut)[None])[0]
             if looked is not None:
-                drawn.append(places_of_view(findings, start, cut, looked, generator(seed, "places", step, place, view)))
+                own = generator(seed, "places", step, place, view)
+                drawn.append(places_of_view(findings, start, rim.numpy(), looked, own))
             images.append(hu)
-            labels.append(torch.from_numpy(cut))
+            labels.append(rim)
             share = np.bincount(cut.ravel(), minlength=256) / np.maximum(store.voxels(index), 1)
             organs.append({label: _in_crop(record, share[label]) for label, record in scan.organs.items()})
     image = torch.stack(images) if images else torch.zeros(0, *size)
     label = torch.stack(labels) if labels else torch.zeros(0, *size, dtype=torch.uint8)
     return Batch(
         windowed(image, windows),
-        grown(label),
+        label,
         organs,
         [picks[p] for p in places],
         list(places),

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_ctvlp.anatomy.schemes import SCHEMES
+from napari_ctvlp.encoder.tokens import OrganIndex
 
 PER_ORGAN = 16
 """Places drawn from every organ of a view."""
 PER_LESION = 48
 """Most places of one finding."""
+_LABEL = {organ: label for label, organ in SCHEMES["totalsegmentator_v2"].items()}
 CLEAR = 0.25
 """Share of a place's voxels from which it counts as abnormal; with fewer it is neither, but in the smallest lesions."""
 
@@ -28,8 +30,8 @@ class Places:
 
     Attributes
     ----------
-    place : (n, 4) int64
-        View, then index along I, P, L.
+    place : (n, 5) int64
+        View, then index along I, P, L, then label of the organ that is looked at there.
     holds, asked : (n, abnormalities) bool
         Whether the place shows each abnormality, and whether that can be told and asked of its organ.
     """
@@ -41,13 +43,13 @@ class Places:
     def within(self, views: slice) -> Places:
         """Those of some views, which are counted from the first of these."""
         mine = (self.place[:, 0] >= views.start) & (self.place[:, 0] < views.stop)
-        first = self.place.new_tensor([views.start, 0, 0, 0])
+        first = self.place.new_tensor([views.start, 0, 0, 0, 0])
         return Places(self.place[mine] - first, self.holds[mine], self.asked[mine])
 
-    def tokens(self, grid: Sequence[int]) -> Tensor:
-        """(n,) indices into the tokens of the views together, on a feature map of this shape."""
-        view, i, p, l = self.place.unbind(1)  # noqa: E741
-        return ((view * grid[0] + i) * grid[1] + p) * grid[2] + l
+    def pairs(self, organs: OrganIndex, grid: Sequence[int]) -> Tensor:
+        """(n,) pairs of finest token and organ, on a feature map of this shape, where the views' organs are."""
+        view, i, p, l, label = self.place.to(organs.label.device).unbind(1)  # noqa: E741
+        return organs.pairs(view, label, ((view * grid[0] + i) * grid[1] + p) * grid[2] + l)
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,10 @@ def asked_of_labels(names: tuple[str, ...]) -> NDArray[np.bool_]:
     """(256, abnormalities) which abnormalities the organ of each label can have, by the world's catalogue."""
     from training.world.findings.catalogue import ABNORMALITIES
 
-    label_of = {organ: label for label, organ in SCHEMES["totalsegmentator_v2"].items()}
     result = np.zeros((256, len(names)), bool)
     for column, name in enumerate(names):
         for organ in ABNORMALITIES[name].organs:
-            result[label_of[organ], column] = True
+            result[_LABEL[organ], column] = True
     return result
 
 
@@ -81,6 +82,24 @@ def _of_organs(labels: NDArray[np.uint8], stride: int, rng: np.random.Generator)
     there = np.flatnonzero(count[1:]) + 1
     draw = (rng.random((len(there), PER_ORGAN)) * count[there, None]).astype(np.int64) + first[there, None]
     return np.stack(np.unravel_index(order[draw.ravel()], middle.shape), 1).astype(np.int64)
+
+
+def _labels_of(finding: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """(256,) labels of the organs that show a finding."""
+    shown = np.zeros(256, bool)
+    shown[[_LABEL[organ] for organ in (finding["organ"], *finding.get("also", ()))]] = True
+    return shown
+
+
+def _organ_at(
+    place: NDArray[np.int64], labels: NDArray[np.uint8], stride: int, shown: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """(n,) for each place an organ of those shown that it holds a voxel of; 0 for none."""
+    within = np.stack(np.meshgrid(*[np.arange(stride)] * 3, indexing="ij"), 3).reshape(1, -1, 3)
+    voxel = np.minimum(place[:, None] * stride + within, np.array(labels.shape) - 1)
+    found = labels[tuple(np.moveaxis(voxel, 2, 0))]
+    found = np.where(shown[found], found, 0)
+    return found[np.arange(len(found)), (found > 0).argmax(1)].astype(np.uint8)
 
 
 def _counts(
@@ -116,42 +135,48 @@ def places_of_view(
     start : (int, int, int)
         Voxel of the scan at which the crop begins; may be negative.
     labels : (i, p, l) uint8
-        Organs of the crop.
+        Organs of the crop, as the network is given them.
     looked : Looked
         What is looked for.
     rng : Generator
 
     Returns
     -------
-    place : (n, 3) int64
+    place : (n, 4) int64
+        Index along I, P, L, and the label of an organ that is there.
     holds, asked : (n, abnormalities) bool
     """
     column = {name: n for n, name in enumerate(looked.names)}
     seen = []
     drawn = [_of_organs(labels, looked.stride, rng)]
+    middle = np.minimum(drawn[0] * looked.stride + looked.stride // 2, np.array(labels.shape) - 1)
+    organ = [labels[tuple(middle.T)]]
     for finding in findings:
         counts = _counts(finding, start, labels.shape, looked.stride) if finding["abnormality"] in column else None
         if counts is None:
             continue
         number, begin = counts
         clear = number >= max(1, min(CLEAR * looked.stride**3, number.max()))
-        inside = np.argwhere(clear) + begin
+        shown, inside = _labels_of(finding), np.argwhere(clear) + begin
+        own = _organ_at(inside, labels, looked.stride, shown)
+        inside, own = inside[own > 0], own[own > 0]
         if len(inside) > PER_LESION:
-            inside = inside[rng.choice(len(inside), PER_LESION, replace=False)]
+            few = rng.choice(len(inside), PER_LESION, replace=False)
+            inside, own = inside[few], own[few]
         drawn.append(inside)
-        seen.append((column[finding["abnormality"]], number > 0, clear, begin))
-    place = np.concatenate(drawn)
+        organ.append(own)
+        seen.append((column[finding["abnormality"]], number > 0, clear, begin, shown))
+    place, label = np.concatenate(drawn), np.concatenate(organ)
     holds = np.zeros((len(place), len(looked.names)), bool)
     touched = np.zeros_like(holds)
-    for kind, some, clear, begin in seen:
+    for kind, some, clear, begin, shown in seen:
         at = place - begin
         within = ((at >= 0) & (at < clear.shape)).all(1)
         where = tuple(at[within].T)
-        holds[within, kind] |= clear[where]
+        holds[within, kind] |= clear[where] & shown[label[within]]
         touched[within, kind] |= some[where]
-    middle = np.minimum(place * looked.stride + looked.stride // 2, np.array(labels.shape) - 1)
-    asked = asked_of_labels(looked.names)[labels[tuple(middle.T)]]
-    return place, holds, (asked & ~touched) | holds
+    asked = asked_of_labels(looked.names)[label]
+    return np.column_stack([place, label.astype(np.int64)]), holds, (asked & ~touched) | holds
 
 
 def places_of_views(

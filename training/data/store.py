@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from napari_ctvlp.errors import UserError
+from training.world.findings.plan import FLOOR
 
 from .records import LabelledScan, OrganRecord
 from .seeding import derived_seed
@@ -52,6 +53,8 @@ class WorldStore:
         Voxel size in mm.
     abnormal : float
         Factor on the usual rates of abnormalities.
+    rarest : float
+        Least chance of any abnormality in a scan that shows its organs, before that factor.
     """
 
     folder: Path
@@ -61,6 +64,7 @@ class WorldStore:
     bodies: int = 60
     spacing: float = 3.0
     abnormal: float = 1.0
+    rarest: float = FLOOR
 
     def prepare(self, workers: int | None = None) -> None:
         """Make what is missing, in parallel, with a progress bar."""
@@ -88,6 +92,8 @@ class WorldStore:
             "spacing": self.spacing,
             "abnormal": self.abnormal,
         }
+        if self.rarest != FLOOR:
+            recipe["rarest"] = self.rarest
         path = self.folder / "recipe.json"
         if path.is_file():
             if json.loads(path.read_text()) != recipe:
@@ -153,7 +159,9 @@ def _make(store: WorldStore, indices: Sequence[int]) -> int:
     torch.set_num_threads(1)
     for index in indices:
         seed = scan_seed(store.seed, store.split, index, store.bodies)
-        sample = make_sample(seed, spacing=store.spacing, body=seed % BODY_BANK, abnormal=store.abnormal)
+        sample = make_sample(
+            seed, spacing=store.spacing, body=seed % BODY_BANK, abnormal=store.abnormal, rarest=store.rarest
+        )
         report = make_report(sample, generator(seed, "report"))
         stem = store.folder / f"{index:06d}"
         _write_array(stem.with_suffix(".hu.npy"), as_array(sample.hu))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.world.findings.plan import FLOOR
 from training.world.report.report import make_report
 from training.world.sample import make_sample
 from training.world.scene import as_array
@@ -27,7 +28,7 @@ class WorldStream:
 
     Attributes
     ----------
-    split, count, seed, bodies, spacing, abnormal
+    split, count, seed, bodies, spacing, abnormal, rarest
         As of ``WorldStore``.
     device : str
         Where the volumes are made; they are handed out as NumPy arrays.
@@ -41,6 +42,7 @@ class WorldStream:
     bodies: int = 60
     spacing: float = 3.0
     abnormal: float = 1.0
+    rarest: float = FLOOR
     device: str = "cpu"
     keep: int = 64
     _reports: dict[int, str] = field(default_factory=dict, repr=False)
@@ -51,8 +53,8 @@ class WorldStream:
 
     def __reduce__(self) -> tuple[type[WorldStream], tuple[Any, ...]]:
         """In another process: the same scans, made anew there."""
-        recipe = (self.split, self.count, self.seed, self.bodies, self.spacing, self.abnormal, self.device, self.keep)
-        return WorldStream, recipe
+        kind = (self.split, self.count, self.seed, self.bodies, self.spacing, self.abnormal, self.rarest)
+        return WorldStream, (*kind, self.device, self.keep)
 
     def prepare(self) -> None:
         """Nothing to do: scans are made when they are asked for."""
@@ -91,7 +93,12 @@ class WorldStream:
         seed = scan_seed(self.seed, self.split, index, self.bodies)
         with torch.no_grad():
             sample = make_sample(
-                seed, spacing=self.spacing, body=seed % BODY_BANK, abnormal=self.abnormal, device=self.device
+                seed,
+                spacing=self.spacing,
+                body=seed % BODY_BANK,
+                abnormal=self.abnormal,
+                rarest=self.rarest,
+                device=self.device,
             )
         self._findings[index] = [f.as_dict() | {"mask": as_array(f.mask)} for f in sample.findings]
         self._reports[index] = make_report(sample, generator(seed, "report")).text

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_ctvlp.encoder.native import NativeModel
-from napari_ctvlp.encoder.pooling import OrganIndex
 from napari_ctvlp.encoder.text import TextTower
+from napari_ctvlp.encoder.tokens import OrganIndex
 from training.config import PretrainConfig
 from training.objectives.base import Needs, Objective
 from training.objectives.ctglip import CtGlip
@@ -30,7 +30,7 @@ class Indices:
     organs: OrganIndex | None
     whole: OrganIndex | None
     places: Tensor | None = None
-    """(n,) finest tokens that are judged by themselves."""
+    """(n,) pairs of finest token and organ that are judged by themselves."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ class Network(nn.Module):
         with torch.autocast(image.device.type, enabled=False):
             organs = None if indices.organs is None else tower.pooled(maps, indices.organs)
             places = None
-            if indices.places is not None and tower.evidence is not None:
-                places = tower.evidence.at(maps, indices.places)
+            if indices.places is not None and indices.organs is not None and tower.evidence is not None:
+                places = tower.evidence.at(maps, indices.organs, indices.places)
             if indices.whole is None:
                 return Pooled(organs, None, places=places)
             tokens = body_tokens(maps[-1], indices.whole) if self.token_head is not None else ()

@@ -35,10 +35,17 @@ def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, 
     train: WorldStore | WorldStream
     if world.stream or config.dry_run:
         train = WorldStream(
-            "train", world.train_scans, world.seed, world.bodies, config.model.spacing, world.abnormal, device
+            "train",
+            world.train_scans,
+            world.seed,
+            world.bodies,
+            config.model.spacing,
+            world.abnormal,
+            world.rarest,
+            device,
         )
     else:
-        train = kept(folder / "train", "train", world.train_scans, bodies=world.bodies)
+        train = kept(folder / "train", "train", world.train_scans, bodies=world.bodies, rarest=world.rarest)
     held_out = kept(folder / "validation", "validation", world.validation_scans, bodies=other)
     return train, held_out
 

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from napari_ctvlp.encoder.pooling import OrganIndex
+from napari_ctvlp.encoder.tokens import OrganIndex
 from training.data.batch import Batch
 from training.data.lesions import Places
 from training.data.records import OrganRecord
@@ -199,9 +199,9 @@ def training_step(
             return Indices(None, None), [network.nothing(settings.half, needs) for network in learner.parts]
         image = batch.image[part].to(device, non_blocking=True)
         indices = learner.indices(image, batch.labels[part].to(device, non_blocking=True), needs)
-        if lesions is not None:
+        if lesions is not None and indices.organs is not None:
             grid = [-(-n // learner.model.vision.config.strides[0]) for n in image.shape[2:]]
-            indices = replace(indices, places=lesions.within(part).tokens(grid).to(device))
+            indices = replace(indices, places=lesions.within(part).pairs(indices.organs, grid))
         return indices, [network(image, indices, settings.half) for network in learner.networks]
 
     for part in parts:

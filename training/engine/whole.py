@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_ctvlp.encoder.pooling import OrganIndex, OrganTokens, organ_densities
+from napari_ctvlp.encoder.pooling import organ_densities
+from napari_ctvlp.encoder.tokens import OrganIndex, OrganTokens
 from napari_ctvlp.encoder.vision import VisionTower
 
 BODY = -0.8

@@ -14,7 +14,7 @@ from training.world.bodies.procedural import ProceduralBodies
 from training.world.brushes import among, smooth_field
 from training.world.deform import Shape, take
 from training.world.findings.catalogue import ABNORMALITIES
-from training.world.findings.plan import Choice, dark_urine, plan
+from training.world.findings.plan import FLOOR, Choice, dark_urine, plan
 from training.world.imaging.contrast import Contrast, Phase, draw_contrast
 from training.world.imaging.render import fill_bowel, layer_urine, render
 from training.world.imaging.scanner import acquire
@@ -67,6 +67,7 @@ def make_sample(
     bodies: BodySource = PROCEDURAL,
     body: int | None = None,
     abnormal: float = 1.0,
+    rarest: float = FLOOR,
     choices: Sequence[Choice] | None = None,
     device: torch.device | str = "cpu",
 ) -> WorldSample:
@@ -88,6 +89,8 @@ def make_sample(
         Number of the body; by default the seed's own. Splits of a dataset keep their bodies apart by it.
     abnormal : float
         How many abnormalities there are, as a factor on their usual rates; 0 paints none.
+    rarest : float
+        Least chance of any abnormality in a scan that shows its organs, before that factor.
     choices : sequence of (slug, organ), optional
         Paint these instead of drawing any; what has no place in the scan is left out.
     device : device
@@ -97,7 +100,7 @@ def make_sample(
     anatomy = bodies.body(seed if body is None else body, spacing)
     labels, tissue = take(anatomy, rng, shape=shape, region=region, device=device)
     scene = empty_scene(labels, tissue, anatomy, rng, choices)
-    chosen = plan(scene, anatomy, rng, abnormal) if choices is None else _placed(scene, choices)
+    chosen = plan(scene, anatomy, rng, abnormal, rarest) if choices is None else _placed(scene, choices)
     findings = fill(scene, chosen, rng)
     _misplace(scene, rng)
     hu = acquire(scene, rng)

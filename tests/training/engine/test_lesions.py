@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ctvlp.anatomy.schemes import SCHEMES
+from napari_ctvlp.encoder.tokens import index_organs
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
 from training.data.lesions import PER_LESION, Looked, places_of_view, places_of_views
@@ -60,7 +61,12 @@ def view(start=(0, 0, 0), size=(20, 20, 20)):
     labels = np.zeros(size, np.uint8)
     kidney = tuple(slice(max(0, 4 - s), max(0, 16 - s)) for s in start)
     labels[kidney] = LABEL["kidney_left"]
-    finding = {"abnormality": "kidney_stone", "box": ((4, 8),) * 3, "mask": np.ones((4, 4, 4), bool)}
+    finding = {
+        "organ": "kidney_left",
+        "abnormality": "kidney_stone",
+        "box": ((4, 8),) * 3,
+        "mask": np.ones((4, 4, 4), bool),
+    }
     return [finding], start, labels
 
 
@@ -71,7 +77,7 @@ def test_places_are_true_of_the_voxels_that_they_cover(start, stride, seed):
     for where, held, told in zip(place, holds, asked, strict=True):
         covered = 0
         for di, dp, dl in np.ndindex(stride, stride, stride):
-            voxel = where * stride + (di, dp, dl)
+            voxel = where[:3] * stride + (di, dp, dl)
             if (voxel < labels.shape).all():
                 covered += int(((voxel + start >= 4) & (voxel + start < 8)).all())
         if held[0]:
@@ -87,11 +93,12 @@ def test_a_lesion_smaller_than_a_place_counts():
     findings, start, labels = view()
     findings[0] |= {"box": ((5, 6),) * 3, "mask": np.ones((1, 1, 1), bool)}
     place, holds, _ = places_of_view(findings, start, labels, Looked(NAMES, 4), np.random.default_rng(0))
-    assert {tuple(row) for row in place[holds[:, 0]]} == {(1, 1, 1)}
+    assert {tuple(row) for row in place[holds[:, 0]]} == {(1, 1, 1, LABEL["kidney_left"])}
 
 
 def test_a_large_finding_gives_few_places():
     findings, start, labels = view(size=(64, 64, 64))
+    labels[:] = LABEL["kidney_left"]
     findings[0] |= {"box": ((0, 64),) * 3, "mask": np.ones((64, 64, 64), bool)}
     _, holds, _ = places_of_view(findings, start, labels, Looked(NAMES, 2), np.random.default_rng(0))
     assert PER_LESION <= holds[:, 0].sum() <= PER_LESION + 32
@@ -103,9 +110,34 @@ def test_places_of_some_views_are_counted_from_the_first_of_these():
     some = places_of_views(views).within(slice(1, 3))
     assert some.place[:, 0].unique().tolist() == [0, 1]
     assert torch.equal(some.place[some.place[:, 0] == 1, 1:], torch.from_numpy(views[2][0]))
-    grid = (10, 10, 10)
-    i, p, l = (int(n) for n in some.place[-1, 1:])  # noqa: E741
-    assert int(some.tokens(grid)[-1]) == 1000 + i * 100 + p * 10 + l
+
+
+def test_places_are_found_among_the_pairs_of_token_and_organ():
+    rng = np.random.default_rng(0)
+    labels = [view()[2], view(start=(3, 0, 2))[2]]
+    labels[1][18:, 18:, 18:] = LABEL["liver"]
+    findings = [view()[0], view(start=(3, 0, 2))[0]]
+    starts = [(0, 0, 0), (3, 0, 2)]
+    drawn = [places_of_view(f, s, n, Looked(NAMES, 2), rng) for f, s, n in zip(findings, starts, labels, strict=True)]
+    places = places_of_views(drawn)
+    index = index_organs(torch.from_numpy(np.stack(labels)), [(10, 10, 10)], [2], 3.0)
+    pair = places.pairs(index, (10, 10, 10))
+    tokens, organ = index.levels[0].token[pair], index.levels[0].segment[pair]
+    view_, i, p, l, label = places.place.unbind(1)  # noqa: E741
+    assert torch.equal(tokens, view_ * 1000 + i * 100 + p * 10 + l)
+    assert torch.equal(index.label[organ], label) and torch.equal(index.sample[organ], view_)
+
+
+def test_a_lesion_is_looked_at_in_its_own_organ():
+    """At the border of two organs that can have the same, it is not taken for the neighbour's."""
+    findings, start, labels = view()
+    labels[8:16, 4:16, 4:16] = LABEL["kidney_right"]
+    findings[0] |= {"box": ((5, 9), (5, 9), (5, 9))}
+    place, holds, asked = places_of_view(findings, start, labels, Looked(NAMES, 2), np.random.default_rng(0))
+    right = place[:, 3] == LABEL["kidney_right"]
+    assert holds[~right, 0].any() and not holds[right, 0].any()
+    touched = ((place[:, :3] >= 2) & (place[:, :3] <= 4)).all(1)
+    assert not asked[right & touched, 0].any() and asked[right & ~touched, 0].all()
 
 
 def test_small_passes_give_the_gradient_of_one_large_one():

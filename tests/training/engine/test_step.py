@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from napari_ctvlp.encoder.pooling import index_organs, organ_densities
+from napari_ctvlp.encoder.pooling import organ_densities
+from napari_ctvlp.encoder.tokens import index_organs
 from napari_ctvlp.errors import UserError
 from training.data.batch import training_batch
 from training.engine import loop

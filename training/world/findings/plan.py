@@ -97,7 +97,7 @@ EXCLUSIVE: tuple[tuple[str, ...], ...] = (
 HIDDEN_BY_EXCRETION = ("kidney_stone", "hydronephrosis", "bladder_stone")
 
 
-def plan(scene: Scene, body: Body, rng: np.random.Generator, rate: float = 1.0) -> list[Choice]:
+def plan(scene: Scene, body: Body, rng: np.random.Generator, rate: float = 1.0, rarest: float = FLOOR) -> list[Choice]:
     """Choose what is abnormal in a scene.
 
     Parameters
@@ -110,16 +110,23 @@ def plan(scene: Scene, body: Body, rng: np.random.Generator, rate: float = 1.0) 
         The only source of chance.
     rate : float
         Factor on how often there is anything; 0 chooses nothing.
+    rarest : float
+        Least chance of any kind in a scan that shows its organs, before that factor.
     """
     present = [o for o in ID if scene.has(ID[o])]
-    chosen = plan_for(present, body.age, body.sex, rng, rate)
+    chosen = plan_for(present, body.age, body.sex, rng, rate, rarest)
     if scene.contrast.excretion:
         chosen = [c for c in chosen if c[0] not in HIDDEN_BY_EXCRETION]
     return chosen
 
 
 def plan_for(
-    organs_present: Collection[str], age: float, sex: Sex, rng: np.random.Generator, rate: float = 1.0
+    organs_present: Collection[str],
+    age: float,
+    sex: Sex,
+    rng: np.random.Generator,
+    rate: float = 1.0,
+    rarest: float = FLOOR,
 ) -> list[Choice]:
     """Choose what is abnormal in a patient of whom some organs are in view; (slug, organ) in the order of painting.
 
@@ -127,7 +134,7 @@ def plan_for(
     """
     conditions = draw_conditions(age, sex, np.random.default_rng(rng.integers(2**63)))
     here = set(organs_present)
-    chances = {slug: _chance(kind, here, conditions, rate) for slug, kind in ABNORMALITIES.items()}
+    chances = {slug: _chance(kind, here, conditions, rate, rarest) for slug, kind in ABNORMALITIES.items()}
     had: list[Choice] = []
     # in random order, so that of exclusive kinds neither has the first choice
     slugs = [s for s, p in chances.items() if p > 0]
@@ -143,13 +150,13 @@ def dark_urine(choices: Sequence[Choice]) -> bool:
     return any(slug in HIDDEN_BY_EXCRETION for slug, _ in choices)
 
 
-def _chance(kind: Abnormality, here: set[str], conditions: Sequence[str], rate: float) -> float:
+def _chance(kind: Abnormality, here: set[str], conditions: Sequence[str], rate: float, rarest: float) -> float:
     """How likely a scan shows a kind: by itself, or by any of the patient's conditions."""
     sites = sum(o in here for o in kind.organs)
     if not sites:
         return 0.0
     own = kind.rate * QUIET.get(kind.anatomy, 1.0)
-    spared = 1 - max(FLOOR, 1 - (1 - own) ** min(sites, SITES))
+    spared = 1 - max(rarest, 1 - (1 - own) ** min(sites, SITES))
     for name in conditions:
         spared *= 1 - CONDITIONS[name].brings.get(kind.slug, 0.0)
     return float(1 - spared**rate)
