@@ -32,7 +32,7 @@ from training.data.prepared import PreparedStore, write_bytes, write_json
 from training.data.store import WorldStore
 from training.data.text_models import load_text_tower
 from training.data.texts import classes_of
-from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, with_evidence, wordings_of
+from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, wordings_of
 
 REFERENCES = ("clip", "supervised", "ours")
 """Rows that all others are compared with."""
@@ -101,7 +101,7 @@ def base_of(config: CompareConfig) -> PretrainConfig:
         threads=config.threads,
         name="compare",
     )
-    return with_evidence(at_spacing_of_data(made))
+    return at_spacing_of_data(made)
 
 
 def test_scans(config: CompareConfig, base: PretrainConfig) -> Stored:

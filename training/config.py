@@ -49,7 +49,8 @@ class ModelConfig:
     """Queries and maxima beside the mean under an organ's mask, or that mean alone."""
     vit: VitConfig = field(default_factory=VitConfig)
     evidence: tuple[str, ...] = ()
-    """Abnormalities that every place of a scan is judged by; ``--optim.lesions`` takes those of the world by itself."""
+    """Abnormalities that every place of a scan is judged by; by default, where ``optim.evidence`` or ``optim.lesions``
+    have a weight, those of the training scans."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,12 @@ class OptimConfig:
     alternate: int = 0
     """Every so many-th step compares whole volumes with whole reports, in the largest crops, and the others organs
     alone; 0: every step does both. For a method that does both: ours."""
+    evidence: float | None = None
+    """Weight of the most abnormal place of every organ, which is to show what is known of the whole organ: for any
+    data. By default 5 for ``ours`` and 0 for the other methods."""
     lesions: float = 0.0
-    """Weight of places inside and outside of lesions, beside what reports say of organs. For scans whose lesions are
-    known voxel by voxel: those of the synthetic world, kept in a folder."""
+    """Weight of places inside and outside of lesions, and at least of the most abnormal ones. For scans whose lesions
+    are known voxel by voxel: those of the synthetic world, kept in a folder."""
     patience: int = 10
     """A step whose loss or gradient is not finite is left out; so many in a row end the run."""
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
+from training.engine.sources import EVIDENCE, with_evidence
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,22 @@ class Row:
         Of ``training/objectives``.
     backbone, pooling : str
         Of ``ModelConfig``.
+    evidence, lesions : float
+        Of ``OptimConfig``.
     """
 
     title: str
     method: str
     backbone: Literal["cnn", "vit"] = "cnn"
     pooling: Literal["attention", "mean"] = "attention"
+    evidence: float = 0.0
+    lesions: float = 0.0
 
     def of(self, config: PretrainConfig) -> PretrainConfig:
         """A run's configuration for this row."""
         model = replace(config.model, backbone=self.backbone, pooling=self.pooling)
-        return replace(config, method=self.method, model=model)
+        optim = replace(config.optim, evidence=self.evidence, lesions=self.lesions)
+        return with_evidence(replace(config, method=self.method, model=model, optim=optim))
 
 
 ROWS = {
@@ -44,13 +50,15 @@ ROWS = {
     "fvlm-no-normal": Row("fVLM, abnormal corrected", "fvlm-no-normal"),
     "fvlm": Row("fVLM, both corrected", "fvlm"),
     "fvlm-coteach": Row("fVLM, co-teaching", "fvlm-coteach"),
-    "ours": Row("ours", "ours"),
+    "ours": Row("ours", "ours", evidence=EVIDENCE["ours"]),
 }
 """In the order of the table."""
 ABLATIONS = {
     "ctglip-mean": Row("CT-GLIP, CNN, mean pooling", "ctglip-paper", pooling="mean"),
     "fvlm-plain": Row("fVLM, no correction", "fvlm-plain"),
-    "ours-mean": Row("ours, mean pooling", "ours", pooling="mean"),
+    "ours-mean": Row("ours, mean pooling, no evidence", "ours", pooling="mean"),
+    "ours-plain": Row("ours, no evidence", "ours"),
+    "ours-lesions": Row("ours, told where lesions are", "ours", evidence=EVIDENCE["ours"], lesions=EVIDENCE["ours"]),
 }
 """Trained when they are asked for by name; they stand below the others."""
 READ_WHOLE = ("clip", "siglip", "t3d")

@@ -146,7 +146,16 @@ def gradient_step(run: Run, batch: Batch) -> StepResult:
     needs = needs_of(run)
     progress = run.step / config.optim.steps
     optim = config.optim
-    settings = StepSettings(config.seed, run.step, progress, optim.micro, optim.half, needs, optim.lesions)
+    settings = StepSettings(
+        config.seed,
+        run.step,
+        progress,
+        optim.micro,
+        optim.half,
+        needs,
+        lesions=optim.lesions,
+        evidence=optim.evidence or 0.0,
+    )
     reports = batch.reports if needs.whole else None
     run.learner.zero_grad(set_to_none=True)
     momentum = run.average.text_projection

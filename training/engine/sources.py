@@ -23,6 +23,8 @@ from .sentences import Wordings, false_of, said_of, sentences_of
 from .validate import prompt_texts
 
 Stored = WorldStore | PreparedStore
+EVIDENCE = {"ours": 5.0}
+"""Weight of the most abnormal place of every organ, of methods that gain by it."""
 
 
 def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, Stored]:
@@ -58,16 +60,32 @@ def at_spacing_of_data(config: PretrainConfig) -> PretrainConfig:
 
 
 def with_evidence(config: PretrainConfig) -> PretrainConfig:
-    """A run that looks at lesions judges every place by the abnormalities of the world."""
-    if not config.optim.lesions:
-        return config
-    if config.data != "world":
+    """With the weight of evidence that is the method's own, where none is given, and what places are judged by.
+
+    Raises
+    ------
+    UserError
+        When lesions are to be looked at in scans that do not tell where they are.
+    """
+    weight = config.optim.evidence
+    if weight is None:
+        weight = EVIDENCE.get(config.method, 0.0)
+        config = replace(config, optim=replace(config.optim, evidence=weight))
+    if config.optim.lesions and config.data != "world":
         raise UserError("--optim.lesions needs scans whose lesions are known voxel by voxel: --data world.")
-    if config.model.evidence:
+    if not (weight or config.optim.lesions) or config.model.evidence:
         return config
+    return replace(config, model=replace(config.model, evidence=_abnormalities(config)))
+
+
+def _abnormalities(config: PretrainConfig) -> tuple[str, ...]:
+    if config.data != "world":
+        store = PreparedStore(Path(config.data), "train")
+        records = (r for i in range(store.count) for r in store.records(i).values())
+        return tuple(sorted({name for record in records for name in record.abnormalities}))
     from training.world.findings.catalogue import ABNORMALITIES
 
-    return replace(config, model=replace(config.model, evidence=tuple(sorted(ABNORMALITIES))))
+    return tuple(sorted(ABNORMALITIES))
 
 
 def wordings_of(classes: Classes) -> Wordings:

@@ -48,6 +48,8 @@ class StepSettings:
     """What the step is to give the method; by default all that it asks for."""
     lesions: float = 0.0
     """Weight of what is known of lesions voxel by voxel."""
+    evidence: float = 0.0
+    """Weight of the most abnormal place of every organ, if that is more."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def training_step(
     parts += [slice(0, 0)] * (most(len(parts), learner.networks) - len(parts))
     organs, passes, before = OrganRows([], [], []), [], 0
     lesions = batch.places if settings.lesions else None
+    looked = max(settings.lesions, settings.evidence)
 
     def encode(part: slice) -> tuple[Indices, list[Encoded]]:
         if part.stop == 0:
@@ -238,10 +241,11 @@ def training_step(
         # the method must not see it: what it remembers between steps would be spoilt
         return StepResult(torch.tensor(math.nan), {}, rows, broken_scans(batch, features, device))
     loss, terms = learner.objective(everyone, told, learner.scale, settings.progress)
-    if lesions is not None:
+    if looked:
         # each process judges by its own scans; the mean of the gradients is that of all
-        judged = lesion_terms(whole[0], features[0], organs, lesions, vocabulary.classes, learner)
-        loss = loss + settings.lesions * torch.stack([term.value for term in judged.values()]).sum()
+        judged = evidence_terms(whole[0], features[0], organs, lesions, vocabulary.classes, learner)
+        weights = {"place": settings.lesions, "most": looked}
+        loss = loss + sum(weights[name] * term.value for name, term in judged.items())
         terms = terms | judged
     # all processes leave a step out, or none: one alone would wait for the others' gradients for ever
     if anyone(not bool(torch.isfinite(loss)), device):
@@ -253,12 +257,14 @@ def training_step(
     return StepResult(loss.detach(), terms, rows, (), Seen.of(everyone[0], told[0], learner.scale[0]))
 
 
-def lesion_terms(
-    encoded: Encoded, features: Features, organs: OrganRows, places: Places, classes: Classes, learner: Learner
+def evidence_terms(
+    encoded: Encoded, features: Features, organs: OrganRows, places: Places | None, classes: Classes, learner: Learner
 ) -> dict[str, Term]:
     """What the first network's evidence says of places and organs, against what is known of them."""
     device, names = learner.device, learner.model.vision.config.evidence
-    terms = {"place": place_term(encoded.places, places.holds.to(device), places.asked.to(device))}
+    terms = {}
+    if places is not None:
+        terms["place"] = place_term(encoded.places, places.holds.to(device), places.asked.to(device))
     if features.organs is not None:
         most = encoded.most.index_select(0, torch.tensor(organs.rows, dtype=torch.int64, device=device))
         terms["most"] = most_term(most, features.organs, classes, kinds_of_classes(classes, names))

@@ -1,10 +1,13 @@
-"""Where lesions are known voxel by voxel: judgements of places and of whole organs, in words that need no text.
+"""Judgements of places and of whole organs, in words that need no text.
 
 An addition to any method, for a network that gathers evidence (``napari_ctvlp.encoder.evidence``):
 
-- place: every abnormality at places inside and outside of its lesions, L = mean_b balanced logistic of e_b(place);
+- place: every abnormality at places inside and outside of its lesions, L = mean_b balanced logistic of e_b(place),
+  where lesions are known voxel by voxel;
 - most: the largest e_b in an organ, which must be positive where the organ has b and negative where it has not. Places
-  that look most like b in organs without b are thereby the ones that are corrected.
+  that look most like b in organs without b are thereby the ones that are corrected. What is known of whole organs is
+  enough for it (multiple-instance learning; Ilse et al., "Attention-based Deep Multiple Instance Learning", ICML 2018,
+  compares such ways of pooling).
 """
 
 from __future__ import annotations

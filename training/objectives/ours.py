@@ -18,6 +18,9 @@
   false on purpose (sides swapped, negated) are added as negatives of the one organ, and organs of recent steps from a
   bank where there is one.
 - whole: view against report (CLIP).
+
+Beside these, ``--optim.evidence`` asks the most abnormal place of every organ (``lesions.py``: most), which a run of
+this method does by default.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from training.config import PretrainConfig
 from training.data.lesions import PER_LESION, Looked, places_of_view, places_of_views
 from training.engine import loop
 from training.engine.feeding import batch_of
-from training.engine.sources import with_evidence
+from training.engine.sources import EVIDENCE, with_evidence
 
 from .phantoms import BOXES, ILL, ORGANS, Phantoms, config_of, start
 
@@ -162,9 +162,25 @@ def test_a_network_learns_where_lesions_are():
     assert last < 0.4 * first and last < 0.65 * np.log(2)
 
 
+def test_what_is_known_of_whole_organs_is_enough_to_learn_evidence():
+    """Without a word on where they are, the places that look most abnormal come to lie in the lesions."""
+    config = config_of("ctglip", None, steps=60, learning_rate=1e-2, evidence=2.0)
+    run = start(replace(config, model=replace(config.model, evidence=NAMES)), Spotted())
+    run.learner.train()
+    terms = [loop.advance(run, batch_of(run, run.step)).terms for _ in range(60)]
+    assert all("place" not in each for each in terms)
+    value = [float(each["most"].value.detach()) for each in terms]
+    assert np.mean(value[-5:]) < 0.5 * np.mean(value[:5])
+
+
 def test_a_run_takes_the_kinds_of_the_world_and_refuses_other_data():
     config = with_evidence(PretrainConfig(optim=replace(PretrainConfig().optim, lesions=1.0)))
     assert "kidney_stone" in config.model.evidence and config.model.evidence == tuple(sorted(config.model.evidence))
-    assert with_evidence(PretrainConfig()) == PretrainConfig()
+    plain = with_evidence(PretrainConfig(method="ctglip"))
+    assert plain.optim.evidence == 0 and plain.model.evidence == ()
+    ours = with_evidence(PretrainConfig(method="ours"))
+    assert ours.optim.evidence == EVIDENCE["ours"] and ours.model.evidence == config.model.evidence
+    off = replace(PretrainConfig(method="ours"), optim=replace(PretrainConfig().optim, evidence=0.0))
+    assert with_evidence(off).model.evidence == ()
     with pytest.raises(UserError, match="voxel by voxel"):
         with_evidence(replace(config, data="prepared"))
