@@ -140,14 +140,17 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     learner = make_learner(config, lambda: NativeModel(shape, tower.width), states, text).to(device)
     read = learner.needs.whole and not isinstance(store, WorldStream)
     reports = [store.report(i) for i in range(store.count)] if read else []
-    cache = config.text_cache if rank() == 0 else None
     bank: Bank
+    if rank() > 0:
+        wait()  # for the vectors that the first process keeps in the cache
     if text is not None:
         bank = StepBank(text, config.text.micro, config.optim.half)
     elif config.dry_run:
         bank = TextBank(tower, [])  # a measured step embeds what it needs
     else:
-        bank = text_bank(tower, classes, wordings, records, reports, cache, hard=learner.needs.hard)
+        bank = text_bank(tower, classes, wordings, records, reports, config.text_cache, hard=learner.needs.hard)
+    if rank() == 0:
+        wait()
     if not config.resume and not config.dry_run and rank() == 0:
         for network in learner.parts:
             fit_heads(network, scan_features(network, store, FIRST_SCANS))

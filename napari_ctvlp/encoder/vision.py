@@ -192,10 +192,11 @@ class VisionTower(nn.Module):
         organs = len(index.label)
         parts = [self._run(pool, m, t, organs) for pool, m, t in zip(self.pools, maps, index.levels, strict=True)]
         if self.evidence is not None:
-            parts.append(self.evidence(maps, index, organs))
-            seen = index.attenuation
-            none = index.geometry.new_zeros(organs, self._extremes)
-            parts.append(none if seen is None else extremes(seen, index.levels[0].segment, organs))
+            seen, found = index.attenuation, 2 * self.evidence.kinds + self._extremes
+            if seen is None:  # whole bodies: places are judged as of organs
+                parts.append(index.geometry.new_zeros(organs, found))
+            else:
+                parts += [self.evidence(maps, index, organs), extremes(seen, index.levels[0].segment, organs)]
         return torch.cat([*parts, index.geometry], 1)
 
     def judged(self, pooled: Tensor) -> Tensor:
