@@ -54,6 +54,8 @@ class Organ:
         Every other word for it, sides included ("left renal organ", "left renal").
     gloss : str
         What it is and does, in plain words.
+    lay : tuple of str
+        The same in other words, as patients put it.
     side : "left", "right" or None
     group : str
         Anatomical family; decides the colour.
@@ -77,6 +79,12 @@ class Organ:
     nouns: tuple[str, ...]
     whole: str | None = None
     sided: tuple[str, ...] = ()
+    lay: tuple[str, ...] = ()
+
+    @property
+    def meanings(self) -> tuple[str, ...]:
+        """All plain descriptions of it."""
+        return (self.gloss, *self.lay)
 
 
 def ordinal(number: int) -> str:
@@ -108,6 +116,7 @@ def _organs_of(entry: Mapping[str, Any]) -> Iterator[Organ]:
             nouns=tuple(prefix + w for w in nouns if not w.isupper()),
             whole=whole,
             sided=sided,
+            lay=tuple(text.replace("{side}", side or "") for text in entry.get("lay", ())),
         )
 
 

@@ -81,11 +81,11 @@ class PromptBank:
         return self._matrix("normals", organs, means)
 
     def glosses(self) -> FloatArray:
-        """(n, e) meaning of what each organ of `ORGANS` is and does.
+        """(n, e) meaning of what the organs of `ORGANS` are and do: all `Organ.meanings` of the first organ, and so on.
 
         Names are left to the rules: "stomach" alone lies nearer to "bicycle" than any gloss (measured, MiniLM).
         """
-        return self._matrix("glosses", (), lambda: self.meaning([o.gloss for o in ORGANS.values()]))
+        return self._matrix("glosses", (), lambda: self.meaning([text for o in ORGANS.values() for text in o.meanings]))
 
     def _matrix(self, kind: str, organs: Sequence[str], build: Callable[[], FloatArray]) -> FloatArray:
         key = (kind, tuple(organs))
@@ -157,7 +157,7 @@ def standing_prompts(
             for organ in (o for organs, _ in entry.terms(place) for o in organs if o in here or o not in ORGANS):
                 positive, negative = entry.prompts(organ)
                 space += [*positive, *negative]
-    return tuple(dict.fromkeys(space)), tuple(o.gloss for o in ORGANS.values())
+    return tuple(dict.fromkeys(space)), tuple(text for o in ORGANS.values() for text in o.meanings)
 
 
 def reference_organs(encoder: ScanEncoder, organs: Sequence[str]) -> tuple[str, ...]:

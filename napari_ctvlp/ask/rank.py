@@ -193,7 +193,9 @@ def _named(query: ParsedQuery, entries: Sequence[Abnormality], index: dict[str, 
 def _by_meaning(embedding: ScanEmbedding, query: ParsedQuery, visual: Values) -> _Evidence:
     """Evidence where no word is known: how near the text is to what organs are for."""
     asked = embedding.encoder.encode_text_meaning([query.core])[0]
-    near = (bank_of(embedding.encoder).glosses() @ asked).astype(np.float64)
+    each = (bank_of(embedding.encoder).glosses() @ asked).astype(np.float64)
+    first = np.cumsum([0, *(len(o.meanings) for o in ORGANS.values())])[:-1]
+    near = np.maximum.reduceat(each, first)  # the nearest description of each organ
     low, high = _MEANING_TO_NAME
     by_organ = dict(zip(ORGANS, near, strict=True))
     own = np.array([by_organ.get(o, -1.0) for o in embedding.organs])
