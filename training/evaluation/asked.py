@@ -1,4 +1,4 @@
-"""Free text: the questions of ``queries.yaml``, answered by names and sight together and by sight alone."""
+"""Free text: the questions of two files, answered by names and sight together and by sight alone."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ from napari_ctvlp.ask import rank_organs
 from napari_ctvlp.encoder.contract import ScanEmbedding
 
 NOTHING = "not in scan"
+FIRST, SECOND = "queries", "queries_second"
+"""Files of questions; the second was written after the answers to the first had been looked at."""
 
 
-def queries() -> dict[str, dict[str, tuple[str, ...]]]:
-    """Kind to question to the organs of which any is a right first answer."""
-    table = yaml.safe_load(files(__package__).joinpath("queries.yaml").read_text(encoding="utf-8"))
-    groups = table["groups"]
+def queries(name: str = FIRST) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Kind to question to the organs of which any is a right first answer; groups are those of the first file."""
+    read = {
+        file: yaml.safe_load(files(__package__).joinpath(f"{file}.yaml").read_text(encoding="utf-8"))
+        for file in {FIRST, name}
+    }
+    groups, table = read[FIRST]["groups"], read[name]
     return {
         kind: {str(q): tuple(o for name in organs for o in groups.get(name, [name])) for q, organs in found.items()}
         for kind, found in table["questions"].items()
     }
 
 
-def asked(embedding: ScanEmbedding) -> dict[str, Any]:
+def asked(embedding: ScanEmbedding, name: str = FIRST) -> dict[str, Any]:
     """Share of right first answers by kind of question; questions that nothing answers are right where it is said so.
 
     ``chance`` is what a random order of the organs would give.
     """
     rows: dict[str, Any] = {}
     wrong: dict[str, list[str]] = {"fused": [], "sight": [], "nothing": []}
-    for kind, found in queries().items():
+    for kind, found in queries(name).items():
         fused, sight, chance = [], [], []
         for question, organs in found.items():
             answer = rank_organs(embedding, question)

@@ -189,7 +189,7 @@ def about_patients(
     """
     from training.world.findings.catalogue import ABNORMALITIES
 
-    from .asked import asked
+    from .asked import SECOND, asked
     from .painted import paint_copies, painted_figures, painted_scores
 
     result: dict[str, Any] = {"real_scans": {}}
@@ -198,7 +198,8 @@ def about_patients(
         scan, masks = patient.read()
         embedding = encoder.encode_scan(scan, masks)
         result["real_scans"][patient.name] = judge(embedding, scan, masks, patient)
-        result.setdefault("asked", asked(embedding))
+        if "asked" not in result:
+            result |= {"asked": asked(embedding), "asked_second": asked(embedding, SECOND)}
         if placements:
             copies = list(paint_copies(patient, tuple(ABNORMALITIES), folder, placements))
             scores.append(painted_scores(encoder, patient, copies, scan, masks))

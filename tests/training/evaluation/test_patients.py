@@ -15,7 +15,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.sample import load_sample
 from tests.conftest import WordEncoder
 from training.evaluation import painted
-from training.evaluation.asked import NOTHING, asked, queries
+from training.evaluation.asked import FIRST, NOTHING, SECOND, asked, queries
 from training.evaluation.located import Located, located_figures
 from training.evaluation.painted import groups_of, paint_copies, painted_figures
 from training.evaluation.patients import Patient, by_sight, known_findings, patients_in, probabilities
@@ -74,10 +74,11 @@ def test_probabilities_are_those_of_the_plugin_for_whole_organs():
     assert {f"{o}/{a}": p for o, row in mine.items() for a, p in row.items()} == pytest.approx(told)
 
 
-def test_questions_are_many_of_every_kind_and_speak_of_organs_that_exist():
+@pytest.mark.parametrize("name", [FIRST, SECOND])
+def test_questions_are_many_of_every_kind_and_speak_of_organs_that_exist(name):
     from napari_ctvlp.anatomy import ORGANS as EVERY
 
-    found = queries()
+    found = queries(name)
     every = [q for kind in found.values() for q in kind]
     assert len(every) >= 150 and len(set(every)) == len(every)
     assert {
@@ -102,7 +103,7 @@ def test_answers_are_counted(monkeypatch):
         "plain": {"liver": ("liver",), "spleen": ("kidney_left",)},
         NOTHING: {"brain": (), "liver ": ()},
     }
-    monkeypatch.setattr(module, "queries", lambda: table)
+    monkeypatch.setattr(module, "queries", lambda name: table)
     told = asked(embedding(NAMED))
     assert told["by_kind"]["plain"]["fused"] == 1 and told["fused"] == 0.5
     assert told["nothing"] == 0.5 and told["wrong"]["nothing"] == ["liver "]
