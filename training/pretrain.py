@@ -31,7 +31,7 @@ from training.engine.log import log
 from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
-from training.engine.refine import fit_heads, refine, scan_features
+from training.engine.refine import ScanFeatures, features_of_run, fit_heads, refine, scan_features
 from training.engine.sentences import Vocabulary
 from training.engine.shard import in_one_piece
 from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, with_evidence, wordings_of
@@ -159,15 +159,15 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     return run, tower, held_out
 
 
-def finish(run: loop.Run, tower: TextTower, held_out: Stored) -> None:
-    """The last stage, calibration, and the encoder."""
+def finish(run: loop.Run, tower: TextTower, held_out: Stored, features: list[list[ScanFeatures]] | None) -> None:
+    """The last stage, calibration, and the encoder; ``features`` as of :func:`refine`."""
     config, vocabulary = run.config, asked(run)
     tower = run.average_text or tower
     if not run.heads.asks_in_words:
         print(f"Method {config.method} cannot be asked in words: no encoder is written; training.compare scores it.")
         return
     if config.refine.steps:
-        run.average, run.heads = refine(run, vocabulary)
+        run.average, run.heads = refine(run, vocabulary, features)
     embedded, pairs = look(run, vocabulary.bank, held_out)
     result = report(run, vocabulary.bank, embedded, pairs)
     log(config.run, {"step": run.step, "final": result})
@@ -210,8 +210,11 @@ def _pretrain(config: PretrainConfig, device: str) -> None:
         )
     loop.train(run, lambda r: validate(r, held_out))
     whole = in_one_piece(run) if run.done else run
+    # networks in shares come together in the first process alone
+    shared = run.done and run.shards is None and run.heads.asks_in_words and config.refine.steps > 0
+    features = features_of_run(run) if shared else None
     if run.done and rank() == 0:
-        finish(whole, tower, held_out)
+        finish(whole, tower, held_out, features)
     wait()
 
 

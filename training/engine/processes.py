@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
 
+T = TypeVar("T")
 LONGEST = timedelta(hours=6)
 """How long processes wait for the first, which alone makes scans, validates and writes."""
 
@@ -75,6 +76,21 @@ def wait() -> None:
     """Until all processes are here."""
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
+
+
+def in_turns(count: int, make: Callable[[range], list[T]]) -> list[T]:
+    """What ``make`` gives for 0 .. count - 1, in the first process: each makes every n-th of them."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return make(range(count))
+    mine = make(range(rank(), count, dist.get_world_size()))
+    parts: list[Any] | None = [None] * dist.get_world_size() if rank() == 0 else None
+    dist.gather_object(mine, parts)
+    if parts is None:
+        return []
+    whole: list[Any] = [None] * count
+    for turn, part in enumerate(parts):
+        whole[turn :: len(parts)] = part
+    return whole
 
 
 def anyone(flag: bool, device: torch.device) -> bool:

@@ -26,6 +26,7 @@ from training.objectives.base import Features, Needs, Objective, Views
 
 from .loop import Run
 from .network import Learner, Network, Pooled, make_objective
+from .processes import in_turns, rank
 from .sentences import Vocabulary, projected, step_texts
 from .standards import restandardise, standardise_of
 from .step import organs_of_rows
@@ -64,13 +65,23 @@ def _slabs(height: int, views: int) -> Iterator[slice]:
 
 @torch.no_grad()
 def scan_features(
-    network: Network, store: ScanSource, limit: int | None = None, needs: Needs | None = None
+    network: Network,
+    store: ScanSource,
+    limit: int | None = None,
+    needs: Needs | None = None,
+    *,
+    numbers: Sequence[int] | None = None,
 ) -> list[ScanFeatures]:
-    """Pool the scans of a store once, whole, as the plugin does; by default what the network's method needs."""
+    """Pool the scans of a store once, whole, as the plugin does; by default what the network's method needs.
+
+    ``limit`` takes the first so many scans, ``numbers`` those.
+    """
     tower, needs = network.model.vision.eval(), needs or network.needs
     device = network.model.log_scale.device
     result = []
-    for number in tqdm(range(min(limit or store.count, store.count)), desc="features", unit="scan"):
+    if numbers is None:
+        numbers = range(min(limit or store.count, store.count))
+    for number in tqdm(numbers, desc="features", unit="scan", **({"disable": True} if rank() > 0 else {})):
         scan = store.load(number)
         given = network_input(
             np.asarray(scan.hu),
@@ -140,16 +151,32 @@ def _jittered(scans: Sequence[ScanFeatures], network: Network, jitter: float, rn
     return Pooled(noisy("organs"), noisy("whole"), tokens)
 
 
-def refine(run: Run, vocabulary: Vocabulary) -> tuple[NativeModel, Objective]:
+def features_of_run(run: Run) -> list[list[ScanFeatures]]:
+    """What each averaged network pools in the first ``refine.limit`` scans, in the first process; all of them share the
+    work and have to ask for it."""
+    store, needs = run.store, run.learner.needs
+    count = min(run.config.refine.limit or store.count, store.count)
+
+    def of(network: Network) -> list[ScanFeatures]:
+        return in_turns(count, lambda numbers: scan_features(network, store, needs=needs, numbers=numbers))
+
+    return [of(network) for network in averaged(run).parts]
+
+
+def refine(
+    run: Run, vocabulary: Vocabulary, features: list[list[ScanFeatures]] | None = None
+) -> tuple[NativeModel, Objective]:
     """Train the heads of a copy of the averaged networks, on features of the first ``refine.limit`` scans.
 
-    Returns the first network's model, and the method with what it has of its own. Features are jittered by a share of
-    their own spread, in place of the crops and noise that whole scans lack.
+    ``features`` are those of every network, where they are there already. Returns the first network's model, and the
+    method with what it has of its own. Features are jittered by a share of their own spread, in place of the crops and
+    noise that whole scans lack.
     """
     config, settings = run.config, run.config.refine
     learner = averaged(run, settings.within)
     needs, objective, networks = learner.needs, learner.objective, learner.parts
-    features = [scan_features(network, run.store, settings.limit) for network in networks]
+    if features is None:
+        features = [scan_features(network, run.store, settings.limit) for network in networks]
     for network, own in zip(networks, features, strict=True):
         fit_heads(network, own[:200])
     slow = copy.deepcopy(learner.model.text_projection).requires_grad_(False)

@@ -15,6 +15,7 @@ from tests.training.gloo import joined
 from training.data.seeding import scans_of_step
 from training.engine import loop
 from training.engine.feeding import batch_of
+from training.engine.refine import features_of_run
 
 from .phantoms import Phantoms, config_of, low_crops, start, state_of
 
@@ -38,6 +39,26 @@ def worker(rank: int, folder: str) -> None:
     with joined(rank, Path(folder) / "store"):
         found = {method: train(method, 1 if method == "ours" else None) for method in METHODS}
         torch.save(found, f"{folder}/{rank}.pt")
+
+
+def sharing(rank: int, folder: str) -> None:
+    """Features for the last stage, of three scans by two processes."""
+    with joined(rank, Path(folder) / "sharing"):
+        config = config_of("ours")
+        run = start(replace(config, refine=replace(config.refine, limit=3)))
+        torch.save(features_of_run(run), f"{folder}/features{rank}.pt")
+
+
+@pytest.mark.slow
+def test_processes_share_the_scans_of_the_last_stage(tmp_path):
+    torch.multiprocessing.spawn(sharing, args=(str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"features{rank}.pt", weights_only=False) for rank in range(2))
+    config = config_of("ours")
+    alone = features_of_run(start(replace(config, refine=replace(config.refine, limit=3))))
+    assert second == [[]] and len(first[0]) == 3
+    for one, other in zip(first[0], alone[0], strict=True):
+        assert one.records == other.records
+        assert torch.allclose(one.organs, other.organs, atol=1e-2) and torch.allclose(one.whole, other.whole, atol=1e-2)
 
 
 def resuming(rank: int, folder: str) -> None:
