@@ -23,7 +23,8 @@ from torch import Tensor
 
 from napari_ctvlp.ask.bank import standing_prompts
 from napari_ctvlp.encoder.contract import Calibration
-from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
+from napari_ctvlp.encoder.native import NativeEncoder
+from napari_ctvlp.encoder.native_model import NativeModel, Provenance
 from napari_ctvlp.encoder.preprocess import network_input
 from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig

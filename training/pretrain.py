@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.native_model import NativeModel
 from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError

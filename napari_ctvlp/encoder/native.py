@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
 from . import artifact
@@ -31,10 +25,10 @@ from .contract import (
 )
 from .dense import NativeDense
 from .known_texts import KnownTexts
+from .native_files import NativeParts, read_folder, write_folder
+from .native_model import NativeModel, Provenance
 from .preprocess import VERSION, NetworkInput, grown, network_input, resample_hu, resample_labels, windowed
 from .text import TextTower
-from .vision import VisionConfig, VisionTower
-from .vit import VitConfig
 
 SMALLEST_ML = 0.15
 """Organs smaller than this on the network's grid are "too small": five voxels of 3 mm."""
@@ -42,33 +36,6 @@ SMALLEST_ML = 0.15
 
 def _labels(masks: OrganMasks) -> dict[str, int]:
     return {organ: label for label, organ in masks.names.items()}
-
-
-class NativeModel(nn.Module):
-    """The trained part: vision tower, text projection, temperature. The sentence encoder is beside it."""
-
-    def __init__(self, config: VisionConfig, text_width: int) -> None:
-        super().__init__()
-        self.vision = VisionTower(config)
-        self.text_projection = nn.Linear(text_width, config.dim)
-        self.log_scale = nn.Parameter(torch.tensor(2.5))
-
-    def project_text(self, sentences: Tensor) -> Tensor:
-        """(n, text_width) sentence vectors to (n, dim) unit vectors in the space of the organs."""
-        return F.normalize(self.text_projection(sentences), dim=-1)
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What made an encoder: goes into its card."""
-
-    name: str
-    licence: str
-    trained_on: str
-    summary: str
-    organs: tuple[str, ...] = ()
-    abnormalities: tuple[str, ...] = ()
-    training: dict[str, Any] = field(default_factory=dict)
 
 
 class NativeEncoder:
@@ -276,24 +243,8 @@ class NativeEncoder:
             Replaced when it exists.
         """
 
-        def build(target: Path) -> None:
-            config = {
-                "format": artifact.FORMAT,
-                "vision": asdict(self.model.vision.config),
-                "text_width": self.model.text_projection.in_features,
-                "provenance": asdict(self.provenance),
-            }
-            (target / artifact.CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-            (target / artifact.CALIBRATION).write_text(
-                json.dumps(asdict(self.calibration), indent=1) + "\n", encoding="utf-8"
-            )
-            artifact.write_weights(target, self.model.state_dict())
-            self.text.save(target / "text")
-            if self.known.texts:
-                self.known.save(target)
-            (target / artifact.CARD).write_text(card_text(self), encoding="utf-8")
-
-        artifact.replace_folder(Path(folder), build)
+        parts = NativeParts(self.model, self.text, self.provenance, self.calibration, self.known)
+        write_folder(Path(folder), parts, self.card)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str | None = None) -> NativeEncoder:
@@ -304,56 +255,5 @@ class NativeEncoder:
         UserError
             When the folder is no encoder of this project or is damaged.
         """
-        path = Path(folder)
-        artifact.check_folder(path)
-        config = artifact.read_json(path / artifact.CONFIG)
-        if config.get("format") != artifact.FORMAT:
-            raise UserError(
-                f"The encoder in '{path.name}' has format {config.get('format')!r}; "
-                f"this version reads {artifact.FORMAT}."
-            )
-        try:
-            vision = dict(config["vision"])
-            for key in ("widths", "blocks"):
-                vision[key] = tuple(int(v) for v in vision[key])
-            vision["windows"] = tuple((float(a), float(b)) for a, b in vision["windows"])
-            vision["evidence"] = tuple(str(v) for v in vision.get("evidence", ()))
-            if "vit" in vision:
-                vision["vit"] = VitConfig(**{**vision["vit"], "pooled": tuple(vision["vit"]["pooled"])})
-            provenance = Provenance(**config["provenance"])
-            provenance = replace(
-                provenance, organs=tuple(provenance.organs), abnormalities=tuple(provenance.abnormalities)
-            )
-            model = NativeModel(VisionConfig(**vision), int(config["text_width"]))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"'{artifact.CONFIG}' of the encoder in '{path.name}' is damaged ({error}).") from error
-        artifact.read_weights(path, model)
-        calibration = artifact.read_calibration(path)
-        text = TextTower.from_folder(path / "text")
-        if text.width != model.text_projection.in_features:
-            raise UserError(f"The text model of the encoder in '{path.name}' has another width than config.json says.")
-        known = KnownTexts.load(path, text, text.width)
-        return cls(model, text, provenance, calibration, device, known)
-
-
-def card_text(encoder: NativeEncoder) -> str:
-    """The model card as Markdown."""
-    card, made = encoder.card, encoder.provenance.training
-    windows = ", ".join(f"{low:g}..{high:g}" for low, high in card.hu_windows)
-    lines = [
-        f"# {card.name}",
-        "",
-        card.summary,
-        "",
-        f"- Revision: `{card.revision}`",
-        f"- Licence: {card.licence}",
-        f"- Trained on: {card.trained_on}",
-        f"- Input: {card.spacing_mm:g} mm isotropic, HU windows {windows}",
-        f"- Organs ({len(card.organs)}): {', '.join(card.organs)}",
-        f"- Abnormalities ({len(card.abnormalities)} organ pairs): "
-        + ", ".join(sorted({key.split("/")[1] for key in card.abnormalities})),
-        "- Research use, not for diagnosis.",
-    ]
-    if made:
-        lines += ["", "## How it was made", ""] + [f"- {key}: {value}" for key, value in made.items()]
-    return "\n".join(lines) + "\n"
+        parts = read_folder(Path(folder))
+        return cls(parts.model, parts.text, parts.provenance, parts.calibration, device, parts.known)

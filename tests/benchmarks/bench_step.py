@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.native_model import NativeModel
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.encoder.vision import VisionConfig
 from training.world.findings.kinds import ADRENALS, KIDNEYS, LOBES

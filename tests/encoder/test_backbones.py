@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from napari_ctvlp.encoder import EncodingCancelled, OrganStatus, ScanEncoder, load_encoder
-from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
+from napari_ctvlp.encoder.native import NativeEncoder
+from napari_ctvlp.encoder.native_model import NativeModel, Provenance
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.encoder.vision import VisionConfig, VisionTower
 from napari_ctvlp.encoder.vit import Position, VitConfig

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from napari_ctvlp.encoder import Calibration, EncodingCancelled, OrganStatus, ScanEncoder, load_encoder
-from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
+from napari_ctvlp.encoder.native import NativeEncoder
+from napari_ctvlp.encoder.native_model import NativeModel, Provenance
 from napari_ctvlp.encoder.text import TextTower, base_text_folder
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_ctvlp.anatomy import load_dictionary
-from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.native_model import NativeModel
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig
 from training.data.prepared import write_bytes

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.native_model import NativeModel
 from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.errors import UserError
 from training.config import PretrainConfig

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.native_model import NativeModel
 from napari_ctvlp.encoder.preprocess import network_input
 from training.data.records import OrganRecord, ScanSource
 from training.data.seeding import generator

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.native_model import NativeModel
 from training.data.records import OrganRecord
 from training.data.seeding import derived_seed, generator
 from training.data.texts import Bank, Classes

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.encoder.contract import FloatArray
-from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.native_model import NativeModel
 from napari_ctvlp.encoder.preprocess import network_input
 from training.data.records import OrganRecord, ScanSource
 from training.data.texts import Bank, Classes

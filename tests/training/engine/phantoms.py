@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_ctvlp.encoder.native import NativeModel
+from napari_ctvlp.encoder.native_model import NativeModel
 from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from training.config import ModelConfig, OptimConfig, PretrainConfig

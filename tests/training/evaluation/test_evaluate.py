@@ -12,7 +12,8 @@ from PIL import Image
 from napari_ctvlp.anatomy import SCHEMES
 from napari_ctvlp.encoder import load_encoder
 from napari_ctvlp.encoder.artifact import digest
-from napari_ctvlp.encoder.native import NativeEncoder, NativeModel, Provenance
+from napari_ctvlp.encoder.native import NativeEncoder
+from napari_ctvlp.encoder.native_model import NativeModel, Provenance
 from napari_ctvlp.encoder.vision import VisionConfig
 from training.config import ModelConfig, OptimConfig, PretrainConfig
 from training.data.prepared import encoded
