@@ -31,11 +31,11 @@ PRESETS = {
     ),
     "starter": PretrainConfig(
         method="ours",
-        world=WorldConfig(train_scans=2000, validation_scans=300, bodies=250, abnormal=2.0, seed=5),
-        optim=OptimConfig(steps=580, horizon=680, lesions=5.0),
-        refine=RefineConfig(steps=1600),
-        validate_every=350,
-        checkpoint_every=50,
+        world=WorldConfig(train_scans=2000, validation_scans=100, bodies=250, abnormal=2.0, rarest=0.1, seed=5),
+        optim=OptimConfig(steps=900, horizon=1600, lesions=5.0),
+        refine=RefineConfig(steps=2000, limit=1800),
+        validate_every=700,
+        checkpoint_every=100,
     ),
     "one-24gb-gpu": PretrainConfig(
         run=Path("runs/one-24gb-gpu"),
