@@ -16,21 +16,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ctvlp.anatomy.dictionary import load_dictionary
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
-    Calibration,
     Cancelled,
     Cells,
-    EncoderCard,
     FloatArray,
     ModelInput,
     Progress,
@@ -39,12 +35,11 @@ from napari_ctvlp.encoder.contract import (
 )
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .base import SMALLEST_ML, Meaning, SideCheck, check_hounsfield, organ_status
-from .bert import batches, hidden_states, pick_device, tokenizer_for
-from .checkpoint import State, read_state
+from .base import SMALLEST_ML, Parts, PublishedEncoder, check_hounsfield, organ_status
+from .bert import hidden_states, tokenizer_for
+from .checkpoint import State
 from .colipri_network import PATCH, ColipriNetwork, network_state
 from .entries import COLIPRI
-from .remembered import RememberedTexts
 from .sampling import sample_linear, sample_nearest
 
 SPACING = 2.0
@@ -87,77 +82,27 @@ class ColipriGrid:
         return Cells(places, self.vectors.reshape(len(self.vectors), -1)[:, flat].T, np.diag(self.affine)[:3].copy())
 
 
-class ColipriEncoder:
-    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of COLIPRI's weights.
+class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
+    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of COLIPRI's weights, ``model.safetensors``.
 
-    Parameters
-    ----------
-    state : dict of str to Tensor
-        ``model.safetensors``; every name and shape is checked.
-    vocabulary : Path
-        ``vocab.txt`` of CXR-BERT.
-    calibration : Calibration, optional
-        Scores to probabilities; without one they are the model's own softmax of two prompts.
-    device : str, optional
-        A GPU when there is one.
-    place : str
-        What to call the checkpoint in messages.
-    size : int
-        Voxels a side of its cube; another one than that of training serves tests.
-    keep : Path, optional
-        Folder in which embedded texts are kept.
-
-    Raises
-    ------
-    UserError
-        Naming the first missing, unexpected or misshapen tensor, or what is wrong with the vocabulary.
+    ``size`` is the voxels a side of its cube; another one than that of training serves tests.
     """
 
-    def __init__(
-        self,
-        state: State,
-        vocabulary: Path,
-        calibration: Calibration | None = None,
-        device: str | None = None,
-        place: str = "the checkpoint of COLIPRI",
-        size: int = SIZE,
-        keep: Path | None = None,
-    ) -> None:
-        self.device = pick_device(device)
-        self.size = size
+    entry = COLIPRI
+    organs = SEEN
+    spacing_mm = SPACING
+    hu = HU
+    max_text_tokens = MAX_TOKENS
+    preprocessing = "colipri 1"
+    size = SIZE
+
+    def build(self, state: State, vocabulary: Path, place: str) -> Parts[ColipriNetwork]:
+        """As large as the tensors say, with the WordPiece tokenizer of CXR-BERT."""
         network = ColipriNetwork.for_state(state, place)
         artifact.fill(network, network_state(state), place, "COLIPRI")
-        self.network = network.eval().requires_grad_(False).to(self.device)
         words = int(network.text_encoder.backbone.config.vocab_size)  # type: ignore[union-attr, arg-type]
-        self.tokenizer: Any = tokenizer_for(vocabulary, words)
-        self.encode_text_meaning = Meaning()
-        self.calibration = calibration or Calibration()
-        self.logit_scale = 1 / float(network.softmax_temperature)
-        self._sides = SideCheck()
-        self.card = EncoderCard(
-            name=COLIPRI.name,
-            revision=artifact.digest(network.state_dict()),
-            licence=COLIPRI.licence,
-            trained_on=COLIPRI.trained_on,
-            summary=COLIPRI.summary,
-            organs=SEEN,
-            abnormalities=tuple(e.pair_key(o) for e in load_dictionary() for o in e.organs if o in SEEN),
-            spacing_mm=SPACING,
-            hu_windows=(HU,),
-            dim=int(network.image_encoder.projector.out_channels),
-            max_text_tokens=MAX_TOKENS,
-            preprocessing="colipri 1",
-        )
-        self._texts = RememberedTexts(self._embed, self.card.dim, self.card.revision, keep)
-
-    @classmethod
-    def from_folder(cls, folder: str | Path, *, device: str | None = None, size: int = SIZE) -> ColipriEncoder:
-        """Load from a folder with ``model.safetensors``, ``vocab.txt`` and perhaps ``calibration.json``."""
-        place = Path(folder)
-        state = read_state(place / "model.safetensors")
-        calibration = artifact.read_calibration(place)
-        told = f"'model.safetensors' in '{place.name}'"
-        return cls(state, place / "vocab.txt", calibration, device, told, size, place)
+        dim = int(network.image_encoder.projector.out_channels)
+        return Parts(network, tokenizer_for(vocabulary, words), dim, 1 / network.softmax_temperature.item())
 
     @torch.inference_mode()
     def encode_scan(
@@ -272,15 +217,9 @@ class ColipriEncoder:
         dense = _dense(scan, grid, first, reached)
         return ScanEmbedding(tuple(masks.names.values()), matrix, tuple(status), self, dense)
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
-        """(n, dim) unit vectors; texts longer than 512 tokens are cut."""
-        return self._texts(texts)
-
-    @torch.inference_mode()
-    def _embed(self, texts: Sequence[str]) -> FloatArray:
-        bert = self.network.text_encoder.backbone
-        parts = [self.network.texts(*hidden_states(bert, self.tokenizer, p, MAX_TOKENS)) for p in batches(texts)]
-        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """(n, dim) unit vectors."""
+        return self.network.texts(*hidden_states(self.network.text_encoder.backbone, self.tokenizer, texts, MAX_TOKENS))
 
 
 def _places(scan: Scan, axis: int) -> tuple[NDArray[np.float64], int]:

@@ -11,7 +11,8 @@ extension of ours, and the card says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ctvlp.anatomy.dictionary import load_dictionary
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
-    Calibration,
     Cancelled,
-    EncoderCard,
     FloatArray,
     ModelInput,
     Progress,
@@ -36,12 +34,10 @@ from napari_ctvlp.encoder.contract import (
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .base import Meaning, SideCheck, check_hounsfield, organ_status
-from .bert import batches, pick_device
-from .checkpoint import State, read_state
+from .base import Parts, PublishedEncoder, check_hounsfield, organ_status
+from .checkpoint import State
 from .entries import MERLIN
 from .merlin_network import MerlinNetwork, network_state
-from .remembered import RememberedTexts
 from .sampling import sample_linear, sample_nearest
 
 SPACING = (1.5, 1.5, 3.0)
@@ -62,83 +58,35 @@ GROWN = 2
 _WORDS = re.compile(r"\w+|[^\w\s]+")
 
 
-class MerlinEncoder:
-    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of Merlin's weights.
+class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
+    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of Merlin's weights, its checkpoint for image and text.
 
-    Parameters
-    ----------
-    state : dict of str to Tensor
-        The checkpoint for image and text; every name and shape is checked.
-    folder : Path
-        With ``vocab.json`` and ``merges.txt`` of Clinical-Longformer.
-    calibration : Calibration, optional
-        Scores to probabilities.
-    device : str, optional
-        A GPU when there is one.
-    place : str
-        What to call the checkpoint in messages.
-    shape : tuple of int
-        Voxels along R, A, S; another one than that of training serves tests.
-    batch : int, optional
-        Organs that go through the network together; 8 on a GPU, 2 on a CPU.
-    keep : Path, optional
-        Folder in which embedded texts are kept.
-
-    Raises
-    ------
-    UserError
-        Naming the first missing, unexpected or misshapen tensor, or what is wrong with the vocabulary.
+    ``shape`` is the voxels along R, A, S; another one than that of training serves tests.
     """
 
-    def __init__(
-        self,
-        state: State,
-        folder: Path,
-        calibration: Calibration | None = None,
-        device: str | None = None,
-        place: str = "the checkpoint of Merlin",
-        shape: tuple[int, int, int] = SHAPE,
-        batch: int | None = None,
-        keep: Path | None = None,
-    ) -> None:
-        self.device = pick_device(device)
-        self.shape = shape
-        self.batch = batch or (8 if self.device.type == "cuda" else 2)
+    entry = MERLIN
+    organs = SEEN
+    spacing_mm = SPACING[0]
+    hu = HU
+    max_text_tokens = MAX_TOKENS
+    preprocessing = "merlin 1"
+    weights = ("model.safetensors", "merlin.pt")
+    vocabulary = ""  # the folder itself, of two files
+    texts_at_once = 32
+    shape: tuple[int, int, int] = SHAPE
+
+    def build(self, state: State, vocabulary: Path, place: str) -> Parts[MerlinNetwork]:
+        """As large as the tensors say, with the tokenizer of Clinical-Longformer."""
         network = MerlinNetwork.for_state(state, place)
         artifact.fill(network, network_state(state), place, "Merlin")
-        self.network = network.eval().requires_grad_(False).to(self.device)
         words = int(network.encode_text.text_encoder.config.vocab_size)  # type: ignore[union-attr, arg-type]
-        self.tokenizer: Any = _tokenizer(folder, words)
-        self.encode_text_meaning = Meaning()
-        self.calibration = calibration or Calibration()
-        self.logit_scale = float(min(network.logit_scale.exp(), torch.tensor(100.0)))
-        self._sides = SideCheck()
-        self.card = EncoderCard(
-            name=MERLIN.name,
-            revision=artifact.digest(network.state_dict()),
-            licence=MERLIN.licence,
-            trained_on=MERLIN.trained_on,
-            summary=MERLIN.summary,
-            organs=SEEN,
-            abnormalities=tuple(e.pair_key(o) for e in load_dictionary() for o in e.organs if o in SEEN),
-            spacing_mm=SPACING[0],
-            hu_windows=(HU,),
-            dim=int(network.encode_image.i3_resnet.contrastive_head.out_channels),
-            max_text_tokens=MAX_TOKENS,
-            preprocessing="merlin 1",
-        )
-        self._texts = RememberedTexts(self._embed, self.card.dim, self.card.revision, keep)
+        dim = int(network.encode_image.i3_resnet.contrastive_head.out_channels)
+        return Parts(network, _tokenizer(vocabulary, words), dim, network.logit_scale.exp().clamp(max=100).item())
 
-    @classmethod
-    def from_folder(
-        cls, folder: str | Path, *, device: str | None = None, shape: tuple[int, int, int] = SHAPE
-    ) -> MerlinEncoder:
-        """Load from a folder with ``merlin.pt`` or ``model.safetensors``, the vocabulary, and perhaps a calibration."""
-        place = Path(folder)
-        path = next((p for p in (place / "model.safetensors", place / "merlin.pt") if p.is_file()), place / "merlin.pt")
-        state = read_state(path)
-        told = f"'{path.name}' in '{place.name}'"
-        return cls(state, place, artifact.read_calibration(place), device, told, shape, keep=place)
+    @cached_property
+    def batch(self) -> int:
+        """Organs that go through the network together; may be set."""
+        return 8 if self.device.type == "cuda" else 2
 
     @torch.inference_mode()
     def encode_scan(
@@ -241,16 +189,11 @@ class MerlinEncoder:
             places.append(scan.hu.shape[axis] - 1 - taken * step / scan.spacing[axis])
         return tuple(inside), places
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
-        """(n, dim) unit vectors; texts longer than 1024 tokens are cut."""
-        return self._texts(texts)
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """(n, dim) unit vectors."""
+        return self.network.texts(self._tokens(texts))
 
-    @torch.inference_mode()
-    def _embed(self, texts: Sequence[str]) -> FloatArray:
-        parts = [self.network.texts(self._tokens(part)) for part in batches(texts, 32)]
-        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
-
-    def _tokens(self, texts: Sequence[str]) -> Mapping[str, Tensor]:
+    def _tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
         clean = [" ".join(_WORDS.findall(text.lower())) for text in texts]
         given = self.tokenizer(clean, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         return {key: given[key].to(self.device) for key in ("input_ids", "attention_mask")}

@@ -35,7 +35,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(folder) -> ColipriEncoder:
-    return ColipriEncoder.from_folder(folder, device="cpu", size=SIZE)
+    encoder = ColipriEncoder.from_folder(folder, device="cpu")
+    encoder.size = SIZE
+    return encoder
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,8 @@ def test_published_shapes_equal_the_package_on_real_scans(shared_data, tmp_path,
 
     write_state(tmp_path / "model.safetensors", colipri_state(small=False))
     write_vocabulary(tmp_path)
-    encoder = ColipriEncoder.from_folder(tmp_path, device="cpu", size=64)
+    encoder = ColipriEncoder.from_folder(tmp_path, device="cpu")
+    encoder.size = 64
     if name == "lidc":
         scan = read_scan(shared_data / "ct" / "lidc_idri_0001_chest_ds2.nii.gz")
         masks = rough_chest(scan)
@@ -199,7 +202,8 @@ def test_left_and_right_are_compared_once_and_a_swap_is_told(folder, small_chest
     from napari_ctvlp.encoder.published import base
     from napari_ctvlp.encoder.sides import Sides
 
-    encoder = ColipriEncoder.from_folder(folder, device="cpu", size=SIZE)
+    encoder = ColipriEncoder.from_folder(folder, device="cpu")
+    encoder.size = SIZE
     monkeypatch.setattr(base, "tell_sides", lambda _: Sides(-0.2, 0, 3))
     with pytest.warns(UserWarning, match="left for right in 3 of 3"):
         encoder.encode_scan(*small_chest)

@@ -38,7 +38,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(folder) -> MerlinEncoder:
-    return MerlinEncoder.from_folder(folder, device="cpu", shape=(80, 64, 48))
+    encoder = MerlinEncoder.from_folder(folder, device="cpu")
+    encoder.shape = (80, 64, 48)
+    return encoder
 
 
 @pytest.fixture(scope="module")
