@@ -68,11 +68,20 @@ class ColipriGrid:
         Cell index (i, p, l) to voxel index of the scan.
     organs : mapping of str to (n,) int64
         Flat indices of the cells that each organ reaches into.
+    total : (d, R, A, S) Tensor
+        The grid as the network gave it, over all cubes.
+    cubes : list of three lists of int
+        First voxels of the cubes along R, A, S.
+    shape : tuple of int
+        Of the scan.
     """
 
     vectors: FloatArray
     affine: NDArray[np.float64]
     organs: Mapping[str, NDArray[np.int64]]
+    total: Tensor
+    cubes: list[list[int]]
+    shape: tuple[int, ...]
 
     def cells(self, organ: str) -> Cells:
         """The cells that an organ reaches into; none where it is not in the masks."""
@@ -125,12 +134,62 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
         tick = ticker(progress, cancelled)
         tick(0.0)
         check_hounsfield(scan)
-        known = {label: name for label, name in masks.names.items() if name in SEEN}
-        along = [_windows(*_span(scan, masks, known, axis), self.size) for axis in (2, 1, 0)]
+        along = self._cubes(scan, masks)
+        embedding = self._embedding(scan, masks, self._grid(scan, along, tick), along)
+        self._sides(embedding)
+        tick(1.0)
+        return embedding
+
+    def update_scan(
+        self,
+        before: ScanEmbedding,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding | None:
+        """Embed the organs of other masks of a scan that was encoded, from the grid that was kept.
+
+        Parameters
+        ----------
+        before : ScanEmbedding
+            Of the same scan, by this encoder.
+        scan, masks, progress, cancelled
+            As for `encode_scan`, whose answer this is.
+
+        Returns
+        -------
+        ScanEmbedding or None
+            None where no grid was kept (an embedding from the cache) or the organs ask for other cubes: encode the
+            scan.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` is true at the start.
+        """
+        kept = getattr(before.dense, "made", before.dense)
+        if before.encoder is not self or not isinstance(kept, ColipriGrid) or kept.shape != scan.hu.shape:
+            return None
+        along = self._cubes(scan, masks)
+        if along != kept.cubes:
+            return None
+        tick = ticker(progress, cancelled)
+        tick(0.0)
+        embedding = self._embedding(scan, masks, kept.total, along)
+        tick(1.0)
+        return embedding
+
+    def _cubes(self, scan: Scan, masks: OrganMasks) -> list[list[int]]:
+        """First voxels of the cubes along R, A, S."""
+        return [_windows(*_span(scan, masks, axis), self.size) for axis in (2, 1, 0)]
+
+    def _grid(self, scan: Scan, along: list[list[int]], tick: Progress) -> Tensor:
+        """(dim, R, A, S) of all cubes together, the mean where they overlap."""
         starts = list(product(*along))
-        shape = [begins[-1] - begins[0] + self.size for begins in along]
         first = [begins[0] for begins in along]
-        total = torch.zeros(self.card.dim, *(n // PATCH for n in shape))
+        total = torch.zeros(self.card.dim, *((begins[-1] - begins[0] + self.size) // PATCH for begins in along))
         times = torch.zeros(*total.shape[1:])
         padding = self._padding(scan)
         for number, start in enumerate(starts):
@@ -142,12 +201,7 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
             total[:, *at] += grid
             times[*at] += 1
             tick((number + 1) / len(starts) * 0.95)
-        total /= times
-        labels = _labels(scan, masks, first, shape)
-        embedding = self._embedding(scan, masks, known, total, labels, first)
-        self._sides(embedding)
-        tick(1.0)
-        return embedding
+        return total / times
 
     @torch.inference_mode()
     def model_input(
@@ -186,15 +240,10 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
             image[tuple(inside)] = piece.clamp(*HU) / 1000
         return image[None, None]
 
-    def _embedding(
-        self,
-        scan: Scan,
-        masks: OrganMasks,
-        known: dict[int, str],
-        grid: Tensor,
-        labels: NDArray[np.uint8],
-        first: Sequence[int],
-    ) -> ScanEmbedding:
+    def _embedding(self, scan: Scan, masks: OrganMasks, grid: Tensor, cubes: list[list[int]]) -> ScanEmbedding:
+        known = _known(masks)
+        first = [begins[0] for begins in cubes]
+        labels = _labels(scan, masks, first, [n * PATCH for n in grid.shape[1:]])
         cells = [n // PATCH for n in labels.shape]
         cell = np.ravel_multi_index(
             np.meshgrid(*(np.arange(n) // PATCH for n in labels.shape), indexing="ij", sparse=True), cells
@@ -214,7 +263,7 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
         # R, A, S to I, P, L turns all three axes around, and their order
         flipped = np.arange(counts.shape[1]).reshape(cells).transpose(2, 1, 0)[::-1, ::-1, ::-1].ravel()
         reached = {name: np.flatnonzero(counts[label][flipped]) for label, name in masks.names.items()}
-        dense = _dense(scan, grid, first, reached)
+        dense = _dense(scan, grid, cubes, reached)
         return ScanEmbedding(tuple(masks.names.values()), matrix, tuple(status), self, dense)
 
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
@@ -232,10 +281,14 @@ def _places(scan: Scan, axis: int) -> tuple[NDArray[np.float64], int]:
     return (size - 1) / 2 - (np.arange(count) - (count - 1) / 2) * SPACING / spacing, count
 
 
-def _span(scan: Scan, masks: OrganMasks, known: dict[int, str], axis: int) -> tuple[int, tuple[int, int] | None]:
+def _known(masks: OrganMasks) -> dict[int, str]:
+    return {label: name for label, name in masks.names.items() if name in SEEN}
+
+
+def _span(scan: Scan, masks: OrganMasks, axis: int) -> tuple[int, tuple[int, int] | None]:
     """How many resampled voxels a canonical axis has, and which of them the known organs take."""
     at, count = _places(scan, axis)
-    boxes = [masks.statistics[name].box[axis] for name in known.values() if name in masks.statistics]
+    boxes = [masks.statistics[name].box[axis] for name in _known(masks).values() if name in masks.statistics]
     if not boxes:
         return count, None
     within = np.flatnonzero((at > min(low for low, _ in boxes) - 1) & (at < max(high for _, high in boxes)))
@@ -271,13 +324,13 @@ def _labels(scan: Scan, masks: OrganMasks, first: Sequence[int], shape: Sequence
     return out
 
 
-def _dense(scan: Scan, grid: Tensor, first: Sequence[int], reached: Mapping[str, NDArray[np.int64]]) -> ColipriGrid:
+def _dense(scan: Scan, grid: Tensor, cubes: list[list[int]], reached: Mapping[str, NDArray[np.int64]]) -> ColipriGrid:
     """The grid turned to I, P, L."""
     turned = torch.nn.functional.normalize(grid, dim=0).permute(0, 3, 2, 1).flip(1, 2, 3)
     affine = np.eye(4)
-    for axis, begin, cells in zip((2, 1, 0), first, grid.shape[1:], strict=True):
+    for axis, (begin, *_), cells in zip((2, 1, 0), cubes, grid.shape[1:], strict=True):
         at, _ = _places(scan, axis)
         last = begin + PATCH * (cells - 1) + (PATCH - 1) / 2  # of the cell that comes first once turned
         affine[axis, axis] = PATCH * SPACING / scan.spacing[axis]
         affine[axis, 3] = at[0] - last * SPACING / scan.spacing[axis]
-    return ColipriGrid(turned.contiguous().numpy(), affine, reached)
+    return ColipriGrid(turned.contiguous().numpy(), affine, reached, grid, cubes, scan.hu.shape)

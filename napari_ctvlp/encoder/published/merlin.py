@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -58,6 +60,15 @@ GROWN = 2
 _WORDS = re.compile(r"\w+|[^\w\s]+")
 
 
+@dataclass(frozen=True, eq=False)
+class _Masked:
+    """The masks that an embedding was made of: (R, A, S) on the network's grid, and the shape that they came in."""
+
+    labels: NDArray[np.uint8]
+    names: dict[int, str]
+    stored_shape: tuple[int, ...]
+
+
 class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
     """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of Merlin's weights, its checkpoint for image and text.
 
@@ -74,6 +85,11 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
     vocabulary = ""  # the folder itself, of two files
     texts_at_once = 32
     shape: tuple[int, int, int] = SHAPE
+
+    @cached_property
+    def _masked(self) -> WeakKeyDictionary[ScanEmbedding, _Masked]:
+        """What each embedding that is still in use was made of."""
+        return WeakKeyDictionary()
 
     def build(self, state: State, vocabulary: Path, place: str) -> Parts[MerlinNetwork]:
         """As large as the tensors say, with the tokenizer of Clinical-Longformer."""
@@ -109,11 +125,61 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
         tick = ticker(progress, cancelled)
         tick(0.0)
         check_hounsfield(scan)
-        volume = self.volume(scan)
+        return self._encode(scan, masks, self._labels(scan, masks), {}, tick)
+
+    @torch.inference_mode()
+    def update_scan(
+        self,
+        before: ScanEmbedding,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding | None:
+        """Embed the organs of other masks of a scan that was encoded: only those whose voxels are other ones.
+
+        Parameters
+        ----------
+        before : ScanEmbedding
+            Of the same scan, by this encoder.
+        scan, masks, progress, cancelled
+            As for `encode_scan`, whose answer this is.
+
+        Returns
+        -------
+        ScanEmbedding or None
+            None where it is not known what the masks were (an embedding from the cache): encode the scan.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        """
+        kept = self._masked.get(before)
+        if kept is None or kept.stored_shape != masks.labels.shape:
+            return None
+        tick = ticker(progress, cancelled)
+        tick(0.0)
         labels = self._labels(scan, masks)
+        differ = kept.labels != labels
+        changed = set(np.unique(np.concatenate([kept.labels[differ], labels[differ]])).tolist())
+        known = {
+            label: before.vectors[row]
+            for row, (label, name) in enumerate(kept.names.items())
+            if label not in changed and masks.names.get(label) == name
+        }
+        return self._encode(scan, masks, labels, known, tick)
+
+    def _encode(
+        self, scan: Scan, masks: OrganMasks, labels: NDArray[np.uint8], known: dict[int, FloatArray], tick: Progress
+    ) -> ScanEmbedding:
+        """``known`` are vectors by label that need not be made again."""
         present = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
-        wanted = [n for n, name in masks.names.items() if name in SEEN and n in present]
-        vectors: dict[int, FloatArray] = {}
+        seen = [n for n, name in masks.names.items() if name in SEEN and n in present]
+        vectors = {label: known[label] for label in seen if label in known}
+        wanted = [label for label in seen if label not in known]
+        volume = self.volume(scan) if wanted else torch.empty(0)
         for start in range(0, len(wanted), self.batch):
             tick(0.05 + 0.9 * start / len(wanted))
             part = wanted[start : start + self.batch]
@@ -128,6 +194,7 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
         ]
         stacked = np.stack(matrix) if matrix else np.zeros((0, self.card.dim), np.float32)
         embedding = ScanEmbedding(tuple(masks.names.values()), stacked, tuple(status), self)
+        self._masked[embedding] = _Masked(labels, dict(masks.names), masks.labels.shape)
         self._sides(embedding)
         tick(1.0)
         return embedding

@@ -14,6 +14,7 @@ from napari_ctvlp.encoder.published.checkpoint import write_state
 from napari_ctvlp.encoder.published.colipri import ColipriEncoder, _windows
 from napari_ctvlp.encoder.registry import MARK
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.drawn import edited_masks
 from napari_ctvlp.scan.statistics import organ_statistics
 from tests.encoder.published.packages import run_package
 from tests.encoder.published.states import colipri_state, write_vocabulary
@@ -171,6 +172,34 @@ def test_a_long_scan_is_seen_in_several_windows(encoder, chest):
     assert status["lung_upper_lobe_left"] is OrganStatus.COMPLETE
     known = [i for i, s in enumerate(found.status) if s is OrganStatus.COMPLETE]
     np.testing.assert_allclose(np.linalg.norm(found.vectors[known], axis=1), 1, atol=1e-5)
+
+
+def test_edited_masks_are_pooled_from_the_grid_that_was_kept(encoder, embedding, small_chest, monkeypatch):
+    scan, masks = small_chest
+    labels = masks.labels.copy()
+    labels[28:34, 18:42, 44:62] = 52  # aorta painted into the heart
+    labels[labels == 15] = 0
+    after = edited_masks(scan, masks, labels, {})
+    fresh = encoder.encode_scan(scan, after)
+    monkeypatch.setattr(encoder.network, "grid", None)  # the network is not run again
+    update = encoder.update_scan(embedding, scan, after)
+    assert update.organs == fresh.organs and update.status == fresh.status and "esophagus" not in update.organs
+    np.testing.assert_allclose(update.vectors, fresh.vectors, atol=1e-6)
+    for organ in fresh.organs:
+        np.testing.assert_array_equal(update.dense.cells(organ).places, fresh.dense.cells(organ).places)
+        np.testing.assert_array_equal(update.dense.cells(organ).vectors, fresh.dense.cells(organ).vectors)
+    back = encoder.update_scan(update, scan, masks)
+    np.testing.assert_allclose(back.vectors, embedding.vectors, atol=1e-6)
+
+
+def test_a_grid_that_does_not_serve_is_not_used(encoder, embedding, small_chest, chest):
+    scan, masks = small_chest
+    assert encoder.update_scan(replace(embedding, dense=None), scan, masks) is None  # as one from the cache
+    assert encoder.update_scan(embedding, replace(scan, hu=scan.hu[:-2]), masks) is None
+    long, cut = chest
+    few = replace(cut, statistics={"trachea": replace(cut.statistics["heart"], box=((0, 6), (0, 6), (0, 6)))})
+    few = replace(few, names=few.names | {16: "trachea"})
+    assert encoder.update_scan(encoder.encode_scan(*chest), long, few) is None  # other cubes
 
 
 @pytest.mark.parametrize(
