@@ -1,12 +1,14 @@
 # make demo   opens the window on the built-in sample scan with one question asked (under a virtual screen where there is none)
 # make reference   the published packages that the slow tests compare adapters with (320 MB)
-# make test   the default test suite;  make test-slow  the slow tests;  make lint  format, lint and types;  make bench  the benchmarks
+# make test   the default test suite in two processes (WORKERS=8 in eight);  make test-slow  the slow tests
+# make lint   format, lint and types;  make bench  the benchmarks
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 QUESTION ?= stone in the left kidney
+WORKERS ?= 2
 
 # what Qt's xcb platform and a virtual screen need on Debian 12
 SYSTEM := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 \
@@ -32,8 +34,9 @@ demo: $(VENV)/.gui system
 	  echo "No screen: the window is in $(DEMO)/window.png, the scores in $(DEMO)/scores.csv, the answers in $(DEMO)/answers.json"; \
 	fi
 
+# files stay whole (loadfile), since their fixtures are made once a file; each worker has a screen of its own
 test: $(VENV)/.test system
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: $(VENV)/.test $(VENV)/.reference system
 	$(BIN)/python -m pytest -m slow

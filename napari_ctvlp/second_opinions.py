@@ -12,7 +12,8 @@ from napari_ctvlp.session import Report, Runner, Session, run_now
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.compare import Opinion
-    from napari_ctvlp.encoder.contract import ScanEncoder
+    from napari_ctvlp.encoder.contract import ScanEmbedding, ScanEncoder
+    from napari_ctvlp.scan.types import Scan
 
 Cancelled = Callable[[], bool]
 
@@ -31,7 +32,8 @@ class SecondOpinions:
     -----
     Signals (psygnal): ``changed`` (tuple of Opinion, those that are ready), ``activity_changed`` (name and fraction, or
     None when idle), ``failed`` (exception). Encoders stay loaded until they are taken away; what arrives for another
-    scan than the open one is dropped.
+    scan than the open one is dropped. A scan that one of them saw on another day comes from the cache, and after an
+    edit of the masks it does only what it must, as the chosen one does.
     """
 
     changed = Signal(object)
@@ -43,6 +45,7 @@ class SecondOpinions:
         self._runner = runner
         self._encoders: dict[str, ScanEncoder | None] = {}
         self._opinions: dict[str, Opinion] = {}
+        self._seen: dict[str, tuple[Scan, ScanEmbedding]] = {}
         self._stop = threading.Event()
         self._busy = ""
         self._closed = False
@@ -71,6 +74,7 @@ class SecondOpinions:
             return
         del self._encoders[name]
         self._opinions.pop(name, None)
+        self._seen.pop(name, None)
         if self._busy == name:
             self._drop()
         self.changed.emit(self.opinions)
@@ -90,6 +94,7 @@ class SecondOpinions:
 
     def _on_open(self, _scan_or_masks: object) -> None:
         self._drop()
+        self._seen = {name: seen for name, seen in self._seen.items() if seen[0] is self._session.scan}
         if self._opinions:
             self._opinions.clear()
             self.changed.emit(())
@@ -109,22 +114,26 @@ class SecondOpinions:
         if self._closed or self._busy or scan is None or masks is None or not waiting:
             return
         name = self._busy = waiting[0]
-        known = self._encoders[name]
+        known, seen = self._encoders[name], self._seen.get(name)
         self.activity_changed.emit((name, None))
 
-        def work(report: Report) -> tuple[ScanEncoder, Opinion]:
+        def work(report: Report) -> tuple[ScanEncoder, ScanEmbedding, Opinion]:
             from napari_ctvlp.ask.compare import Opinion
 
             encoder = known if known is not None else rooms.load_encoder(name)
-            embedding = encoder.encode_scan(scan, masks, progress=report, cancelled=stop.is_set)
-            return encoder, Opinion.of(embedding, rooms.score_abnormalities(embedding))
+            if seen is None:
+                embedding = rooms.encode_scan(encoder, scan, masks, report, stop.is_set)
+            else:
+                embedding = rooms.encode_again(encoder, scan, masks, seen[1], report, stop.is_set)
+            return encoder, embedding, Opinion.of(embedding, rooms.score_abnormalities(embedding))
 
         def current() -> bool:
             return not self._closed and not stop.is_set() and self._busy == name
 
-        def done(result: tuple[ScanEncoder, Opinion]) -> None:
+        def done(result: tuple[ScanEncoder, ScanEmbedding, Opinion]) -> None:
             if current():
-                self._encoders[name], self._opinions[name] = result
+                self._encoders[name], embedding, self._opinions[name] = result
+                self._seen[name] = scan, embedding
                 self._busy = ""
                 self.activity_changed.emit(None)
                 self.changed.emit(self.opinions)

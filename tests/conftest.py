@@ -8,6 +8,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker has a core to itself; read when numpy and torch are imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.drawn import edited_masks
 from napari_ctvlp.second_opinions import SecondOpinions
 from napari_ctvlp.session import Session
 from tests.conftest import WordEncoder
@@ -44,6 +48,50 @@ def test_the_chosen_one_and_one_that_is_there_are_not_asked_twice(session):
     for name in ("starter", "a", "a"):
         others.add(name)
     assert others.names == ("a",) and session.rooms.loaded.count("a") == 1
+
+
+class Counting(WordEncoder):
+    """Counts what it does; its own name, so that nothing of the chosen one's is taken for its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.card = replace(self.card, name="counting")
+        self.did = []
+
+    def encode_scan(self, scan, masks, *, progress=None, cancelled=None):
+        self.did.append("whole")
+        return super().encode_scan(scan, masks, progress=progress)
+
+    def update_scan(self, before, scan, masks, *, progress=None, cancelled=None):
+        assert before.encoder is self
+        self.did.append("update")
+        return super().encode_scan(scan, masks, progress=progress)
+
+
+def test_a_scan_that_was_seen_before_comes_from_the_cache(session):
+    encoders = [Counting(), Counting()]
+    for encoder in encoders:  # on two days
+        session.rooms.load_encoder = lambda name, encoder=encoder: encoder
+        others = SecondOpinions(session)
+        others.add("a")
+        assert len(others.opinions) == 1
+        others.close()
+    assert [encoder.did for encoder in encoders] == [["whole"], []]
+
+
+def test_after_an_edit_of_the_masks_it_does_what_it_must(session, phantom):
+    encoder, (scan, masks) = Counting(), phantom
+    session.rooms.load_encoder = lambda name: encoder
+    others = SecondOpinions(session)
+    others.add("a")
+    labels = masks.labels.copy()
+    labels[labels == 1] = 0
+    session.set_masks(edited_masks(scan, masks, labels, {}))
+    (opinion,) = others.opinions
+    assert encoder.did == ["whole", "update"] and ("spleen", "cyst") not in opinion.scores
+    session.set_scan(replace(scan, hu=scan.hu + np.int16(1)))
+    session.set_masks(masks)
+    assert encoder.did == ["whole", "update", "whole"] and len(others.opinions) == 1  # nothing serves another scan
 
 
 def test_several_come_one_after_another_in_their_order(session):
@@ -99,6 +147,10 @@ def test_removing_cancels_its_work(session):
     assert others.names == ()
 
     class Slow(WordEncoder):
+        def __init__(self):
+            super().__init__()
+            self.card = replace(self.card, name="slow")  # what the chosen one made is not its own
+
         def encode_scan(self, scan, masks, *, progress=None, cancelled=None):
             if cancelled():
                 raise EncodingCancelled

@@ -12,6 +12,7 @@ import os
 import threading
 import weakref
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from .contract import Cancelled, OrganStatus, Progress, ScanEmbedding, ScanEncod
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes whenever files written before must not be read any more."""
 LIMIT_BYTES = 1 << 30
 SUFFIX = ".safetensors"
@@ -98,10 +99,10 @@ class EmbeddingCache:
     def put(self, key: str, embedding: ScanEmbedding, masks: OrganMasks) -> None:
         """Keep an embedding; where the disk is full or may not be written to, it is only logged."""
         place = {name: i for i, name in enumerate(masks.names.values())}
-        if any(organ not in place for organ in embedding.organs):
+        if any(organ not in place for organ in chain(embedding.organs, *embedding.groups.values())):
             return  # organs that the encoder names otherwise could not be told again without their names
         try:
-            data = _pack(embedding, [place[organ] for organ in embedding.organs])
+            data = _pack(embedding, place)
             if len(data) > self.limit:
                 return
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -139,13 +140,14 @@ class PlacesAgain:
         return self._dense.cells(organ)
 
 
-def _pack(embedding: ScanEmbedding, organs: list[int]) -> bytes:
+def _pack(embedding: ScanEmbedding, place: dict[str, int]) -> bytes:
     from safetensors.numpy import save
 
     arrays = {"vectors": np.ascontiguousarray(embedding.vectors, np.float32)}
     about = {
         "dense": json.dumps(embedding.dense is not None),
-        "organs": json.dumps(organs),
+        "organs": json.dumps([place[organ] for organ in embedding.organs]),
+        "groups": json.dumps({name: [place[o] for o in organs] for name, organs in embedding.groups.items()}),
         "status": json.dumps([status.name for status in embedding.status]),
         "hashes": json.dumps({name: array_hash(array) for name, array in arrays.items()}),  # safetensors checks none
     }
@@ -162,9 +164,10 @@ def _unpack(data: bytes, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) ->
         raise ValueError("values have changed")
     names = tuple(masks.names.values())
     organs = tuple(names[i] for i in json.loads(about["organs"]))
+    groups = {name: tuple(names[i] for i in places) for name, places in json.loads(about["groups"]).items()}
     status = tuple(OrganStatus[name] for name in json.loads(about["status"]))
     vectors = arrays["vectors"]
     if not len(organs) == len(status) == len(vectors) or vectors.shape[1:] != (encoder.card.dim,):
         raise ValueError("rows and organs do not agree")
     dense: Any = PlacesAgain(encoder, scan, masks) if json.loads(about["dense"]) else None
-    return ScanEmbedding(organs, vectors, status, encoder, dense)
+    return ScanEmbedding(organs, vectors, status, encoder, dense, groups)

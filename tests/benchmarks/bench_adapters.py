@@ -63,7 +63,8 @@ def merlin() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         write_bytes_vocabulary(Path(name))
-        encoder = MerlinEncoder(merlin_state(small=False), Path(name), shape=(112, 112, 80))
+        encoder = MerlinEncoder(merlin_state(small=False), Path(name))
+    encoder.shape = (112, 112, 80)
     scan, masks = chest_phantom()
     masks = replace(masks, names=dict(zip(list(masks.names)[:8], SEEN, strict=False)), statistics={})
 

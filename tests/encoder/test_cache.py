@@ -64,6 +64,20 @@ def test_the_second_time_nothing_is_encoded(cache, phantom):
     np.testing.assert_array_equal(second.vectors, first.vectors)
 
 
+def test_organs_that_an_encoder_sees_as_one_stay_one(cache, phantom):
+    """fVLM's eleven findings of the lung hang on it: without the group nothing is called lung."""
+
+    class Pairing(CountingEncoder):
+        def encode_scan(self, scan, masks, **more):
+            made = super().encode_scan(scan, masks, **more)
+            return dataclasses.replace(made, groups={"kidneys": ("kidney_left", "kidney_right"), "liver": ("liver",)})
+
+    encoder = Pairing()
+    first, second = (cache.encode_scan(encoder, *phantom) for _ in range(2))
+    assert encoder.runs == 1 and second.groups == first.groups
+    assert second.groups == {"kidneys": ("kidney_left", "kidney_right"), "liver": ("liver",)}
+
+
 def test_places_are_encoded_when_they_are_asked_for(cache, phantom):
     encoder = CountingEncoder()
     cache.encode_scan(encoder, *phantom)

@@ -16,21 +16,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ctvlp.anatomy.dictionary import load_dictionary
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
-    Calibration,
     Cancelled,
     Cells,
-    EncoderCard,
     FloatArray,
     ModelInput,
     Progress,
@@ -39,12 +35,11 @@ from napari_ctvlp.encoder.contract import (
 )
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .base import SMALLEST_ML, Meaning, SideCheck, check_hounsfield, organ_status
-from .bert import batches, hidden_states, pick_device, tokenizer_for
-from .checkpoint import State, read_state
+from .base import SMALLEST_ML, Parts, PublishedEncoder, check_hounsfield, organ_status
+from .bert import hidden_states, tokenizer_for
+from .checkpoint import State
 from .colipri_network import PATCH, ColipriNetwork, network_state
 from .entries import COLIPRI
-from .remembered import RememberedTexts
 from .sampling import sample_linear, sample_nearest
 
 SPACING = 2.0
@@ -73,11 +68,20 @@ class ColipriGrid:
         Cell index (i, p, l) to voxel index of the scan.
     organs : mapping of str to (n,) int64
         Flat indices of the cells that each organ reaches into.
+    total : (d, R, A, S) Tensor
+        The grid as the network gave it, over all cubes.
+    cubes : list of three lists of int
+        First voxels of the cubes along R, A, S.
+    shape : tuple of int
+        Of the scan.
     """
 
     vectors: FloatArray
     affine: NDArray[np.float64]
     organs: Mapping[str, NDArray[np.int64]]
+    total: Tensor
+    cubes: list[list[int]]
+    shape: tuple[int, ...]
 
     def cells(self, organ: str) -> Cells:
         """The cells that an organ reaches into; none where it is not in the masks."""
@@ -87,77 +91,27 @@ class ColipriGrid:
         return Cells(places, self.vectors.reshape(len(self.vectors), -1)[:, flat].T, np.diag(self.affine)[:3].copy())
 
 
-class ColipriEncoder:
-    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of COLIPRI's weights.
+class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
+    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of COLIPRI's weights, ``model.safetensors``.
 
-    Parameters
-    ----------
-    state : dict of str to Tensor
-        ``model.safetensors``; every name and shape is checked.
-    vocabulary : Path
-        ``vocab.txt`` of CXR-BERT.
-    calibration : Calibration, optional
-        Scores to probabilities; without one they are the model's own softmax of two prompts.
-    device : str, optional
-        A GPU when there is one.
-    place : str
-        What to call the checkpoint in messages.
-    size : int
-        Voxels a side of its cube; another one than that of training serves tests.
-    keep : Path, optional
-        Folder in which embedded texts are kept.
-
-    Raises
-    ------
-    UserError
-        Naming the first missing, unexpected or misshapen tensor, or what is wrong with the vocabulary.
+    ``size`` is the voxels a side of its cube; another one than that of training serves tests.
     """
 
-    def __init__(
-        self,
-        state: State,
-        vocabulary: Path,
-        calibration: Calibration | None = None,
-        device: str | None = None,
-        place: str = "the checkpoint of COLIPRI",
-        size: int = SIZE,
-        keep: Path | None = None,
-    ) -> None:
-        self.device = pick_device(device)
-        self.size = size
+    entry = COLIPRI
+    organs = SEEN
+    spacing_mm = SPACING
+    hu = HU
+    max_text_tokens = MAX_TOKENS
+    preprocessing = "colipri 1"
+    size = SIZE
+
+    def build(self, state: State, vocabulary: Path, place: str) -> Parts[ColipriNetwork]:
+        """As large as the tensors say, with the WordPiece tokenizer of CXR-BERT."""
         network = ColipriNetwork.for_state(state, place)
         artifact.fill(network, network_state(state), place, "COLIPRI")
-        self.network = network.eval().requires_grad_(False).to(self.device)
         words = int(network.text_encoder.backbone.config.vocab_size)  # type: ignore[union-attr, arg-type]
-        self.tokenizer: Any = tokenizer_for(vocabulary, words)
-        self.encode_text_meaning = Meaning()
-        self.calibration = calibration or Calibration()
-        self.logit_scale = 1 / float(network.softmax_temperature)
-        self._sides = SideCheck()
-        self.card = EncoderCard(
-            name=COLIPRI.name,
-            revision=artifact.digest(network.state_dict()),
-            licence=COLIPRI.licence,
-            trained_on=COLIPRI.trained_on,
-            summary=COLIPRI.summary,
-            organs=SEEN,
-            abnormalities=tuple(e.pair_key(o) for e in load_dictionary() for o in e.organs if o in SEEN),
-            spacing_mm=SPACING,
-            hu_windows=(HU,),
-            dim=int(network.image_encoder.projector.out_channels),
-            max_text_tokens=MAX_TOKENS,
-            preprocessing="colipri 1",
-        )
-        self._texts = RememberedTexts(self._embed, self.card.dim, self.card.revision, keep)
-
-    @classmethod
-    def from_folder(cls, folder: str | Path, *, device: str | None = None, size: int = SIZE) -> ColipriEncoder:
-        """Load from a folder with ``model.safetensors``, ``vocab.txt`` and perhaps ``calibration.json``."""
-        place = Path(folder)
-        state = read_state(place / "model.safetensors")
-        calibration = artifact.read_calibration(place)
-        told = f"'model.safetensors' in '{place.name}'"
-        return cls(state, place / "vocab.txt", calibration, device, told, size, place)
+        dim = int(network.image_encoder.projector.out_channels)
+        return Parts(network, tokenizer_for(vocabulary, words), dim, 1 / network.softmax_temperature.item())
 
     @torch.inference_mode()
     def encode_scan(
@@ -180,12 +134,62 @@ class ColipriEncoder:
         tick = ticker(progress, cancelled)
         tick(0.0)
         check_hounsfield(scan)
-        known = {label: name for label, name in masks.names.items() if name in SEEN}
-        along = [_windows(*_span(scan, masks, known, axis), self.size) for axis in (2, 1, 0)]
+        along = self._cubes(scan, masks)
+        embedding = self._embedding(scan, masks, self._grid(scan, along, tick), along)
+        self._sides(embedding)
+        tick(1.0)
+        return embedding
+
+    def update_scan(
+        self,
+        before: ScanEmbedding,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding | None:
+        """Embed the organs of other masks of a scan that was encoded, from the grid that was kept.
+
+        Parameters
+        ----------
+        before : ScanEmbedding
+            Of the same scan, by this encoder.
+        scan, masks, progress, cancelled
+            As for `encode_scan`, whose answer this is.
+
+        Returns
+        -------
+        ScanEmbedding or None
+            None where no grid was kept (an embedding from the cache) or the organs ask for other cubes: encode the
+            scan.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` is true at the start.
+        """
+        kept = getattr(before.dense, "made", before.dense)
+        if before.encoder is not self or not isinstance(kept, ColipriGrid) or kept.shape != scan.hu.shape:
+            return None
+        along = self._cubes(scan, masks)
+        if along != kept.cubes:
+            return None
+        tick = ticker(progress, cancelled)
+        tick(0.0)
+        embedding = self._embedding(scan, masks, kept.total, along)
+        tick(1.0)
+        return embedding
+
+    def _cubes(self, scan: Scan, masks: OrganMasks) -> list[list[int]]:
+        """First voxels of the cubes along R, A, S."""
+        return [_windows(*_span(scan, masks, axis), self.size) for axis in (2, 1, 0)]
+
+    def _grid(self, scan: Scan, along: list[list[int]], tick: Progress) -> Tensor:
+        """(dim, R, A, S) of all cubes together, the mean where they overlap."""
         starts = list(product(*along))
-        shape = [begins[-1] - begins[0] + self.size for begins in along]
         first = [begins[0] for begins in along]
-        total = torch.zeros(self.card.dim, *(n // PATCH for n in shape))
+        total = torch.zeros(self.card.dim, *((begins[-1] - begins[0] + self.size) // PATCH for begins in along))
         times = torch.zeros(*total.shape[1:])
         padding = self._padding(scan)
         for number, start in enumerate(starts):
@@ -197,12 +201,7 @@ class ColipriEncoder:
             total[:, *at] += grid
             times[*at] += 1
             tick((number + 1) / len(starts) * 0.95)
-        total /= times
-        labels = _labels(scan, masks, first, shape)
-        embedding = self._embedding(scan, masks, known, total, labels, first)
-        self._sides(embedding)
-        tick(1.0)
-        return embedding
+        return total / times
 
     @torch.inference_mode()
     def model_input(
@@ -241,15 +240,10 @@ class ColipriEncoder:
             image[tuple(inside)] = piece.clamp(*HU) / 1000
         return image[None, None]
 
-    def _embedding(
-        self,
-        scan: Scan,
-        masks: OrganMasks,
-        known: dict[int, str],
-        grid: Tensor,
-        labels: NDArray[np.uint8],
-        first: Sequence[int],
-    ) -> ScanEmbedding:
+    def _embedding(self, scan: Scan, masks: OrganMasks, grid: Tensor, cubes: list[list[int]]) -> ScanEmbedding:
+        known = _known(masks)
+        first = [begins[0] for begins in cubes]
+        labels = _labels(scan, masks, first, [n * PATCH for n in grid.shape[1:]])
         cells = [n // PATCH for n in labels.shape]
         cell = np.ravel_multi_index(
             np.meshgrid(*(np.arange(n) // PATCH for n in labels.shape), indexing="ij", sparse=True), cells
@@ -269,18 +263,12 @@ class ColipriEncoder:
         # R, A, S to I, P, L turns all three axes around, and their order
         flipped = np.arange(counts.shape[1]).reshape(cells).transpose(2, 1, 0)[::-1, ::-1, ::-1].ravel()
         reached = {name: np.flatnonzero(counts[label][flipped]) for label, name in masks.names.items()}
-        dense = _dense(scan, grid, first, reached)
+        dense = _dense(scan, grid, cubes, reached)
         return ScanEmbedding(tuple(masks.names.values()), matrix, tuple(status), self, dense)
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
-        """(n, dim) unit vectors; texts longer than 512 tokens are cut."""
-        return self._texts(texts)
-
-    @torch.inference_mode()
-    def _embed(self, texts: Sequence[str]) -> FloatArray:
-        bert = self.network.text_encoder.backbone
-        parts = [self.network.texts(*hidden_states(bert, self.tokenizer, p, MAX_TOKENS)) for p in batches(texts)]
-        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """(n, dim) unit vectors."""
+        return self.network.texts(*hidden_states(self.network.text_encoder.backbone, self.tokenizer, texts, MAX_TOKENS))
 
 
 def _places(scan: Scan, axis: int) -> tuple[NDArray[np.float64], int]:
@@ -293,10 +281,14 @@ def _places(scan: Scan, axis: int) -> tuple[NDArray[np.float64], int]:
     return (size - 1) / 2 - (np.arange(count) - (count - 1) / 2) * SPACING / spacing, count
 
 
-def _span(scan: Scan, masks: OrganMasks, known: dict[int, str], axis: int) -> tuple[int, tuple[int, int] | None]:
+def _known(masks: OrganMasks) -> dict[int, str]:
+    return {label: name for label, name in masks.names.items() if name in SEEN}
+
+
+def _span(scan: Scan, masks: OrganMasks, axis: int) -> tuple[int, tuple[int, int] | None]:
     """How many resampled voxels a canonical axis has, and which of them the known organs take."""
     at, count = _places(scan, axis)
-    boxes = [masks.statistics[name].box[axis] for name in known.values() if name in masks.statistics]
+    boxes = [masks.statistics[name].box[axis] for name in _known(masks).values() if name in masks.statistics]
     if not boxes:
         return count, None
     within = np.flatnonzero((at > min(low for low, _ in boxes) - 1) & (at < max(high for _, high in boxes)))
@@ -332,13 +324,13 @@ def _labels(scan: Scan, masks: OrganMasks, first: Sequence[int], shape: Sequence
     return out
 
 
-def _dense(scan: Scan, grid: Tensor, first: Sequence[int], reached: Mapping[str, NDArray[np.int64]]) -> ColipriGrid:
+def _dense(scan: Scan, grid: Tensor, cubes: list[list[int]], reached: Mapping[str, NDArray[np.int64]]) -> ColipriGrid:
     """The grid turned to I, P, L."""
     turned = torch.nn.functional.normalize(grid, dim=0).permute(0, 3, 2, 1).flip(1, 2, 3)
     affine = np.eye(4)
-    for axis, begin, cells in zip((2, 1, 0), first, grid.shape[1:], strict=True):
+    for axis, (begin, *_), cells in zip((2, 1, 0), cubes, grid.shape[1:], strict=True):
         at, _ = _places(scan, axis)
         last = begin + PATCH * (cells - 1) + (PATCH - 1) / 2  # of the cell that comes first once turned
         affine[axis, axis] = PATCH * SPACING / scan.spacing[axis]
         affine[axis, 3] = at[0] - last * SPACING / scan.spacing[axis]
-    return ColipriGrid(turned.contiguous().numpy(), affine, reached)
+    return ColipriGrid(turned.contiguous().numpy(), affine, reached, grid, cubes, scan.hu.shape)

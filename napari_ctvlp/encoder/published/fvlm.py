@@ -10,18 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
-    Calibration,
     Cancelled,
-    EncoderCard,
     FloatArray,
     OrganStatus,
     Progress,
@@ -32,12 +30,11 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 
 from . import fvlm_windows as windows
-from .base import SMALLEST_ML, Meaning, check_hounsfield
-from .bert import batches, hidden_states, pick_device, tokenizer_for
+from .base import SMALLEST_ML, Parts, PublishedEncoder, check_hounsfield
+from .bert import hidden_states, tokenizer_for
 from .checkpoint import State, read_state
 from .entries import FVLM
 from .fvlm_network import ORGANS, FvlmNetwork, network_state
-from .remembered import RememberedTexts
 
 MEMBERS: dict[str, tuple[str, ...]] = {
     "lung": GROUPS["lung"],
@@ -85,74 +82,31 @@ def items() -> tuple[Abnormality, ...]:
     return tuple(made)
 
 
-class FvlmEncoder:
-    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of fVLM's weights.
+class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
+    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of fVLM's weights, the checkpoint's ``model``.
 
-    Parameters
-    ----------
-    state : dict of str to Tensor
-        The checkpoint's ``model``; every name and shape is checked.
-    vocabulary : Path
-        ``vocab.txt`` of CXR-BERT.
-    calibration : Calibration, optional
-        Scores to probabilities; without one they are fVLM's own, softmax of the two prompts.
-    device : str, optional
-        A GPU when there is one.
-    place : str
-        What to call the checkpoint in messages.
-    keep : Path, optional
-        Folder in which embedded texts are kept.
-
-    Raises
-    ------
-    UserError
-        Naming the first missing, unexpected or misshapen tensor, or what is wrong with the vocabulary.
+    ``passes`` is how many windows the last scan took.
     """
 
-    def __init__(
-        self,
-        state: State,
-        vocabulary: Path,
-        calibration: Calibration | None = None,
-        device: str | None = None,
-        place: str = "the checkpoint of fVLM",
-        keep: Path | None = None,
-    ) -> None:
-        self.device = pick_device(device)
-        network = FvlmNetwork.for_state(state, place)
-        artifact.fill(network, network_state(state), place, "fVLM")
-        self.network = network.eval().requires_grad_(False).to(self.device)
-        words = int(network.text_encoder.config.vocab_size)  # type: ignore[union-attr, arg-type]
-        self.tokenizer: Any = tokenizer_for(vocabulary, words)
-        self.encode_text_meaning = Meaning()
-        self.calibration = calibration or Calibration()
-        self.logit_scale = 1 / float(network.temp)
-        self.dictionary = items()
-        self.passes = 0
-        dim = int(network.text_proj.out_features)
-        self.card = EncoderCard(
-            name=FVLM.name,
-            revision=artifact.digest(network.state_dict()),
-            licence=FVLM.licence,
-            trained_on=FVLM.trained_on,
-            summary=FVLM.summary,
-            organs=tuple(organ for members in MEMBERS.values() for organ in members),
-            abnormalities=tuple(e.pair_key(organ) for e in self.dictionary for organ in e.organs),
-            spacing_mm=1.0,
-            hu_windows=(windows.HU,),
-            dim=dim,
-            max_text_tokens=MAX_TOKENS,
-            preprocessing="fvlm 1",
-        )
-        self._texts = RememberedTexts(self._embed, dim, self.card.revision, keep)
+    entry = FVLM
+    organs = tuple(organ for members in MEMBERS.values() for organ in members)
+    spacing_mm = 1.0
+    hu = windows.HU
+    max_text_tokens = MAX_TOKENS
+    preprocessing = "fvlm 1"
+    dictionary = items()
+    passes = 0
 
-    @classmethod
-    def from_folder(cls, folder: str | Path, *, device: str | None = None) -> FvlmEncoder:
-        """Load from a folder with ``model.safetensors``, ``vocab.txt`` and perhaps ``calibration.json``."""
-        place = Path(folder)
-        state = read_state(place / "model.safetensors")
-        calibration = artifact.read_calibration(place)
-        return cls(state, place / "vocab.txt", calibration, device, f"'model.safetensors' in '{place.name}'", place)
+    def build(self, state: State, vocabulary: Path, place: str) -> Parts[FvlmNetwork]:
+        """As large as the tensors say, with the WordPiece tokenizer of CXR-BERT."""
+        network = _network(state, place)
+        words = int(network.text_encoder.config.vocab_size)  # type: ignore[union-attr, arg-type]
+        dim = int(network.text_proj.out_features)
+        return Parts(network, tokenizer_for(vocabulary, words), dim, 1 / network.temp.item())
+
+    def findings(self) -> list[tuple[Abnormality, str]]:
+        """Its own sixteen, each of one of its four organs."""
+        return [(entry, organ) for entry in self.dictionary for organ in entry.organs]
 
     @classmethod
     def from_checkpoint(
@@ -238,17 +192,16 @@ class FvlmEncoder:
             groups[organ] = tuple(names[i] for i in here)
         return ScanEmbedding(names, matrix, tuple(status), self, groups=groups)
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
-        """(n, dim) unit vectors; texts longer than 384 tokens are cut."""
-        return self._texts(texts)
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """(n, dim) unit vectors."""
+        return self.network.texts(hidden_states(self.network.text_encoder, self.tokenizer, texts, MAX_TOKENS)[0])
 
-    @torch.inference_mode()
-    def _embed(self, texts: Sequence[str]) -> FloatArray:
-        parts = [
-            self.network.texts(hidden_states(self.network.text_encoder, self.tokenizer, part, MAX_TOKENS)[0])
-            for part in batches(texts)
-        ]
-        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
+
+def _network(state: State, place: str) -> FvlmNetwork:
+    """As large as the tensors say, and filled with them."""
+    network = FvlmNetwork.for_state(state, place)
+    artifact.fill(network, network_state(state), place, "fVLM")
+    return network
 
 
 def _tick_part(tick: Progress, begin: float, share: float, part: float) -> None:
@@ -275,9 +228,7 @@ def convert(checkpoint: Path, target: Path, *, unpickle: bool = False) -> None:
     from .checkpoint import without, write_state
 
     state = read_state(checkpoint, inside="model", unpickle=unpickle)
-    place = f"'{checkpoint.name}'"
-    network = FvlmNetwork.for_state(state, place)
-    artifact.fill(network, network_state(state), place, "fVLM")
+    _network(state, f"'{checkpoint.name}'")
     if target.suffix != ".safetensors":
         raise UserError(f"'{target.name}' should end in .safetensors.")
     write_state(target, without(state, "text_encoder.cls."))

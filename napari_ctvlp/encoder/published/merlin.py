@@ -11,22 +11,22 @@ extension of ours, and the card says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ctvlp.anatomy.dictionary import load_dictionary
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
-    Calibration,
     Cancelled,
-    EncoderCard,
     FloatArray,
     ModelInput,
     Progress,
@@ -36,12 +36,10 @@ from napari_ctvlp.encoder.contract import (
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .base import Meaning, SideCheck, check_hounsfield, organ_status
-from .bert import batches, pick_device
-from .checkpoint import State, read_state
+from .base import Parts, PublishedEncoder, check_hounsfield, organ_status
+from .checkpoint import State
 from .entries import MERLIN
 from .merlin_network import MerlinNetwork, network_state
-from .remembered import RememberedTexts
 from .sampling import sample_linear, sample_nearest
 
 SPACING = (1.5, 1.5, 3.0)
@@ -62,83 +60,49 @@ GROWN = 2
 _WORDS = re.compile(r"\w+|[^\w\s]+")
 
 
-class MerlinEncoder:
-    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of Merlin's weights.
+@dataclass(frozen=True, eq=False)
+class _Masked:
+    """The masks that an embedding was made of: (R, A, S) on the network's grid, and the shape that they came in."""
 
-    Parameters
-    ----------
-    state : dict of str to Tensor
-        The checkpoint for image and text; every name and shape is checked.
-    folder : Path
-        With ``vocab.json`` and ``merges.txt`` of Clinical-Longformer.
-    calibration : Calibration, optional
-        Scores to probabilities.
-    device : str, optional
-        A GPU when there is one.
-    place : str
-        What to call the checkpoint in messages.
-    shape : tuple of int
-        Voxels along R, A, S; another one than that of training serves tests.
-    batch : int, optional
-        Organs that go through the network together; 8 on a GPU, 2 on a CPU.
-    keep : Path, optional
-        Folder in which embedded texts are kept.
+    labels: NDArray[np.uint8]
+    names: dict[int, str]
+    stored_shape: tuple[int, ...]
 
-    Raises
-    ------
-    UserError
-        Naming the first missing, unexpected or misshapen tensor, or what is wrong with the vocabulary.
+
+class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
+    """A :class:`~napari_ctvlp.encoder.contract.ScanEncoder` of Merlin's weights, its checkpoint for image and text.
+
+    ``shape`` is the voxels along R, A, S; another one than that of training serves tests.
     """
 
-    def __init__(
-        self,
-        state: State,
-        folder: Path,
-        calibration: Calibration | None = None,
-        device: str | None = None,
-        place: str = "the checkpoint of Merlin",
-        shape: tuple[int, int, int] = SHAPE,
-        batch: int | None = None,
-        keep: Path | None = None,
-    ) -> None:
-        self.device = pick_device(device)
-        self.shape = shape
-        self.batch = batch or (8 if self.device.type == "cuda" else 2)
+    entry = MERLIN
+    organs = SEEN
+    spacing_mm = SPACING[0]
+    hu = HU
+    max_text_tokens = MAX_TOKENS
+    preprocessing = "merlin 1"
+    weights = ("model.safetensors", "merlin.pt")
+    vocabulary = ""  # the folder itself, of two files
+    texts_at_once = 32
+    shape: tuple[int, int, int] = SHAPE
+
+    @cached_property
+    def _masked(self) -> WeakKeyDictionary[ScanEmbedding, _Masked]:
+        """What each embedding that is still in use was made of."""
+        return WeakKeyDictionary()
+
+    def build(self, state: State, vocabulary: Path, place: str) -> Parts[MerlinNetwork]:
+        """As large as the tensors say, with the tokenizer of Clinical-Longformer."""
         network = MerlinNetwork.for_state(state, place)
         artifact.fill(network, network_state(state), place, "Merlin")
-        self.network = network.eval().requires_grad_(False).to(self.device)
         words = int(network.encode_text.text_encoder.config.vocab_size)  # type: ignore[union-attr, arg-type]
-        self.tokenizer: Any = _tokenizer(folder, words)
-        self.encode_text_meaning = Meaning()
-        self.calibration = calibration or Calibration()
-        self.logit_scale = float(min(network.logit_scale.exp(), torch.tensor(100.0)))
-        self._sides = SideCheck()
-        self.card = EncoderCard(
-            name=MERLIN.name,
-            revision=artifact.digest(network.state_dict()),
-            licence=MERLIN.licence,
-            trained_on=MERLIN.trained_on,
-            summary=MERLIN.summary,
-            organs=SEEN,
-            abnormalities=tuple(e.pair_key(o) for e in load_dictionary() for o in e.organs if o in SEEN),
-            spacing_mm=SPACING[0],
-            hu_windows=(HU,),
-            dim=int(network.encode_image.i3_resnet.contrastive_head.out_channels),
-            max_text_tokens=MAX_TOKENS,
-            preprocessing="merlin 1",
-        )
-        self._texts = RememberedTexts(self._embed, self.card.dim, self.card.revision, keep)
+        dim = int(network.encode_image.i3_resnet.contrastive_head.out_channels)
+        return Parts(network, _tokenizer(vocabulary, words), dim, network.logit_scale.exp().clamp(max=100).item())
 
-    @classmethod
-    def from_folder(
-        cls, folder: str | Path, *, device: str | None = None, shape: tuple[int, int, int] = SHAPE
-    ) -> MerlinEncoder:
-        """Load from a folder with ``merlin.pt`` or ``model.safetensors``, the vocabulary, and perhaps a calibration."""
-        place = Path(folder)
-        path = next((p for p in (place / "model.safetensors", place / "merlin.pt") if p.is_file()), place / "merlin.pt")
-        state = read_state(path)
-        told = f"'{path.name}' in '{place.name}'"
-        return cls(state, place, artifact.read_calibration(place), device, told, shape, keep=place)
+    @cached_property
+    def batch(self) -> int:
+        """Organs that go through the network together; may be set."""
+        return 8 if self.device.type == "cuda" else 2
 
     @torch.inference_mode()
     def encode_scan(
@@ -161,11 +125,61 @@ class MerlinEncoder:
         tick = ticker(progress, cancelled)
         tick(0.0)
         check_hounsfield(scan)
-        volume = self.volume(scan)
+        return self._encode(scan, masks, self._labels(scan, masks), {}, tick)
+
+    @torch.inference_mode()
+    def update_scan(
+        self,
+        before: ScanEmbedding,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding | None:
+        """Embed the organs of other masks of a scan that was encoded: only those whose voxels are other ones.
+
+        Parameters
+        ----------
+        before : ScanEmbedding
+            Of the same scan, by this encoder.
+        scan, masks, progress, cancelled
+            As for `encode_scan`, whose answer this is.
+
+        Returns
+        -------
+        ScanEmbedding or None
+            None where it is not known what the masks were (an embedding from the cache): encode the scan.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        """
+        kept = self._masked.get(before)
+        if kept is None or kept.stored_shape != masks.labels.shape:
+            return None
+        tick = ticker(progress, cancelled)
+        tick(0.0)
         labels = self._labels(scan, masks)
+        differ = kept.labels != labels
+        changed = set(np.unique(np.concatenate([kept.labels[differ], labels[differ]])).tolist())
+        known = {
+            label: before.vectors[row]
+            for row, (label, name) in enumerate(kept.names.items())
+            if label not in changed and masks.names.get(label) == name
+        }
+        return self._encode(scan, masks, labels, known, tick)
+
+    def _encode(
+        self, scan: Scan, masks: OrganMasks, labels: NDArray[np.uint8], known: dict[int, FloatArray], tick: Progress
+    ) -> ScanEmbedding:
+        """``known`` are vectors by label that need not be made again."""
         present = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
-        wanted = [n for n, name in masks.names.items() if name in SEEN and n in present]
-        vectors: dict[int, FloatArray] = {}
+        seen = [n for n, name in masks.names.items() if name in SEEN and n in present]
+        vectors = {label: known[label] for label in seen if label in known}
+        wanted = [label for label in seen if label not in known]
+        volume = self.volume(scan) if wanted else torch.empty(0)
         for start in range(0, len(wanted), self.batch):
             tick(0.05 + 0.9 * start / len(wanted))
             part = wanted[start : start + self.batch]
@@ -180,6 +194,7 @@ class MerlinEncoder:
         ]
         stacked = np.stack(matrix) if matrix else np.zeros((0, self.card.dim), np.float32)
         embedding = ScanEmbedding(tuple(masks.names.values()), stacked, tuple(status), self)
+        self._masked[embedding] = _Masked(labels, dict(masks.names), masks.labels.shape)
         self._sides(embedding)
         tick(1.0)
         return embedding
@@ -241,16 +256,11 @@ class MerlinEncoder:
             places.append(scan.hu.shape[axis] - 1 - taken * step / scan.spacing[axis])
         return tuple(inside), places
 
-    def encode_text(self, texts: Sequence[str]) -> FloatArray:
-        """(n, dim) unit vectors; texts longer than 1024 tokens are cut."""
-        return self._texts(texts)
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """(n, dim) unit vectors."""
+        return self.network.texts(self._tokens(texts))
 
-    @torch.inference_mode()
-    def _embed(self, texts: Sequence[str]) -> FloatArray:
-        parts = [self.network.texts(self._tokens(part)) for part in batches(texts, 32)]
-        return np.asarray(torch.cat(parts).cpu().numpy(), np.float32)
-
-    def _tokens(self, texts: Sequence[str]) -> Mapping[str, Tensor]:
+    def _tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
         clean = [" ".join(_WORDS.findall(text.lower())) for text in texts]
         given = self.tokenizer(clean, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         return {key: given[key].to(self.device) for key in ("input_ids", "attention_mask")}

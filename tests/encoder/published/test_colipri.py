@@ -14,6 +14,7 @@ from napari_ctvlp.encoder.published.checkpoint import write_state
 from napari_ctvlp.encoder.published.colipri import ColipriEncoder, _windows
 from napari_ctvlp.encoder.registry import MARK
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.drawn import edited_masks
 from napari_ctvlp.scan.statistics import organ_statistics
 from tests.encoder.published.packages import run_package
 from tests.encoder.published.states import colipri_state, write_vocabulary
@@ -35,7 +36,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(folder) -> ColipriEncoder:
-    return ColipriEncoder.from_folder(folder, device="cpu", size=SIZE)
+    encoder = ColipriEncoder.from_folder(folder, device="cpu")
+    encoder.size = SIZE
+    return encoder
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +104,8 @@ def test_published_shapes_equal_the_package_on_real_scans(shared_data, tmp_path,
 
     write_state(tmp_path / "model.safetensors", colipri_state(small=False))
     write_vocabulary(tmp_path)
-    encoder = ColipriEncoder.from_folder(tmp_path, device="cpu", size=64)
+    encoder = ColipriEncoder.from_folder(tmp_path, device="cpu")
+    encoder.size = 64
     if name == "lidc":
         scan = read_scan(shared_data / "ct" / "lidc_idri_0001_chest_ds2.nii.gz")
         masks = rough_chest(scan)
@@ -170,6 +174,34 @@ def test_a_long_scan_is_seen_in_several_windows(encoder, chest):
     np.testing.assert_allclose(np.linalg.norm(found.vectors[known], axis=1), 1, atol=1e-5)
 
 
+def test_edited_masks_are_pooled_from_the_grid_that_was_kept(encoder, embedding, small_chest, monkeypatch):
+    scan, masks = small_chest
+    labels = masks.labels.copy()
+    labels[28:34, 18:42, 44:62] = 52  # aorta painted into the heart
+    labels[labels == 15] = 0
+    after = edited_masks(scan, masks, labels, {})
+    fresh = encoder.encode_scan(scan, after)
+    monkeypatch.setattr(encoder.network, "grid", None)  # the network is not run again
+    update = encoder.update_scan(embedding, scan, after)
+    assert update.organs == fresh.organs and update.status == fresh.status and "esophagus" not in update.organs
+    np.testing.assert_allclose(update.vectors, fresh.vectors, atol=1e-6)
+    for organ in fresh.organs:
+        np.testing.assert_array_equal(update.dense.cells(organ).places, fresh.dense.cells(organ).places)
+        np.testing.assert_array_equal(update.dense.cells(organ).vectors, fresh.dense.cells(organ).vectors)
+    back = encoder.update_scan(update, scan, masks)
+    np.testing.assert_allclose(back.vectors, embedding.vectors, atol=1e-6)
+
+
+def test_a_grid_that_does_not_serve_is_not_used(encoder, embedding, small_chest, chest):
+    scan, masks = small_chest
+    assert encoder.update_scan(replace(embedding, dense=None), scan, masks) is None  # as one from the cache
+    assert encoder.update_scan(embedding, replace(scan, hu=scan.hu[:-2]), masks) is None
+    long, cut = chest
+    few = replace(cut, statistics={"trachea": replace(cut.statistics["heart"], box=((0, 6), (0, 6), (0, 6)))})
+    few = replace(few, names=few.names | {16: "trachea"})
+    assert encoder.update_scan(encoder.encode_scan(*chest), long, few) is None  # other cubes
+
+
 @pytest.mark.parametrize(
     ("count", "span", "starts"),
     [
@@ -199,7 +231,8 @@ def test_left_and_right_are_compared_once_and_a_swap_is_told(folder, small_chest
     from napari_ctvlp.encoder.published import base
     from napari_ctvlp.encoder.sides import Sides
 
-    encoder = ColipriEncoder.from_folder(folder, device="cpu", size=SIZE)
+    encoder = ColipriEncoder.from_folder(folder, device="cpu")
+    encoder.size = SIZE
     monkeypatch.setattr(base, "tell_sides", lambda _: Sides(-0.2, 0, 3))
     with pytest.warns(UserWarning, match="left for right in 3 of 3"):
         encoder.encode_scan(*small_chest)

@@ -14,6 +14,7 @@ from napari_ctvlp.encoder.published.checkpoint import write_state
 from napari_ctvlp.encoder.published.merlin import SHAPE, MerlinEncoder, masked
 from napari_ctvlp.encoder.registry import MARK
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.drawn import edited_masks
 from napari_ctvlp.scan.statistics import organ_statistics
 from tests.encoder.published.packages import run_package
 from tests.encoder.published.states import merlin_state, write_bytes_vocabulary
@@ -38,7 +39,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(folder) -> MerlinEncoder:
-    return MerlinEncoder.from_folder(folder, device="cpu", shape=(80, 64, 48))
+    encoder = MerlinEncoder.from_folder(folder, device="cpu")
+    encoder.shape = (80, 64, 48)
+    return encoder
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,55 @@ def test_an_organ_is_the_volume_with_all_else_taken_away(encoder, embedding, bel
         with torch.no_grad():
             one = encoder.network.images(alone[None, None])[0].numpy()
         np.testing.assert_allclose(embedding.vectors[row], one, atol=1e-5)
+
+
+def paint_over_the_liver(labels) -> None:
+    labels[8:12, 12:40, 10:35] = 2
+
+
+def erase_the_spleen(labels) -> None:
+    labels[labels == 1] = 0
+
+
+def add_a_colon(labels) -> None:
+    labels[30:36, 20:40, 20:40] = 200
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [(paint_over_the_liver, {"liver", "kidney_right"}), (erase_the_spleen, set()), (add_a_colon, {"colon"})],
+)
+def test_only_organs_that_were_edited_go_through_the_network_again(
+    encoder, embedding, belly, monkeypatch, change, again
+):
+    scan, masks = belly
+    labels = masks.labels.copy()
+    change(labels)
+    after = edited_masks(scan, masks, labels, {200: "colon"})
+    fresh = encoder.encode_scan(scan, after)
+    ran, images = [], encoder.network.images
+    monkeypatch.setattr(encoder.network, "images", lambda crops: ran.append(len(crops)) or images(crops))
+    update = encoder.update_scan(embedding, scan, after)
+    assert sum(ran) == len(again)
+    assert update.organs == fresh.organs and update.status == fresh.status
+    np.testing.assert_allclose(update.vectors, fresh.vectors, atol=1e-5)
+    back = encoder.update_scan(update, scan, masks)
+    known = [embedding.organs.index(organ) for organ in back.organs]
+    np.testing.assert_allclose(back.vectors, embedding.vectors[known], atol=1e-5)
+
+
+def test_a_label_with_another_name_is_another_organ(encoder, embedding, belly):
+    scan, masks = belly
+    other = replace(masks, names=masks.names | {5: "stomach", 1: "brain"}, statistics={})
+    update, fresh = encoder.update_scan(embedding, scan, other), encoder.encode_scan(scan, other)
+    assert update.organs == fresh.organs and update.status == fresh.status
+    np.testing.assert_allclose(update.vectors, fresh.vectors, atol=1e-5)
+
+
+def test_an_embedding_of_unknown_masks_is_not_updated(encoder, embedding, belly):
+    scan, masks = belly
+    assert encoder.update_scan(replace(embedding), scan, masks) is None  # as one that comes from the cache
+    assert encoder.update_scan(embedding, scan, replace(masks, labels=masks.labels[:-2])) is None
 
 
 def test_batches_of_any_size_agree(encoder, embedding, belly, monkeypatch):
