@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import ScanEmbedding
     from napari_ctvlp.scan.types import OrganMasks, Scan
+    from napari_ctvlp.session import Session
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,19 @@ class Results:
     scores: Sequence[AbnormalityScore] = ()
     located: SimilarityMap | None = None
     taught: Sequence[TaughtFinding] = ()
+
+    @classmethod
+    def of(cls, session: Session) -> Results:
+        """What is open in a session now, and what came out."""
+        rankings = () if session.ranking is None else (session.ranking,)
+        return cls(
+            session.scan, session.masks, session.embedding, rankings, session.scores, session.located, session.taught
+        )
+
+
+def write(session: Session, work: Callable[[], str | Path]) -> None:
+    """Write a file where the session's work runs; ``work`` gives its path, and ``session.written`` tells its name."""
+    session.run(Task.EXPORT, lambda _report, _cancelled: work(), lambda path: session.written.emit(Path(path).name))
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,5 @@ def compared(
         own = prior.embedding
         if own is None or own.encoder is not now.embedding.encoder:
             own = rooms.encode_scan(now.embedding.encoder, prior.scan, prior.masks, report, cancelled)
-        scores = (*rooms.score_abnormalities(own), *(rooms.score_taught(own, taught) if taught else ()))
-        prior = replace(prior, embedding=own, scores=scores)
+        prior = replace(prior, embedding=own, scores=rooms.scores(own, taught))
     return prior, follow_up(prior, now)

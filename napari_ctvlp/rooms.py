@@ -156,6 +156,11 @@ class Rooms:
 
         return score_taught(embedding, findings)
 
+    def scores(self, embedding: ScanEmbedding, taught: Sequence[TaughtFinding]) -> tuple[AbnormalityScore, ...]:
+        """Scores for the dictionary's entries, then for what was taught."""
+        own = self.score_taught(embedding, taught) if taught else ()
+        return (*self.score_abnormalities(embedding), *own)
+
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""
         from napari_ctvlp.ask.locate import locate

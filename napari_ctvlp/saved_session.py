@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.files import write_whole
+from napari_ctvlp.opening import open_masks, open_sample, open_scan
 
 if TYPE_CHECKING:
     from napari_ctvlp.session import Session
@@ -166,7 +167,7 @@ def restore(session: Session, saved: SavedSession, then: Callable[[], None] | No
         if session.scan is not None and scan_hash(session.scan) != saved.scan_hash:
             warn(Path(saved.scan).name, "the scan has changed")
         if saved.masks and saved.scan != SAMPLE:
-            session.open_masks(saved.masks, with_masks)
+            open_masks(session, saved.masks, with_masks)
         else:
             if saved.masks_hash and saved.scan != SAMPLE:
                 warn(Path(saved.scan).name, "its masks came from no file and are not there")
@@ -183,9 +184,9 @@ def restore(session: Session, saved: SavedSession, then: Callable[[], None] | No
         session.use_encoder(saved.encoder)
     session.ask(saved.query)
     if saved.scan == SAMPLE:
-        session.open_sample(with_scan)
+        open_sample(session, with_scan)
     elif saved.scan:
-        session.open_scan(saved.scan, saved.series or None, with_scan)
+        open_scan(session, saved.scan, saved.series or None, with_scan)
 
 
 def _checked(data: dict[str, Any]) -> SavedSession:

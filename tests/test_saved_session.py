@@ -9,6 +9,7 @@ import pytest
 
 from napari_ctvlp import sample
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.opening import open_paths, open_sample, open_scan
 from napari_ctvlp.saved_session import SAMPLE, SavedView, capture, read_session, restore, write_session
 from napari_ctvlp.session import Rooms, Session
 from tests.scan.makers import body, write_scan, write_series
@@ -34,7 +35,7 @@ def files(tmp_path):
 @pytest.fixture
 def session(rooms, files):
     made = Session(rooms=rooms)
-    made.open_paths(files)
+    open_paths(made, files)
     made.ask("spleen")
     made.ask("liver")
     made.set_use_names(False)
@@ -65,7 +66,7 @@ def test_everything_comes_back(session, rooms, tmp_path):
 def test_no_voxel_and_no_patient_in_the_file(rooms, tmp_path):
     write_series(tmp_path / "study", body())
     session = Session(rooms=rooms)
-    session.open_scan(tmp_path / "study")
+    open_scan(session, tmp_path / "study")
     write_session(tmp_path / "s.json", capture(session))
     text = (tmp_path / "s.json").read_text()
     for private in ("Mustermann", "PID4711", "19700101", "20200101", "1.2.3"):
@@ -77,7 +78,7 @@ def test_the_series_of_a_folder_is_found_again(rooms, tmp_path):
     write_series(tmp_path / "study/a", body(), SeriesInstanceUID="1.2.9", SeriesNumber=1)
     write_series(tmp_path / "study/b", body()[:, :-2], SeriesInstanceUID="1.2.8", SeriesNumber=2)
     session = Session(rooms=rooms)
-    session.open_scan(tmp_path / "study", "2")
+    open_scan(session, tmp_path / "study", "2")
     saved = capture(session)
     assert saved.series == "2"
     restored, failures, _ = again(rooms, saved)
@@ -87,7 +88,7 @@ def test_the_series_of_a_folder_is_found_again(rooms, tmp_path):
 def test_the_sample_comes_back(rooms):
     assert sample.SOURCE == SAMPLE
     session = Session(rooms=rooms)
-    session.open_sample()
+    open_sample(session)
     session.ask("liver")
     restored, failures, done = again(rooms, capture(session))
     assert restored.ranking == session.ranking and not failures and done == 1

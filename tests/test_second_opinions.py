@@ -6,6 +6,7 @@ import pytest
 
 from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.opening import open_sample
 from napari_ctvlp.second_opinions import SecondOpinions
 from napari_ctvlp.session import Session
 from tests.conftest import WordEncoder
@@ -25,7 +26,7 @@ class ManyRooms(ToyRooms):
 @pytest.fixture
 def session(word_encoder, phantom):
     session = Session(rooms=ManyRooms(word_encoder, *phantom))
-    session.open_sample()
+    open_sample(session)
     return session
 
 
@@ -61,11 +62,11 @@ def test_it_waits_for_a_scan_and_looks_at_the_next_one_too(word_encoder, phantom
     others = SecondOpinions(session)
     others.add("a")
     assert others.opinions == ()
-    session.open_sample()
+    open_sample(session)
     assert len(others.opinions) == 1
     session.set_scan(None)
     assert others.opinions == () and others.names == ("a",)
-    session.open_sample()
+    open_sample(session)
     assert len(others.opinions) == 1 and session.rooms.loaded.count("a") == 1  # stays loaded
 
 

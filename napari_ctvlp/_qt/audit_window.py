@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QPushButton, QText
 from napari_ctvlp.ask.audit_card import AuditCard, audit_card, card_html, full_audit, write_card
 from napari_ctvlp.atomic import build_file
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.exports import write
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.scan_panel import ScanPanel
@@ -145,7 +146,7 @@ class AuditWindow:
         if card is None:
             return
         if path.lower().endswith((".html", ".htm")):
-            self._session.write(lambda: write_card(path, card))
+            write(self._session, lambda: write_card(path, card))
             return
         try:
             written = write_card_pdf(path, card)  # Qt lays text out in its own thread alone

@@ -15,6 +15,7 @@ from napari_ctvlp.anatomy import display_name
 from napari_ctvlp.ask.followup import FollowUp, write_follow_up
 from napari_ctvlp.ask.pictures import key_slice
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.exports import write
 from napari_ctvlp.prior import Prior
 from napari_ctvlp.work import Activity, Task
 
@@ -81,7 +82,7 @@ class FollowUpWindow:
         """Write the table in the background."""
         found = self.prior.found
         if found is not None:
-            self._session.write(lambda: write_follow_up(path, found))
+            write(self._session, lambda: write_follow_up(path, found))
 
     # -- inside ------------------------------------------------------------------------------------------------
 

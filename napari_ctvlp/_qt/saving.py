@@ -17,7 +17,7 @@ from napari_ctvlp._qt.view_picture import picture_of, write_picture
 from napari_ctvlp._qt.view_state import give_view, taken_view
 from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary, user_dictionary_path
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.exports import EXPORTS
+from napari_ctvlp.exports import EXPORTS, Results, write
 from napari_ctvlp.queries import Queries
 from napari_ctvlp.saved_session import SUFFIX, capture, read_session, restore, write_session
 from napari_ctvlp.session import Session
@@ -64,7 +64,7 @@ class Saving:
         self._layers = layers
         self._canvases = canvases
         self._parent = parent
-        menu.set_possible(lambda: [export.possible(session.results) for export in EXPORTS])
+        menu.set_possible(lambda: [export.possible(Results.of(session)) for export in EXPORTS])
         menu.export_requested.connect(self._ask_where)
         menu.picture_requested.connect(self._ask_where_for_picture)
         menu.save_session_requested.connect(self._ask_where_to_save)
@@ -84,8 +84,8 @@ class Saving:
 
     def export(self, place: int, path: str | Path) -> None:
         """Write one kind of file in the background."""
-        results = self._session.results
-        self._session.write(lambda: EXPORTS[place](Path(path), results))
+        results = Results.of(self._session)
+        write(self._session, lambda: EXPORTS[place](Path(path), results))
 
     def _ask_where(self, place: int) -> None:
         export = EXPORTS[place]
@@ -98,7 +98,7 @@ class Saving:
             self._session.failed.emit(UserError("There is no view to take a picture of."))
             return
         picture = picture_of(canvases, self._parent.palette().window().color())
-        self._session.write(lambda: write_picture(path, picture))
+        write(self._session, lambda: write_picture(path, picture))
 
     def _ask_where_for_picture(self) -> None:
         self._dialog("Picture of all views", "*.png", self.write_picture, save=True)
@@ -117,7 +117,7 @@ class Saving:
             write_session(target, capture(session, view, pinned))
             return target
 
-        session.write(work)
+        write(session, work)
 
     def restore_session(self, path: str | Path) -> None:
         """Open what a saved session had open, and look at it as then."""

@@ -7,6 +7,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
 from napari_ctvlp._qt.follow_up_model import CHANGE, ORGAN, VOLUME
+from napari_ctvlp.opening import open_paths
 from tests.scan.makers import body, write_scan
 from tests.test_prior import labels
 
@@ -22,8 +23,8 @@ def opened(window, tmp_path, qtbot):
     before = labels(2)
     before[before == 1] = 0
     write_scan(tmp_path / "prior" / "seg.nii.gz", before)
-    widget.session.open_paths(
-        [write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "seg.nii.gz", labels())]
+    open_paths(
+        widget.session, [write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "seg.nii.gz", labels())]
     )
     assert widget.session.masks is not None
     return widget
