@@ -145,7 +145,7 @@ class CtvlpWidget(QWidget):
             napari_viewer, session, self.navigator, self.undo, self.lab.open, display_name, self, wiring
         )
         self.teacher = Teacher(self.dock, session, self.navigator, self.undo, self._keys, wiring)
-        self.follow_up = FollowUpWindow(session, self.navigator.jump, self, wiring)
+        self.follow_up = FollowUpWindow(session, self.navigator.jump, self.undo, self, wiring)
         self.audit = AuditWindow(session, self.dock.scan, self, wiring)
         others = ThreadRunner(2)
         wiring.callback(others.close)

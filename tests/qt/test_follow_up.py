@@ -55,6 +55,38 @@ def test_scan_then_masks(opened, tmp_path):
     assert "not known" in window.dialog.caveats.text() and "2 organs" in window.dialog.state.text()
 
 
+def test_opening_and_closing_a_prior_are_taken_back_with_one_key(opened, tmp_path):
+    window, undo = opened.follow_up, opened.undo
+    window.toggle()
+    window.open(tmp_path / "prior")
+    assert undo.next == "opening the prior" and len(rows(window.dialog)) == 2
+    opened.session.set_taught(())  # scored anew, compared anew: no step of the user's
+    undo.undo()
+    assert window.prior.exam is None and undo.next != "opening the prior" and not rows(window.dialog)
+    window.open(tmp_path / "prior")
+    window.dialog.forget.click()
+    assert undo.next == "closing the prior" and window.prior.exam is None
+    undo.undo()
+    assert window.prior.exam is not None and len(rows(window.dialog)) == 2 and undo.next == "opening the prior"
+    undo.undo()
+    assert window.prior.exam is None
+
+
+def test_a_prior_in_place_of_another_gives_way_to_it_again(opened, tmp_path):
+    window = opened.follow_up
+    window.open(tmp_path / "prior")
+    first = window.prior.exam.scan
+    (tmp_path / "older").mkdir()
+    write_scan(tmp_path / "older" / "ct.nii.gz", body(seed=9))
+    write_scan(tmp_path / "older" / "seg.nii.gz", labels(2))
+    window.open(tmp_path / "older")
+    assert (window.prior.exam.scan.hu != first.hu).any()
+    opened.undo.undo()
+    assert (window.prior.exam.scan.hu == first.hu).all() and opened.undo.next == "opening the prior"
+    opened.undo.undo()
+    assert window.prior.exam is None
+
+
 def test_what_cannot_be_compared_stays_last(opened, tmp_path):
     opened.follow_up.open(tmp_path / "prior")
     dialog = opened.follow_up.dialog
