@@ -93,7 +93,8 @@ class Export:
         return path
 
 
-def _answers(results: Results) -> dict[str, Any]:
+def answers_of(results: Results) -> dict[str, Any]:
+    """All that came out of an encoded scan, in the layout of the JSON file."""
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json
     from napari_ctvlp.ask.bank import dictionary_of
@@ -109,20 +110,20 @@ def _answers(results: Results) -> dict[str, Any]:
 def _write_json(path: Path, results: Results) -> None:
     from napari_ctvlp.ask import write_json
 
-    write_json(path, _answers(results))
+    write_json(path, answers_of(results))
 
 
 def _write_csv(path: Path, results: Results) -> None:
     from napari_ctvlp.ask import write_csv
 
-    write_csv(path, _answers(results))
+    write_csv(path, answers_of(results))
 
 
 def _write_report(path: Path, results: Results) -> None:
     from napari_ctvlp.ask.report import write_report
 
     assert results.scan is not None and results.masks is not None
-    write_report(path, results.scan, results.masks, _answers(results))
+    write_report(path, results.scan, results.masks, answers_of(results))
 
 
 def _write_statistics(path: Path, results: Results) -> None:

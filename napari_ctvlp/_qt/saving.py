@@ -15,9 +15,10 @@ from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.query_line import QueryLine
 from napari_ctvlp._qt.view_picture import picture_of, write_picture
 from napari_ctvlp._qt.view_state import give_view, taken_view
+from napari_ctvlp._qt.window_exports import WINDOW_EXPORTS
 from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary, user_dictionary_path
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.exports import EXPORTS, Results, write
+from napari_ctvlp.exports import Results, write
 from napari_ctvlp.queries import Queries
 from napari_ctvlp.saved_session import SUFFIX, capture, read_session, restore, write_session
 from napari_ctvlp.session import Session
@@ -64,7 +65,7 @@ class Saving:
         self._layers = layers
         self._canvases = canvases
         self._parent = parent
-        menu.set_possible(lambda: [export.possible(Results.of(session)) for export in EXPORTS])
+        menu.set_possible(lambda: [export.possible(Results.of(session)) for export in WINDOW_EXPORTS])
         menu.export_requested.connect(self._ask_where)
         menu.picture_requested.connect(self._ask_where_for_picture)
         menu.save_session_requested.connect(self._ask_where_to_save)
@@ -85,10 +86,10 @@ class Saving:
     def export(self, place: int, path: str | Path) -> None:
         """Write one kind of file in the background."""
         results = Results.of(self._session)
-        write(self._session, lambda: EXPORTS[place](Path(path), results))
+        write(self._session, lambda: WINDOW_EXPORTS[place](Path(path), results))
 
     def _ask_where(self, place: int) -> None:
-        export = EXPORTS[place]
+        export = WINDOW_EXPORTS[place]
         self._dialog(export.title, f"*{export.suffix}", lambda path: self.export(place, path), save=True)
 
     def write_picture(self, path: str | Path) -> None:

@@ -8,8 +8,8 @@ from napari.utils.notifications import notification_manager
 
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp._qt.window_exports import REPORT_PDF, WINDOW_EXPORTS
 from napari_ctvlp.anatomy.user_dictionary import user_dictionary_path
-from napari_ctvlp.exports import EXPORTS
 from napari_ctvlp.opening import open_paths
 from napari_ctvlp.session import Rooms, Session
 from tests.anatomy.test_user_dictionary import OWN
@@ -73,10 +73,12 @@ def test_exports_follow_what_is_open(new_window, files, tmp_path, notifications)
     open_paths(widget.session, files)
     widget.ask("liver")
     menu.refresh()  # an encoder of words gives no map
-    assert [action.isEnabled() for action in menu.exports] == [export.needs != "map" for export in EXPORTS]
+    assert [action.isEnabled() for action in menu.exports] == [export.needs != "map" for export in WINDOW_EXPORTS]
     widget.saving.export(0, tmp_path / "report")
     assert (tmp_path / "report.html").is_file() and "report.html was written." in notifications
-    masks_as_dicom = next(i for i, e in enumerate(EXPORTS) if e.suffix == ".dcm")
+    widget.saving.export(WINDOW_EXPORTS.index(REPORT_PDF), tmp_path / "report")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    masks_as_dicom = next(i for i, e in enumerate(WINDOW_EXPORTS) if e.suffix == ".dcm")
     widget.saving.export(masks_as_dicom, tmp_path / "x")
     assert any("not read from DICOM files" in message for message in notifications)
 
