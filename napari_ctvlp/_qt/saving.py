@@ -20,7 +20,7 @@ from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary, user_dict
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.exports import Results, write
 from napari_ctvlp.queries import Queries
-from napari_ctvlp.saved_session import SUFFIX, capture, read_session, restore, write_session
+from napari_ctvlp.saved_session import SUFFIX, read_session, restore, save
 from napari_ctvlp.session import Session
 
 SETTLE_MS = 200
@@ -75,6 +75,11 @@ class Saving:
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
         self._timer.timeout.connect(self._on_dictionary_settled)
+        self._waiting = QTimer(parent)
+        self._waiting.setSingleShot(True)
+        self._waiting.setInterval(SETTLE_MS)
+        self._waiting.timeout.connect(lambda: self.save_session(self._waiting_path))
+        self._waiting_path = Path()
         self._watcher = QFileSystemWatcher(parent)
         self._watcher.fileChanged.connect(lambda _path: self._timer.start())
         self._watcher.directoryChanged.connect(lambda _path: self._timer.start())
@@ -113,9 +118,14 @@ class Saving:
             target = target.with_name(target.name + SUFFIX)
         view = taken_view(self._viewer, *self._layers())
         session, pinned = self._session, self._queries.pinned
+        self._waiting.stop()
+        if session.is_editing:  # the last strokes are not measured yet
+            self._waiting_path = target
+            self._waiting.start()
+            return
 
         def work() -> Path:
-            write_session(target, capture(session, view, pinned))
+            save(target, session, view, pinned)
             return target
 
         write(session, work)
@@ -130,7 +140,8 @@ class Saving:
         self._query.setText(saved.query)
         self._query.set_history(list(saved.history))
         self._queries.set_pinned(saved.pinned)
-        restore(self._session, saved, lambda: give_view(self._viewer, saved.view, *self._layers()))
+        folder = Path(path).parent
+        restore(self._session, saved, lambda: give_view(self._viewer, saved.view, *self._layers()), folder)
 
     def take(self, paths: Sequence[str]) -> bool:
         """Restore a session that was dropped; False when it is none."""
