@@ -1,5 +1,8 @@
 """Pages printed into PDF files by Qt's text documents, which know a plain kind of HTML."""
 
+# mypy: disable-error-code="union-attr"
+# (the stubs of PyQt6 call everything optional that Qt never leaves out for a living widget)
+
 from __future__ import annotations
 
 from pathlib import Path
