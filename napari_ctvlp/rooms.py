@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_ctvlp.anatomy.dictionary import Abnormality
+    from napari_ctvlp.ask.case_library import CaseLibrary
     from napari_ctvlp.ask.evidence import Case
     from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.sentences import Trial
@@ -131,6 +132,12 @@ class Rooms:
             return None
         found = gather(embedding, scan, masks, organ, entry)
         return Case(found, tuple(changes(found, embedding, scan, masks)), drawn(found, embedding, scan, masks))
+
+    def read_library(self, folder: str | Path, encoder: ScanEncoder) -> CaseLibrary:
+        """Known examples in a folder, for an encoder."""
+        from napari_ctvlp.ask.case_library import read_library
+
+        return read_library(folder, encoder.card)
 
     def save_prompts(self, entry: Abnormality) -> Callable[[], None]:
         """Write an entry's prompts into the user's dictionary; gives what takes it back."""
