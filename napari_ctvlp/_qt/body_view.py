@@ -84,6 +84,11 @@ class BodyView(QWidget):
             self.model.scene.camera.set_view_direction((0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
             self.model.fit_to_view()
 
+    def clear(self) -> None:
+        """Let go of what was drawn, and of its memory."""
+        self._layers, self._drawn = {}, {}
+        self.model.layers.clear()
+
     def set_colours(self, colours: Mapping[int | None, Colour]) -> None:
         """Draw organs as the slices draw them, soon."""
         self._wanted = dict(colours)

@@ -148,6 +148,8 @@ class SliceView(QWidget):
         self._twins = []
         self.furniture.remove()
         self.crosshair.release()
+        for callbacks in (self.model.mouse_drag_callbacks, self.model.mouse_double_click_callbacks):
+            callbacks.clear()  # they lead to the main viewer, and whoever holds the model must not hold that
         self.view.close()
         self.view.deleteLater()
         del self.view, self.crosshair  # whoever still holds this widget must not hold a canvas

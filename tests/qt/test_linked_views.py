@@ -235,6 +235,17 @@ def test_toggling_keeps_the_views_and_closing_gives_them_back(linked, qtbot):
     qtbot.waitUntil(lambda: len(viewer.window._qt_window.findChildren(QtViewer)) == 1)
 
 
+def test_hidden_views_do_not_hold_a_scan_that_was_closed(linked, phantom):
+    viewer, widget, *sides = linked
+    widget.views.set_shown(False)
+    viewer.layers.clear()
+    assert not any(view.layers or view.model.layers for view in sides)
+    layers = add_layers(viewer, *phantom)
+    assert not any(view.layers for view in sides), "a hidden view takes nothing"
+    widget.views.set_shown(True)
+    assert [view.layers for view in sides] == [layers, layers]
+
+
 def test_dock_closed_by_the_user_is_given_up(linked, qtbot):
     viewer, widget, *_ = linked
     viewer.window.remove_dock_widget(widget.views._dock)
