@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.overlay import ACCENT
+from napari_ctvlp._qt.removing import collecting_later, remove_layer
 from napari_ctvlp.scan.surfaces import Mesh
 
 NAME = "Organs in 3D"
@@ -87,7 +88,8 @@ class BodyView(QWidget):
     def clear(self) -> None:
         """Let go of what was drawn, and of its memory."""
         self._layers, self._drawn = {}, {}
-        self.model.layers.clear()
+        with collecting_later():
+            self.model.layers.clear()
 
     def set_colours(self, colours: Mapping[int | None, Colour]) -> None:
         """Draw organs as the slices draw them, soon."""
@@ -149,7 +151,7 @@ class BodyView(QWidget):
         # a surface cannot change its vertices and their colours at once: a new one is less work than the steps between
         before = self._layers.pop(name, None)
         if before is not None:
-            self.model.layers.remove(before)
+            remove_layer(self.model.layers, before)
         layer = self._layers[name] = Surface(
             (vertices, faces),
             vertex_colors=colours,
