@@ -35,7 +35,7 @@ class StatsArgs(Inputs):
 
 @dataclass(frozen=True)
 class ReportArgs(Inputs):
-    """Write a one-page HTML report: answers with pictures of key slices, findings, audit, statistics, provenance."""
+    """Write one page (HTML or PDF): answers with pictures of key slices, findings, audit, statistics, provenance."""
 
     ask: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
     """Question; repeat the option for more."""
@@ -45,8 +45,10 @@ class ReportArgs(Inputs):
     """Name of a shipped encoder, or folder of one."""
     taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
     """File of findings taught by examples, to score too; repeat the option for more."""
-    html: Path = Path("report.html")
-    """Where to write the page; it is one file that needs no other."""
+    html: Path | None = None
+    """Where to write the page, one file that needs no other; "report.html" where neither this nor --pdf is given."""
+    pdf: Path | None = None
+    """Where to write it for print; needs Qt, no screen."""
 
 
 @dataclass(frozen=True)

@@ -217,12 +217,21 @@ def dictionary(args: DictionaryArgs) -> None:
 def report(args: ReportArgs) -> None:
     """``napari-ctvlp report``."""
     questions = questions_of(args.ask, args.ask_file)
+    html = Path("report.html") if args.html is None and args.pdf is None else args.html
     from napari_ctvlp.ask.report import write_report
 
+    if args.pdf is not None:
+        try:
+            from napari_ctvlp._qt.pdf import write_report_pdf
+        except ImportError as error:
+            raise UserError("A PDF needs Qt: pip install 'napari-ctvlp[gui]', or print what --html writes.") from error
     scan, masks = open_inputs(args, "napari-ctvlp report SCAN --masks MASKS --html FILE")
     _, answers = answers_to(questions, args.encoder, scan, masks, args.taught)
-    write_report(args.html, scan, masks, answers)
-    print(f"Report written to {args.html}")
+    if html is not None:
+        write_report(html, scan, masks, answers)
+        print(f"Report written to {html}")
+    if args.pdf is not None:
+        print(f"Report written to {write_report_pdf(args.pdf, scan, masks, answers)}")
 
 
 def export(args: ExportArgs) -> None:

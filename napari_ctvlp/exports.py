@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import ScanEmbedding
     from napari_ctvlp.scan.types import OrganMasks, Scan
+    from napari_ctvlp.session import Session
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,19 @@ class Results:
     scores: Sequence[AbnormalityScore] = ()
     located: SimilarityMap | None = None
     taught: Sequence[TaughtFinding] = ()
+
+    @classmethod
+    def of(cls, session: Session) -> Results:
+        """What is open in a session now, and what came out."""
+        rankings = () if session.ranking is None else (session.ranking,)
+        return cls(
+            session.scan, session.masks, session.embedding, rankings, session.scores, session.located, session.taught
+        )
+
+
+def write(session: Session, work: Callable[[], str | Path]) -> None:
+    """Write a file where the session's work runs; ``work`` gives its path, and ``session.written`` tells its name."""
+    session.run(Task.EXPORT, lambda _report, _cancelled: work(), lambda path: session.written.emit(Path(path).name))
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,8 @@ class Export:
         return path
 
 
-def _answers(results: Results) -> dict[str, Any]:
+def answers_of(results: Results) -> dict[str, Any]:
+    """All that came out of an encoded scan, in the layout of the JSON file."""
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json
     from napari_ctvlp.ask.bank import dictionary_of
@@ -94,20 +110,20 @@ def _answers(results: Results) -> dict[str, Any]:
 def _write_json(path: Path, results: Results) -> None:
     from napari_ctvlp.ask import write_json
 
-    write_json(path, _answers(results))
+    write_json(path, answers_of(results))
 
 
 def _write_csv(path: Path, results: Results) -> None:
     from napari_ctvlp.ask import write_csv
 
-    write_csv(path, _answers(results))
+    write_csv(path, answers_of(results))
 
 
 def _write_report(path: Path, results: Results) -> None:
     from napari_ctvlp.ask.report import write_report
 
     assert results.scan is not None and results.masks is not None
-    write_report(path, results.scan, results.masks, _answers(results))
+    write_report(path, results.scan, results.masks, answers_of(results))
 
 
 def _write_statistics(path: Path, results: Results) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.rooms import Rooms
     from napari_ctvlp.session import Session
 
+Given = tuple["str | Path", "str | Path | None", Any]
 NO_MASKS = "A prior is compared organ by organ: give its organ masks as well, or a folder that holds both."
 
 
@@ -33,22 +34,27 @@ class Prior:
     Notes
     -----
     Signals (psygnal): ``changed`` (FollowUp, or None without a prior), ``series_offered`` (the path, and the series
-    that were found there: go on with ``open(path, masks, series)``). What fails is told by the session.
+    that were found there: go on with ``open(path, masks, series)``), ``opened`` (`given` of the prior before, or None)
+    when another prior was opened that nobody asked for anew. What fails is told by the session.
+
+    ``given`` is what the prior was opened with (path, masks, series): opening it again brings a closed one back.
     """
 
     changed = Signal(object)
     series_offered = Signal(object, object)
+    opened = Signal(object)
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.exam: Exam | None = None
         self.found: FollowUp | None = None
+        self.given: Given | None = None
         session.scan_changed.connect(self._on_scan)
         session.masks_changed.connect(self._on_masks)
         session.scores_changed.connect(self._refresh)
 
-    def open(self, path: str | Path, masks: str | Path | None = None, series: Any = None) -> None:
-        """Open a prior with its masks; a folder may hold both."""
+    def open(self, path: str | Path, masks: str | Path | None = None, series: Any = None, *, news: bool = True) -> None:
+        """Open a prior with its masks; a folder may hold both. ``news`` is False where one comes back."""
         session, rooms = self._session, self._session.rooms
         if session.scan is None or session.masks is None:
             session.failed.emit(UserError("Open the present scan with its organ masks before its prior."))
@@ -76,7 +82,11 @@ class Prior:
             if offered:
                 self.series_offered.emit(path, offered)
             else:
-                self._done(now, exam, found)
+                before = self.given
+                if self._done(now, exam, found):
+                    self.given = (path, masks, series)
+                    if news:
+                        self.opened.emit(before)
 
         session.run(Task.PRIOR, work, done)
 
@@ -102,7 +112,7 @@ class Prior:
         session.scan_changed.disconnect(self._on_scan, missing_ok=True)
         session.masks_changed.disconnect(self._on_masks, missing_ok=True)
         session.scores_changed.disconnect(self._refresh, missing_ok=True)
-        self.exam = self.found = None
+        self.exam = self.found = self.given = None
 
     def _now(self) -> Exam:
         from napari_ctvlp.ask.followup import Exam
@@ -111,19 +121,22 @@ class Prior:
         assert session.scan is not None and session.masks is not None
         return Exam(session.scan, session.masks, session.embedding, session.scores)
 
-    def _done(self, now: Exam, exam: Exam | None, found: FollowUp | None) -> None:
+    def _done(self, now: Exam, exam: Exam | None, found: FollowUp | None) -> bool:
         """Take what came out, unless another scan has been opened; compare again where answers have changed."""
         session = self._session
         if now.scan is not session.scan or now.masks is not session.masks:
-            return
+            return False
         self._set(exam, found)
         if now.embedding is not session.embedding or now.scores is not session.scores:
             self._refresh()
+        return True
 
     def _set(self, exam: Exam | None, found: FollowUp | None) -> None:
         if exam is None and self.exam is None:
             return
         self.exam, self.found = exam, found
+        if exam is None:
+            self.given = None
         self.changed.emit(found)
 
     def _refresh(self, _: object = None) -> None:
@@ -162,6 +175,5 @@ def compared(
         own = prior.embedding
         if own is None or own.encoder is not now.embedding.encoder:
             own = rooms.encode_scan(now.embedding.encoder, prior.scan, prior.masks, report, cancelled)
-        scores = (*rooms.score_abnormalities(own), *(rooms.score_taught(own, taught) if taught else ()))
-        prior = replace(prior, embedding=own, scores=scores)
+        prior = replace(prior, embedding=own, scores=rooms.scores(own, taught))
     return prior, follow_up(prior, now)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_ctvlp.anatomy.dictionary import Abnormality
+    from napari_ctvlp.ask.case_library import CaseLibrary
     from napari_ctvlp.ask.evidence import Case
     from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.sentences import Trial
@@ -132,6 +133,12 @@ class Rooms:
         found = gather(embedding, scan, masks, organ, entry)
         return Case(found, tuple(changes(found, embedding, scan, masks)), drawn(found, embedding, scan, masks))
 
+    def read_library(self, folder: str | Path, encoder: ScanEncoder) -> CaseLibrary:
+        """Known examples in a folder, for an encoder."""
+        from napari_ctvlp.ask.case_library import read_library
+
+        return read_library(folder, encoder.card)
+
     def save_prompts(self, entry: Abnormality) -> Callable[[], None]:
         """Write an entry's prompts into the user's dictionary; gives what takes it back."""
         from napari_ctvlp.anatomy.user_dictionary import save_prompts
@@ -155,6 +162,11 @@ class Rooms:
         from napari_ctvlp.ask.teach import score_taught
 
         return score_taught(embedding, findings)
+
+    def scores(self, embedding: ScanEmbedding, taught: Sequence[TaughtFinding]) -> tuple[AbnormalityScore, ...]:
+        """Scores for the dictionary's entries, then for what was taught."""
+        own = self.score_taught(embedding, taught) if taught else ()
+        return (*self.score_abnormalities(embedding), *own)
 
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""

@@ -1,20 +1,23 @@
 """A session in a small JSON file: what was open, what was asked, how it was looked at. No voxels and no patient names.
 
 Files are remembered by path and by a hash of what they held, so that a restored session says when they have changed.
+Masks that are in no file are kept in one beside it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.files import write_whole
+from napari_ctvlp.opening import open_masks, open_sample, open_scan
 
 if TYPE_CHECKING:
+    from napari_ctvlp.scan.types import OrganMasks
     from napari_ctvlp.session import Session
 
 FORMAT = 1
@@ -56,7 +59,8 @@ class SavedView:
 class SavedSession:
     """All that a session is restored from.
 
-    Paths are absolute; ``taught`` holds findings as `napari_ctvlp.ask.taught_file` writes them.
+    Paths are absolute; ``drawn`` is the name of a file beside that keeps masks which are in no other, with their scheme
+    and notes; ``taught`` holds findings as `napari_ctvlp.ask.taught_file` writes them.
     """
 
     scan: str = ""
@@ -64,6 +68,9 @@ class SavedSession:
     series: str = ""
     masks: str = ""
     masks_hash: str = ""
+    drawn: str = ""
+    masks_scheme: str = ""
+    masks_notes: tuple[str, ...] = ()
     encoder: str = "starter"
     encoder_revision: str = ""
     query: str = ""
@@ -76,6 +83,8 @@ class SavedSession:
 
 def capture(session: Session, view: SavedView | None = None, pinned: Sequence[str] = ()) -> SavedSession:
     """What a session is now, and which questions are pinned; tells by a DICOM folder's headers which series is open.
+
+    Masks that are in no file are not kept by this alone, see `save`.
 
     Raises
     ------
@@ -95,7 +104,7 @@ def capture(session: Session, view: SavedView | None = None, pinned: Sequence[st
         scan=scan.source if scan.source == SAMPLE else str(Path(scan.source).resolve()),
         scan_hash=scan_hash(scan),
         series=series_key(scan),
-        masks="" if masks is None or not masks.source else str(Path(masks.source).resolve()),
+        masks=masks_path(masks),
         masks_hash="" if masks is None else masks_hash(masks),
         encoder=session.encoder_name,
         encoder_revision="" if session.encoder is None else session.encoder.card.revision,
@@ -106,6 +115,38 @@ def capture(session: Session, view: SavedView | None = None, pinned: Sequence[st
         taught=tuple(as_json(finding) for finding in session.taught),
         view=view or SavedView(),
     )
+
+
+def masks_path(masks: OrganMasks | None) -> str:
+    """Absolute path of the file that masks were read from, empty where there is none or they are the sample's."""
+    source = "" if masks is None else masks.source
+    return "" if source in ("", SAMPLE) else str(Path(source).resolve())
+
+
+def save(path: Path, session: Session, view: SavedView | None = None, pinned: Sequence[str] = ()) -> None:
+    """Write what a session is now, with masks that are in no file beside it.
+
+    Raises
+    ------
+    UserError
+        When there is nothing to remember, or the place cannot be written to.
+    """
+    from napari_ctvlp.saved_masks import are_in_no_file, name_beside, remove_beside, write_beside
+    from napari_ctvlp.scan.fingerprint import masks_hash
+
+    scan, masks = session.scan, session.masks
+    saved = capture(session, view, pinned)
+    if scan is not None and masks is not None and are_in_no_file(masks) and saved.masks_hash == masks_hash(masks):
+        name = name_beside(path, saved.masks_hash)
+        saved = replace(saved, drawn=name, masks_scheme=masks.scheme, masks_notes=tuple(masks.notes))
+        write_beside(path, name, scan, masks)
+    try:
+        before = read_session(path).drawn if path.exists() else ""
+    except UserError:
+        before = ""
+    write_session(path, saved)
+    if before not in ("", saved.drawn):
+        remove_beside(path, before)
 
 
 def write_session(path: str | Path, saved: SavedSession) -> None:
@@ -145,12 +186,16 @@ def read_session(path: str | Path) -> SavedSession:
         raise UserError(f"{path.name}: is damaged; save the session again.") from error
 
 
-def restore(session: Session, saved: SavedSession, then: Callable[[], None] | None = None) -> None:
+def restore(
+    session: Session, saved: SavedSession, then: Callable[[], None] | None = None, folder: Path | None = None
+) -> None:
     """Open what was open and ask what was asked.
 
-    ``then`` is called when the scan and its masks are open. Files that are missing or have changed are told through
-    ``session.failed``; what can be opened is.
+    ``folder`` is that of the session's file, where masks that are in no other file are kept. ``then`` is called when
+    the scan and its masks are open. Files that are missing or have changed are told through ``session.failed``; what
+    can be opened is.
     """
+    from napari_ctvlp.saved_masks import open_beside
     from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
 
     def warn(name: str, what: str) -> None:
@@ -158,15 +203,17 @@ def restore(session: Session, saved: SavedSession, then: Callable[[], None] | No
 
     def with_masks() -> None:
         if session.masks is not None and masks_hash(session.masks) != saved.masks_hash:
-            warn(Path(saved.masks).name, "the masks have changed")
+            warn(saved.drawn or Path(saved.masks).name, "the masks have changed")
         if then is not None:
             then()
 
     def with_scan() -> None:
         if session.scan is not None and scan_hash(session.scan) != saved.scan_hash:
             warn(Path(saved.scan).name, "the scan has changed")
-        if saved.masks and saved.scan != SAMPLE:
-            session.open_masks(saved.masks, with_masks)
+        if saved.drawn and folder is not None:
+            open_beside(session, folder, saved, with_masks)
+        elif saved.masks:
+            open_masks(session, saved.masks, with_masks)
         else:
             if saved.masks_hash and saved.scan != SAMPLE:
                 warn(Path(saved.scan).name, "its masks came from no file and are not there")
@@ -183,9 +230,9 @@ def restore(session: Session, saved: SavedSession, then: Callable[[], None] | No
         session.use_encoder(saved.encoder)
     session.ask(saved.query)
     if saved.scan == SAMPLE:
-        session.open_sample(with_scan)
+        open_sample(session, with_scan)
     elif saved.scan:
-        session.open_scan(saved.scan, saved.series or None, with_scan)
+        open_scan(session, saved.scan, saved.series or None, with_scan)
 
 
 def _checked(data: dict[str, Any]) -> SavedSession:
@@ -199,7 +246,7 @@ def _checked(data: dict[str, Any]) -> SavedSession:
         if (kind == "str" and not isinstance(value, str)) or (kind == "bool" and not isinstance(value, bool)):
             raise TypeError(name)
         values[name] = value
-        if name in ("history", "pinned"):
+        if name in ("history", "pinned", "masks_notes"):
             values[name] = tuple(str(v) for v in value)
         elif name == "taught":
             values[name] = _taught(value)

@@ -1,20 +1,18 @@
 """The state of one open scan and its answers; no Qt and no napari.
 
 A session is told what is open (scan, masks, encoder) and what is asked, starts the work that follows from it, and emits
-what came out. How work runs, and how late results are dropped, is `napari_ctvlp.work`.
+what came out. How work runs, and how late results are dropped, is `napari_ctvlp.work`; files are read by
+`napari_ctvlp.opening` and written by `napari_ctvlp.exports`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from psygnal import Signal
-
-from napari_ctvlp.exports import Results
 from napari_ctvlp.rooms import Rooms
+from napari_ctvlp.session_signals import SessionSignals
 from napari_ctvlp.work import ABOUT_ANSWERS, CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
 
 if TYPE_CHECKING:
@@ -22,13 +20,12 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
-    from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 HISTORY_LENGTH = 100
 
 
-class Session:
+class Session(SessionSignals):
     """What is open, what was asked, what came out.
 
     Parameters
@@ -44,30 +41,7 @@ class Session:
     -----
     ``is_news`` says, while ``ranking_changed`` is emitted, whether the question was not yet answered for this scan: the
     same one is answered again after masks, encoder or dictionary changed, and nobody then wants to be moved elsewhere.
-
-    Signals (psygnal) carry the new value: ``scan_changed``, ``masks_changed``, ``encoder_changed``,
-    ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``located_changed`` (SimilarityMap or None, some time
-    after its ranking), ``scores_changed`` (tuple of AbnormalityScore), ``taught_changed`` (tuple of TaughtFinding),
-    ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
-    go on with ``open_scan(path, one of them, then)``,
-    ``words_changed`` (nothing) when the dictionary has changed,
-    ``written`` (name of a file that was written),
-    ``failed`` (exception: a `napari_ctvlp.errors.UserError` carries a sentence for the user).
     """
-
-    scan_changed = Signal(object)
-    masks_changed = Signal(object)
-    encoder_changed = Signal(object)
-    embedding_changed = Signal(object)
-    ranking_changed = Signal(object)
-    located_changed = Signal(object)
-    scores_changed = Signal(object)
-    taught_changed = Signal(object)
-    activity_changed = Signal(object)
-    series_offered = Signal(object, object, object)
-    words_changed = Signal()
-    written = Signal(str)
-    failed = Signal(object)
 
     def __init__(self, runner: Runner = run_now, rooms: Rooms | None = None, encoder_name: str = "starter") -> None:
         self.rooms = rooms if rooms is not None else Rooms()
@@ -85,7 +59,7 @@ class Session:
         self.history: list[str] = []
         self.is_news = True
         self._encoded: ScanEmbedding | None = None  # of the open scan by the loaded encoder, whatever the masks
-        self._editing = False
+        self.is_editing = False  # whether the open masks are being changed
         self._bench = Workbench(runner, self.activity_changed.emit, self.failed.emit)
         self._embeddings: WeakKeyDictionary[OrganMasks, ScanEmbedding] = WeakKeyDictionary()
 
@@ -103,7 +77,7 @@ class Session:
         self.masks = None
         self.is_news = True
         self._encoded = None
-        self._editing = False
+        self.is_editing = False
         self._bench.drop(Task.EDITING)
         self._forget_answers()
         self.scan_changed.emit(scan)
@@ -117,7 +91,7 @@ class Session:
         self._bench.drop(Task.SEGMENTING)  # masks that were given since are what is wanted
         self._bench.drop(Task.SURFACES)
         self._bench.drop(Task.EDITING)
-        self._editing = False
+        self.is_editing = False
         self.masks = masks
         self._forget_answers()
         self.masks_changed.emit(masks)
@@ -131,94 +105,16 @@ class Session:
         if self.masks is None or self._bench.closed:
             return
         self._bench.drop(Task.EDITING)
-        if not self._editing:
-            self._editing = True
+        if not self.is_editing:
+            self.is_editing = True
             self._bench.drop(Task.SURFACES)
             self._forget_answers()
 
     def end_edit(self) -> None:
         """The open masks are what they were: answer as before."""
-        if self._editing:
-            self._editing = False
+        if self.is_editing:
+            self.is_editing = False
             self.encode()
-
-    @property
-    def is_editing(self) -> bool:
-        """Whether the open masks are being changed."""
-        return self._editing
-
-    def open_scan(self, path: str | Path, series: Any = None, then: Callable[[], None] | None = None) -> None:
-        """Read a scan and make it the open one; a folder with several series is offered, not guessed.
-
-        ``then`` is called after the scan was set, and not when reading failed.
-        """
-        rooms = self.rooms
-
-        def work(_report: Report, _cancelled: Cancelled) -> tuple[Scan | None, Sequence[Any]]:
-            found = rooms.list_series(path) if series is None and Path(path).is_dir() else ()
-            return (None, found) if len(found) > 1 else (rooms.read_scan(path, series), ())
-
-        def done(result: tuple[Scan | None, Sequence[Any]]) -> None:
-            scan, found = result
-            if scan is None:
-                self.series_offered.emit(path, found, then)
-                return
-            self.set_scan(scan)
-            if then is not None:
-                then()
-
-        self._bench.start(Task.SCAN, work, done)
-
-    def open_paths(self, paths: Sequence[str | Path]) -> None:
-        """Open what was given together: a scan, masks of the open scan, a scan with its masks, or a folder of these."""
-        rooms, scan_open = self.rooms, self.scan is not None
-
-        def done(given: Given) -> None:
-            masks = given.masks
-            if given.scan is None and masks is not None:
-                self.open_masks(masks)
-            elif given.scan is not None:
-                self.open_scan(given.scan, None, None if masks is None else lambda: self.open_masks(masks))
-
-        self._bench.start(Task.SCAN, lambda _report, _cancelled: rooms.sort_out(paths, scan_open), done)
-
-    def open_sample(self, then: Callable[[], None] | None = None) -> None:
-        """Make the built-in synthetic scan with its masks the open one."""
-        rooms = self.rooms
-
-        def done(result: tuple[Scan, OrganMasks]) -> None:
-            self.set_scan(*result)
-            if then is not None:
-                then()
-
-        self._bench.start(Task.SCAN, lambda _report, _cancelled: rooms.load_sample(), done)
-
-    def open_masks(self, path: str | Path, then: Callable[[], None] | None = None) -> None:
-        """Read organ masks for the open scan; ``then`` is called after they were set, and not when reading failed."""
-        scan, rooms = self.scan, self.rooms
-        if scan is None:
-            from napari_ctvlp.errors import UserError
-
-            self.failed.emit(UserError(f"{Path(path).name}: organ masks need a scan; open the scan first."))
-            return
-
-        def done(masks: OrganMasks) -> None:
-            self.set_masks(masks)
-            if then is not None:
-                then()
-
-        self._bench.start(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), done)
-
-    def segment(self, fast: bool = False) -> None:
-        """Make organ masks of the open scan with TotalSegmentator, and encode them."""
-        scan, rooms = self.scan, self.rooms
-        if scan is not None:
-            self._bench.start(
-                Task.SEGMENTING,
-                lambda report, cancelled: rooms.segment(scan, fast, report, cancelled),
-                self.set_masks,
-                fraction=0.0,
-            )
 
     def use_encoder(self, name: str) -> None:
         """Load another encoder and answer with it."""
@@ -235,7 +131,6 @@ class Session:
         if self.encoder is not None or Task.ENCODER in self._bench:
             return
         name, rooms = self.encoder_name, self.rooms
-
         self._bench.start(Task.ENCODER, lambda _report, _cancelled: rooms.load_encoder(name), self._set_encoder)
 
     def _set_encoder(self, encoder: ScanEncoder) -> None:
@@ -249,7 +144,7 @@ class Session:
         """Encode the organs of the open scan (unless done already); load the encoder first where it is missing."""
         if self._bench.closed or self.scan is None or self.masks is None or self.embedding is not None:
             return
-        if self._editing or not self.masks.names:
+        if self.is_editing or not self.masks.names:
             return
         if self.encoder is None:
             self.load_encoder()
@@ -276,12 +171,7 @@ class Session:
 
     def _score(self, embedding: ScanEmbedding) -> None:
         rooms, taught = self.rooms, self.taught
-
-        def work(_report: Report, _cancelled: Cancelled) -> tuple[AbnormalityScore, ...]:
-            own = rooms.score_taught(embedding, taught) if taught else ()
-            return (*rooms.score_abnormalities(embedding), *own)
-
-        self._bench.start(Task.SCORES, work, self._set_scores)
+        self._bench.start(Task.SCORES, lambda _report, _cancelled: rooms.scores(embedding, taught), self._set_scores)
 
     def set_taught(self, findings: Sequence[TaughtFinding]) -> None:
         """Use these findings, taught by examples, beside the dictionary's; scores the open scan again."""
@@ -325,18 +215,6 @@ class Session:
         if use_names != self.use_names:
             self.use_names = use_names
             self._answer()
-
-    @property
-    def results(self) -> Results:
-        """What is open and what came out, for writing."""
-        rankings = () if self.ranking is None else (self.ranking,)
-        return Results(self.scan, self.masks, self.embedding, rankings, self.scores, self.located, self.taught)
-
-    def write(self, work: Callable[[], str | Path]) -> None:
-        """Write a file where work runs; ``work`` gives its path."""
-        self._bench.start(
-            Task.EXPORT, lambda _report, _cancelled: work(), lambda path: self.written.emit(Path(path).name)
-        )
 
     def _answer(self) -> None:
         embedding, text, use_names, rooms = self.embedding, self.query, self.use_names, self.rooms
@@ -390,9 +268,15 @@ class Session:
         """What the session is busy with, the most telling first; None when idle."""
         return self._bench.activity
 
-    def run(self, task: Task, work: Callable[[Report, Cancelled], Any], done: Callable[[Any], None]) -> None:
-        """Do other work about what is open, in place of what is under way for ``task``."""
-        self._bench.start(task, work, done)
+    def run(
+        self,
+        task: Task,
+        work: Callable[[Report, Cancelled], Any],
+        done: Callable[[Any], None],
+        fraction: float | None = None,
+    ) -> None:
+        """Do work about what is open, in place of what is under way for ``task``; ``fraction`` is done at first."""
+        self._bench.start(task, work, done, fraction)
 
     def busy_with(self, task: Task) -> bool:
         """Whether work for a task is under way."""

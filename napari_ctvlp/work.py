@@ -58,6 +58,7 @@ class Task(StrEnum):
     LAB = "trying prompts"
     ANSWERS = "answering earlier questions"
     EVIDENCE = "gathering evidence"
+    CASES = "reading the case library"
     INPUT = "preparing the encoder's input"
     SURFACES = "making surfaces"
     EXPORT = "writing"
@@ -72,6 +73,7 @@ CANCELLABLE = (
     Task.ENCODING,
     Task.PRIOR,
     Task.EVIDENCE,
+    Task.CASES,
     Task.INPUT,
     Task.SURFACES,
 )

@@ -113,6 +113,13 @@ def test_report_is_one_page_with_pictures(small):
     assert page.count("data:image/png;base64,") >= 2 and "liver" in page
 
 
+def test_report_as_pdf_alone(small, qapp, monkeypatch, capsys):
+    monkeypatch.chdir(small)
+    main(["report", "ct.nii.gz", "--masks", "seg.nii.gz", "--ask", "liver", "--pdf", "r.pdf"])
+    assert (small / "r.pdf").read_bytes().startswith(b"%PDF") and not (small / "report.html").exists()
+    assert capsys.readouterr().out == "Report written to r.pdf\n"
+
+
 def test_export_writes_on_the_grid_of_the_scan(small):
     given = ["export", str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz")]
     main([*given, "--nifti", str(small / "o.nii.gz"), "--map", str(small / "m.nii.gz"), "--ask", "liver"])

@@ -10,7 +10,8 @@ import pytest
 
 from napari_ctvlp.ask.locate import SimilarityMap
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.exports import EXPORTS, Results
+from napari_ctvlp.exports import EXPORTS, Results, write
+from napari_ctvlp.opening import open_scan
 from napari_ctvlp.session import Rooms, Session
 from tests.scan.makers import body, write_series
 
@@ -21,7 +22,7 @@ def session(word_encoder, tmp_path):
     rooms = Rooms()
     rooms.load_encoder = lambda name: word_encoder
     session = Session(rooms=rooms)
-    session.open_scan(tmp_path / "study")
+    open_scan(session, tmp_path / "study")
     labels = np.zeros(session.scan.hu.shape, np.uint8)
     labels[6:9, 5:9, 4:12] = 5
     from napari_ctvlp.scan.statistics import organ_statistics
@@ -38,10 +39,10 @@ def session(word_encoder, tmp_path):
 
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda e: e.title)
 def test_each_is_written_under_its_ending(session, tmp_path, export):
-    assert export.possible(session.results)
+    assert export.possible(Results.of(session))
     written = []
     session.written.connect(written.append)
-    session.write(lambda: export(tmp_path / "out", session.results))
+    write(session, lambda: export(tmp_path / "out", Results.of(session)))
     assert written == [f"out{export.suffix}"]
     path = tmp_path / written[0]
     if export.suffix == ".json":
@@ -58,7 +59,7 @@ def test_each_is_written_under_its_ending(session, tmp_path, export):
         assert highdicom.seg.segread(path).get_segment_description(1).segment_label == "liver"
     else:
         assert "liver" in path.read_text(encoding="utf-8")
-    session.write(lambda: export(path, session.results))
+    write(session, lambda: export(path, Results.of(session)))
     assert written[1] == written[0]  # the ending is not given twice
 
 
@@ -69,5 +70,5 @@ def test_nothing_to_write_is_told(session, tmp_path, export):
         export(tmp_path / "out", Results(session.scan))
     failures = []
     session.failed.connect(failures.append)
-    session.write(lambda: export(tmp_path / "no" / "out", session.results))
+    write(session, lambda: export(tmp_path / "no" / "out", Results.of(session)))
     assert len(failures) == 1 and "cannot be written" in str(failures[0])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_ctvlp.cli import main
+from napari_ctvlp.opening import open_paths
 from napari_ctvlp.prior import NO_MASKS, Prior
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.session import Session
@@ -42,7 +43,7 @@ def files(tmp_path):
 @pytest.fixture
 def session(rooms, files):
     made = Session(rooms=rooms)
-    made.open_paths(files)
+    open_paths(made, files)
     return made
 
 
@@ -107,7 +108,7 @@ def test_what_arrives_for_a_scan_that_was_closed_is_dropped(rooms, files, tmp_pa
         waiting.append((work, progress, done))
 
     session = Session(rooms=rooms)
-    session.open_paths(files)
+    open_paths(session, files)
     prior = Prior(session)
     session._bench._runner = later
     prior.open(tmp_path / "prior")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gzip
 import json
 
 import numpy as np
@@ -9,7 +11,10 @@ import pytest
 
 from napari_ctvlp import sample
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.saved_session import SAMPLE, SavedView, capture, read_session, restore, write_session
+from napari_ctvlp.opening import open_paths, open_sample, open_scan
+from napari_ctvlp.saved_session import SAMPLE, SavedView, capture, read_session, restore, save, write_session
+from napari_ctvlp.scan.drawn import edited_masks, renamed
+from napari_ctvlp.scan.types import OrganMasks
 from napari_ctvlp.session import Rooms, Session
 from tests.scan.makers import body, write_scan, write_series
 
@@ -34,18 +39,18 @@ def files(tmp_path):
 @pytest.fixture
 def session(rooms, files):
     made = Session(rooms=rooms)
-    made.open_paths(files)
+    open_paths(made, files)
     made.ask("spleen")
     made.ask("liver")
     made.set_use_names(False)
     return made
 
 
-def again(rooms, saved):
+def again(rooms, saved, folder=None):
     """A new session, restored; what failed on the way, and how often ``then`` was called."""
     session, failures, done = Session(rooms=rooms), [], []
     session.failed.connect(failures.append)
-    restore(session, saved, lambda: done.append(True))
+    restore(session, saved, lambda: done.append(True), folder)
     return session, [str(f) for f in failures], len(done)
 
 
@@ -62,10 +67,100 @@ def test_everything_comes_back(session, rooms, tmp_path):
     assert capture(restored, VIEW) == saved
 
 
+def painted(session):
+    """A new lesion in the masks, as `Painting` would set it."""
+    labels = session.masks.labels.copy()
+    labels[6:8, 6:8, 5:7] = 200
+    session.set_masks(edited_masks(session.scan, session.masks, labels, {200: "my lesion"}))
+    return session.masks
+
+
+def test_painted_masks_are_kept_beside_and_come_back_as_they_were(session, rooms, tmp_path):
+    path = tmp_path / "one.ctvlp.json"
+    masks = painted(session)
+    save(path, session, VIEW)
+    (kept,) = tmp_path.glob("*.masks.nii.gz")
+    saved = read_session(path)
+    assert saved.drawn == kept.name and not saved.masks
+    restored, failures, done = again(rooms, saved, tmp_path)
+    assert not failures and done == 1
+    np.testing.assert_array_equal(restored.masks.labels, masks.labels)
+    assert restored.masks.names == masks.names and restored.masks.names[200] == "my lesion"
+    assert (restored.masks.scheme, restored.masks.notes) == (masks.scheme, masks.notes)
+    assert restored.masks.statistics == masks.statistics
+    assert restored.ranking == session.ranking and restored.scores == session.scores
+    save(tmp_path / "two.ctvlp.json", restored, VIEW)  # not from that file: they are kept for each session
+    assert len(list(tmp_path.glob("*.masks.nii.gz"))) == 2
+
+
+def test_masks_read_from_a_file_are_not_kept_again_unless_named_by_hand(session, rooms, tmp_path):
+    save(tmp_path / "s.ctvlp.json", session)
+    assert not list(tmp_path.glob("*.masks.nii.gz"))
+    session.set_masks(renamed(session.masks, {5: "pancreas"}))
+    save(tmp_path / "s.ctvlp.json", session)
+    restored, failures, _ = again(rooms, read_session(tmp_path / "s.ctvlp.json"), tmp_path)
+    assert not failures and restored.masks.names == session.masks.names and "pancreas" in restored.masks.statistics
+
+
+def test_the_sample_is_kept_only_when_painted(rooms, tmp_path):
+    session = Session(rooms=rooms)
+    open_sample(session)
+    save(tmp_path / "s.ctvlp.json", session)
+    assert not list(tmp_path.glob("*.masks.nii.gz"))
+    masks = painted(session)
+    save(tmp_path / "s.ctvlp.json", session)
+    restored, failures, _ = again(rooms, read_session(tmp_path / "s.ctvlp.json"), tmp_path)
+    assert not failures and (restored.masks.labels == masks.labels).all()
+
+
+def test_saving_again_keeps_one_file_of_masks_and_never_that_of_a_copy(session, tmp_path):
+    path = tmp_path / "s.ctvlp.json"
+    painted(session)
+    save(path, session)
+    first = read_session(path).drawn
+    session.set_masks(renamed(session.masks, {200: "another lesion"}))
+    save(path, session)
+    second = read_session(path).drawn
+    assert [p.name for p in tmp_path.glob("*.masks.nii.gz")] == [second] != [first]
+    (tmp_path / "copy.ctvlp.json").write_text(path.read_text())
+    session.set_masks(renamed(session.masks, {200: "a third one"}))
+    save(path, session)
+    assert (tmp_path / second).is_file() and (tmp_path / read_session(path).drawn).is_file()
+
+
+def test_kept_masks_that_are_gone_or_lie_elsewhere_are_told(session, rooms, tmp_path):
+    painted(session)
+    save(tmp_path / "s.ctvlp.json", session)
+    saved = read_session(tmp_path / "s.ctvlp.json")
+    (tmp_path / saved.drawn).rename(tmp_path / "x.masks.nii.gz")
+    (tmp_path / "inner").mkdir()
+    for name, folder in ((saved.drawn, tmp_path), ("../x.masks.nii.gz", tmp_path / "inner")):
+        restored, failures, done = again(rooms, dataclasses.replace(saved, drawn=name), folder)
+        assert restored.scan is not None and restored.masks is None and not done
+        assert "not beside it any more" in failures[0]
+
+
+def test_kept_masks_tell_nothing_of_the_patient(rooms, tmp_path):
+    write_series(tmp_path / "study", body())
+    session = Session(rooms=rooms)
+    open_scan(session, tmp_path / "study")
+    labels = np.zeros(session.scan.hu.shape, np.uint8)
+    labels[6:9, 5:9, 4:12] = 5
+    session.set_masks(edited_masks(session.scan, OrganMasks(labels, {}, "drawn"), labels, {5: "liver"}))
+    save(tmp_path / "s.ctvlp.json", session)
+    (kept,) = tmp_path.glob("*.masks.nii.gz")
+    told = gzip.decompress(kept.read_bytes()) + (tmp_path / "s.ctvlp.json").read_bytes()
+    assert b"liver" in told
+    for private in (b"Mustermann", b"PID4711", b"19700101", b"20200101"):
+        assert private not in told and private.decode() not in kept.name
+    restored, failures, _ = again(rooms, read_session(tmp_path / "s.ctvlp.json"), tmp_path)
+    assert not failures and (restored.masks.labels == labels).all()
+
+
 def test_no_voxel_and_no_patient_in_the_file(rooms, tmp_path):
     write_series(tmp_path / "study", body())
     session = Session(rooms=rooms)
-    session.open_scan(tmp_path / "study")
+    open_scan(session, tmp_path / "study")
     write_session(tmp_path / "s.json", capture(session))
     text = (tmp_path / "s.json").read_text()
     for private in ("Mustermann", "PID4711", "19700101", "20200101", "1.2.3"):
@@ -77,7 +172,7 @@ def test_the_series_of_a_folder_is_found_again(rooms, tmp_path):
     write_series(tmp_path / "study/a", body(), SeriesInstanceUID="1.2.9", SeriesNumber=1)
     write_series(tmp_path / "study/b", body()[:, :-2], SeriesInstanceUID="1.2.8", SeriesNumber=2)
     session = Session(rooms=rooms)
-    session.open_scan(tmp_path / "study", "2")
+    open_scan(session, tmp_path / "study", "2")
     saved = capture(session)
     assert saved.series == "2"
     restored, failures, _ = again(rooms, saved)
@@ -87,7 +182,7 @@ def test_the_series_of_a_folder_is_found_again(rooms, tmp_path):
 def test_the_sample_comes_back(rooms):
     assert sample.SOURCE == SAMPLE
     session = Session(rooms=rooms)
-    session.open_sample()
+    open_sample(session)
     session.ask("liver")
     restored, failures, done = again(rooms, capture(session))
     assert restored.ranking == session.ranking and not failures and done == 1

@@ -9,6 +9,7 @@ import pytest
 
 from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.opening import open_sample
 from napari_ctvlp.scan.drawn import edited_masks
 from napari_ctvlp.second_opinions import SecondOpinions
 from napari_ctvlp.session import Session
@@ -29,7 +30,7 @@ class ManyRooms(ToyRooms):
 @pytest.fixture
 def session(word_encoder, phantom):
     session = Session(rooms=ManyRooms(word_encoder, *phantom))
-    session.open_sample()
+    open_sample(session)
     return session
 
 
@@ -109,11 +110,11 @@ def test_it_waits_for_a_scan_and_looks_at_the_next_one_too(word_encoder, phantom
     others = SecondOpinions(session)
     others.add("a")
     assert others.opinions == ()
-    session.open_sample()
+    open_sample(session)
     assert len(others.opinions) == 1
     session.set_scan(None)
     assert others.opinions == () and others.names == ("a",)
-    session.open_sample()
+    open_sample(session)
     assert len(others.opinions) == 1 and session.rooms.loaded.count("a") == 1  # stays loaded
 
 

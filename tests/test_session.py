@@ -12,6 +12,7 @@ import pytest
 from napari_ctvlp.ask.types import AbnormalityScore, OrganMatch, Ranking
 from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.opening import make_masks, open_masks, open_paths, open_scan
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.scan.types import OrganMasks
 from napari_ctvlp.session import HISTORY_LENGTH, Session
@@ -206,7 +207,7 @@ def test_masks_that_cannot_be_read_are_told_and_the_scan_stays(rooms, phantom):
     session.set_scan(phantom[0])
     failures = collect(session.failed)
     rooms.masks = None
-    session.open_masks("masks.nii")
+    open_masks(session, "masks.nii")
     assert [str(error) for error in failures] == ["masks.nii: does not overlap the scan."]
     assert session.scan is phantom[0]
 
@@ -214,7 +215,7 @@ def test_masks_that_cannot_be_read_are_told_and_the_scan_stays(rooms, phantom):
 def test_masks_without_a_scan_are_told(rooms):
     session = Session(rooms=rooms)
     failures = collect(session.failed)
-    session.open_masks("folder/masks.nii")
+    open_masks(session, "folder/masks.nii")
     assert len(failures) == 1
     assert "open the scan first" in str(failures[0])
     assert "folder" not in str(failures[0])
@@ -223,7 +224,7 @@ def test_masks_without_a_scan_are_told(rooms):
 def test_masks_read_for_another_scan_are_dropped(rooms, phantom, queue):
     session = Session(queue, rooms)
     session.set_scan(phantom[0])
-    session.open_masks("masks.nii")
+    open_masks(session, "masks.nii")
     session.set_scan(None)
     queue.run_all()
     assert session.masks is None
@@ -234,11 +235,11 @@ def test_several_series_are_offered(rooms, tmp_path):
     session = Session(rooms=rooms)
     offered = []
     session.series_offered.connect(lambda path, found, then: offered.append((path, found)))
-    session.open_scan(tmp_path)
+    open_scan(session, tmp_path)
     assert offered == [(tmp_path, ("first", "second"))]
     assert session.scan is None
     opened = []
-    session.open_scan(tmp_path, "second", then=lambda: opened.append(session.scan))
+    open_scan(session, tmp_path, "second", then=lambda: opened.append(session.scan))
     assert opened == [rooms.scan]
 
 
@@ -325,12 +326,12 @@ def test_scan_and_masks_given_together_are_opened_in_order(word_encoder, tmp_pat
     rooms = Rooms()
     rooms.load_encoder = lambda name: word_encoder
     session = Session(rooms=rooms)
-    session.open_paths([masks, scan])
+    open_paths(session, [masks, scan])
     assert session.scan.name == "ct" and session.embedding is not None
     first = session.scan
-    session.open_paths([tmp_path])
+    open_paths(session, [tmp_path])
     assert session.scan is not first and session.masks is not None
-    session.open_paths([masks])
+    open_paths(session, [masks])
     assert session.masks.labels.any() and session.scan is not first
 
 
@@ -339,7 +340,7 @@ def test_several_scans_given_together_are_told(rooms, tmp_path):
 
     session = Session(rooms=rooms)
     failures = collect(session.failed)
-    session.open_paths([write_scan(tmp_path / name, body()) for name in ("a.nii", "b.nii")])
+    open_paths(session, [write_scan(tmp_path / name, body()) for name in ("a.nii", "b.nii")])
     assert len(failures) == 1 and "several scans" in str(failures[0]) and session.scan is None
 
 
@@ -350,7 +351,7 @@ def test_masks_given_while_others_are_made_stay(rooms, queue, phantom):
     session = Session(queue, rooms)
     session.set_scan(scan)
     queue.run_all()
-    session.segment()
+    make_masks(session)
     session.set_masks(None)  # the layers changed and there are still no masks: nothing to stop
     assert session.activity.task is Task.SEGMENTING
     session.set_masks(masks)
@@ -358,7 +359,7 @@ def test_masks_given_while_others_are_made_stay(rooms, queue, phantom):
     assert session.masks is masks
 
     session.set_masks(None)
-    session.segment()
+    make_masks(session)
     queue.run_all()
     assert session.masks.names == {5: "liver"}
 

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QMarginsF, Qt
-from qtpy.QtGui import QPageLayout, QPageSize, QPalette, QPdfWriter, QTextDocument
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
+from napari_ctvlp._qt.pdf import write_pdf
 from napari_ctvlp.ask.audit_card import AuditCard, audit_card, card_html, full_audit, write_card
-from napari_ctvlp.atomic import build_file
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.exports import write
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.scan_panel import ScanPanel
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from napari_ctvlp.session import Session
 
 AUDIT_KEY = "Shift+U"
-MARGIN_MM = 15.0
 
 
 def write_card_pdf(path: str | Path, card: AuditCard) -> Path:
@@ -34,28 +34,7 @@ def write_card_pdf(path: str | Path, card: AuditCard) -> Path:
     UserError
         When the place cannot be written to.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".pdf":
-        path = path.with_name(path.name + ".pdf")
-    document = QTextDocument()
-    document.setHtml(card_html(card))
-
-    def build(temporary: Path) -> None:
-        writer = QPdfWriter(str(temporary))
-        writer.setPageLayout(
-            QPageLayout(
-                QPageSize(QPageSize.PageSizeId.A4),
-                QPageLayout.Orientation.Portrait,
-                QMarginsF(MARGIN_MM, MARGIN_MM, MARGIN_MM, MARGIN_MM),
-                QPageLayout.Unit.Millimeter,
-            )
-        )
-        writer.setTitle("Audit card")
-        # PyQt6 calls it print, PySide6 print_
-        (getattr(document, "print", None) or getattr(document, "print_"))(writer)  # noqa: B009
-
-    build_file(path, build)
-    return path
+    return write_pdf(path, card_html(card), "Audit card")
 
 
 class AuditDialog(QDialog):
@@ -145,7 +124,7 @@ class AuditWindow:
         if card is None:
             return
         if path.lower().endswith((".html", ".htm")):
-            self._session.write(lambda: write_card(path, card))
+            write(self._session, lambda: write_card(path, card))
             return
         try:
             written = write_card_pdf(path, card)  # Qt lays text out in its own thread alone

@@ -143,6 +143,8 @@ class Body:
             return
         self._follow(self._layers.masks_layer if self.shown else None)
         self.view.set_meshes((), {})
+        if masks is None:
+            self.view.clear()
         if self.shown:
             self._ask_for_meshes()
 

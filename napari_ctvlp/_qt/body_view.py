@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.overlay import ACCENT
+from napari_ctvlp._qt.removing import collecting_later, remove_layer
 from napari_ctvlp.scan.surfaces import Mesh
 
 NAME = "Organs in 3D"
@@ -84,6 +85,12 @@ class BodyView(QWidget):
             self.model.scene.camera.set_view_direction((0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
             self.model.fit_to_view()
 
+    def clear(self) -> None:
+        """Let go of what was drawn, and of its memory."""
+        self._layers, self._drawn = {}, {}
+        with collecting_later():
+            self.model.layers.clear()
+
     def set_colours(self, colours: Mapping[int | None, Colour]) -> None:
         """Draw organs as the slices draw them, soon."""
         self._wanted = dict(colours)
@@ -144,7 +151,7 @@ class BodyView(QWidget):
         # a surface cannot change its vertices and their colours at once: a new one is less work than the steps between
         before = self._layers.pop(name, None)
         if before is not None:
-            self.model.layers.remove(before)
+            remove_layer(self.model.layers, before)
         layer = self._layers[name] = Surface(
             (vertices, faces),
             vertex_colors=colours,

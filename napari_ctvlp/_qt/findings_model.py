@@ -48,6 +48,22 @@ def _short(score: AbnormalityScore | None) -> str:
     return "N/A" if score.probability is None else f"{score.probability:.2f}"
 
 
+_ROLES = frozenset(
+    (
+        int(Qt.ItemDataRole.DisplayRole),
+        int(Qt.ItemDataRole.ToolTipRole),
+        int(Qt.ItemDataRole.BackgroundRole),
+        SORT_ROLE,
+        SCORED_ROLE,
+        DISAGREE_ROLE,
+        ORGAN_ROLE,
+        PAIR_ROLE,
+        SCORE_ROLE,
+    )
+)
+"""Those that `FindingsModel` answers."""
+
+
 class FindingsModel(QAbstractTableModel):
     """One row an organ and an abnormality; ``SORT_ROLE`` gives a value to sort by, None where there is no score."""
 
@@ -55,6 +71,7 @@ class FindingsModel(QAbstractTableModel):
         super().__init__()
         self._display_name = display_name
         self._rows: tuple[ComparedRow, ...] = ()
+        self._texts: tuple[tuple[str, ...], ...] = ()
         self._titles: tuple[str, ...] = ()
 
     def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
@@ -65,8 +82,16 @@ class FindingsModel(QAbstractTableModel):
         """Show scores of several encoders side by side; ``titles`` are what to call them, the chosen one's first."""
         self.beginResetModel()
         self._rows = tuple(rows)
+        self._texts = tuple(self._texts_of(row) for row in self._rows)
         self._titles = tuple(titles) if len(titles) > 1 else ()
         self.endResetModel()
+
+    def _texts_of(self, row: ComparedRow) -> tuple[str, ...]:
+        """What the cells of a row show."""
+        score, abnormality = row.score, abnormality_text(row.score.abnormality)
+        marked = f"{abnormality} {DISAGREE_MARK}" if row.disagree else abnormality
+        others = (_short(other) for other in row.others)
+        return (self._display_name(score.organ), marked, probability_text(score), *others)
 
     def rowCount(self, parent: QModelIndex = _NO_INDEX) -> int:
         """Qt: scores."""
@@ -78,13 +103,13 @@ class FindingsModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
         """Qt: the content of a cell."""
-        row = self._rows[index.row()]
+        if role not in _ROLES:  # Qt asks a dozen of every cell when it measures rows
+            return None
+        row, texts = self._rows[index.row()], self._texts[index.row()]
         score = row.score
-        organ, abnormality = self._display_name(score.organ), abnormality_text(score.abnormality)
-        marked = f"{abnormality} {DISAGREE_MARK}" if row.disagree else abnormality
-        texts = (organ, marked, probability_text(score), *(_short(other) for other in row.others))
         if role == Qt.ItemDataRole.DisplayRole:
             return texts[index.column()]
+        organ, abnormality = texts[ORGAN], abnormality_text(score.abnormality)
         if role == Qt.ItemDataRole.ToolTipRole and self._titles:
             said = (
                 f"{title}: {'no score' if s is None else probability_text(s)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,12 @@ from napari_ctvlp.anatomy import display_name
 from napari_ctvlp.ask.followup import FollowUp, write_follow_up
 from napari_ctvlp.ask.pictures import key_slice
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.prior import Prior
+from napari_ctvlp.exports import write
+from napari_ctvlp.prior import Given, Prior
 from napari_ctvlp.work import Activity, Task
 
 if TYPE_CHECKING:
+    from napari_ctvlp._qt.undo import Undo
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp.session import Session
 
@@ -34,15 +37,20 @@ class FollowUpWindow:
     session : Session
     jump : callable
         Shows an organ in the viewer.
+    undo : Undo
+        Takes opening and closing a prior back.
     parent : QWidget
         The dock; dialogs go with it.
     wiring : Wiring
         Undoes its connections.
     """
 
-    def __init__(self, session: Session, jump: Callable[[str], None], parent: QWidget, wiring: Wiring) -> None:
+    def __init__(
+        self, session: Session, jump: Callable[[str], None], undo: Undo, parent: QWidget, wiring: Wiring
+    ) -> None:
         self._session = session
         self._jump = jump
+        self._undo = undo
         self._parent = parent
         self._scan: str | None = None
         self._masks: str | None = None
@@ -51,6 +59,7 @@ class FollowUpWindow:
         self.prior = Prior(session)
         self.dialog: FollowUpDialog | None = None
         wiring.connect(self.prior.changed, self._on_changed)
+        wiring.connect(self.prior.opened, self._on_opened)
         wiring.connect(self.prior.series_offered, self._on_series)
         wiring.connect(session.activity_changed, self._on_activity)
         wiring.connect(session.failed, self._on_failed)
@@ -77,11 +86,18 @@ class FollowUpWindow:
         else:
             self.prior.open(self._scan, self._masks)
 
+    def forget(self) -> None:
+        """Close the prior and free its memory; taken back, it is read again."""
+        before = self.prior.given
+        if before is not None:
+            self.prior.close()
+            self._undo.push("closing the prior", partial(self._bring_back, before))
+
     def save(self, path: str) -> None:
         """Write the table in the background."""
         found = self.prior.found
         if found is not None:
-            self._session.write(lambda: write_follow_up(path, found))
+            write(self._session, lambda: write_follow_up(path, found))
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -97,7 +113,7 @@ class FollowUpWindow:
             dialog.paths_dropped.connect(self._on_dropped)
             dialog.organ_chosen.connect(self._on_organ)
             dialog.export_requested.connect(self._ask_where)
-            dialog.close_requested.connect(self.prior.close)
+            dialog.close_requested.connect(self.forget)
             dialog.series.series_chosen.connect(self._on_series_chosen)
         return self.dialog
 
@@ -119,6 +135,16 @@ class FollowUpWindow:
     def _on_series_chosen(self, place: int) -> None:
         if self._scan is not None:
             self.prior.open(self._scan, self._masks, self._offered[place].key)
+
+    def _on_opened(self, before: Given | None) -> None:
+        self._undo.push("opening the prior", partial(self._bring_back, before))
+
+    def _bring_back(self, given: Given | None) -> None:
+        """Open the prior that was open before; nothing where none was."""
+        if given is None:
+            self.prior.close()
+        else:
+            self.prior.open(*given, news=False)
 
     def _on_changed(self, found: FollowUp | None) -> None:
         if found is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.opening import open_masks, open_sample, open_scan
 
 if TYPE_CHECKING:
     import napari
@@ -105,12 +106,12 @@ def _open(
 ) -> None:
     def then_masks() -> None:
         if masks_path is not None:
-            session.open_masks(masks_path)
+            open_masks(session, masks_path)
 
     if scan_path is not None:
-        session.open_scan(scan_path, series, then_masks)
+        open_scan(session, scan_path, series, then_masks)
     elif sample:
-        session.open_sample(then=then_masks)
+        open_sample(session, then=then_masks)
 
 
 def _wait_for_answer(widget: CtvlpWidget, failures: list[Exception], *, with_masks: bool, with_answer: bool) -> None:

@@ -110,10 +110,11 @@ class LinkedViews:
 
     def update_layers(self) -> None:
         """Show what the main viewer shows, after layers came or went."""
-        layers = self._layers() if self._shown else []
-        for view in self.views if self._shown else ():
-            view.show_layers(layers)
-        if not layers and self.crosshair is not None:
+        layers = self._layers()
+        for view in self.views:
+            # a view that is hidden takes nothing new, but must not hold the scan that was closed
+            view.show_layers(layers if self._shown else [layer for layer in view.layers if layer in layers])
+        if not (layers and self._shown) and self.crosshair is not None:
             self.crosshair.set_place(None)
         self._follow()
 

@@ -53,6 +53,7 @@ from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
 from napari_ctvlp.anatomy.windows import PRESETS
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.opening import open_paths
 from napari_ctvlp.queries import Queries
 from napari_ctvlp.session import Session
 
@@ -144,7 +145,7 @@ class CtvlpWidget(QWidget):
             napari_viewer, session, self.navigator, self.undo, self.lab.open, display_name, self, wiring
         )
         self.teacher = Teacher(self.dock, session, self.navigator, self.undo, self._keys, wiring)
-        self.follow_up = FollowUpWindow(session, self.navigator.jump, self, wiring)
+        self.follow_up = FollowUpWindow(session, self.navigator.jump, self.undo, self, wiring)
         self.audit = AuditWindow(session, self.dock.scan, self, wiring)
         others = ThreadRunner(2)
         wiring.callback(others.close)
@@ -328,4 +329,4 @@ class CtvlpWidget(QWidget):
         if event is not None and paths:
             event.acceptProposedAction()
             if not self.saving.take(paths):
-                self.session.open_paths(paths)
+                open_paths(self.session, paths)

@@ -9,6 +9,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_ctvlp._qt.region_layer import add_quietly
+from napari_ctvlp._qt.removing import remove_layer
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
 
@@ -159,5 +160,5 @@ class InputLayer:
 
     def _remove(self) -> None:
         layer, self._layer = self._layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        if layer is not None:
+            remove_layer(self._viewer.layers, layer)

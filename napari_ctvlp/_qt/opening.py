@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_ctvlp.opening import make_masks, open_masks, open_sample, open_scan
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.dock import Dock
@@ -42,10 +45,10 @@ class Opening:
         self._parent = parent
         self._offered: tuple[str | Path, Sequence[Any], Callable[[], None] | None] | None = None
         dock.series.series_chosen.connect(self._on_series_chosen)
-        dock.scan.sample_requested.connect(session.open_sample)
+        dock.scan.sample_requested.connect(partial(open_sample, session))
         dock.scan.masks_file_requested.connect(self._on_masks_file)
         dock.scan.masks_folder_requested.connect(self._on_masks_folder)
-        dock.scan.segment_requested.connect(session.segment)
+        dock.scan.segment_requested.connect(partial(make_masks, session))
         dock.scan.reopen_requested.connect(self._on_reopen)
         wiring.connect(session.series_offered, self.offer_series)
 
@@ -58,7 +61,7 @@ class Opening:
         if self._offered is not None:
             path, found, then = self._offered
             self._offered = None
-            self._session.open_scan(path, found[place].key, then)
+            open_scan(self._session, path, found[place].key, then)
 
     def _on_masks_file(self) -> None:
         dialog = QFileDialog(self._parent, "Organ masks", "", MASK_FILES)
@@ -72,11 +75,11 @@ class Opening:
 
     def _ask_for_masks(self, dialog: QFileDialog) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._session.open_masks)
+        dialog.fileSelected.connect(partial(open_masks, self._session))
         dialog.open()
 
     def _on_reopen(self) -> None:
         layer = self._layers.foreign
         if layer is None or layer.source.path is None:
             return
-        self._session.open_scan(layer.source.path)
+        open_scan(self._session, layer.source.path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
-from napari_ctvlp.exports import STATISTICS
+from napari_ctvlp.exports import STATISTICS, Results, write
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QColor
@@ -100,5 +100,5 @@ class OrganList:
         dialog.open()
 
     def _write_statistics(self, path: str) -> None:
-        results = self._session.results
-        self._session.write(lambda: STATISTICS(Path(path), results))
+        results = Results.of(self._session)
+        write(self._session, lambda: STATISTICS(Path(path), results))

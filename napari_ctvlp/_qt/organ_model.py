@@ -100,7 +100,9 @@ class OrganModel(QAbstractTableModel):
     def refresh_looks(self) -> None:
         """Read checks and colours anew."""
         if self._rows:
-            self.dataChanged.emit(self.index(0, ORGAN), self.index(len(self._rows) - 1, ORGAN))
+            # views draw anew whatever role is named, but sort, filter and measure every row again where none is
+            roles = [int(Qt.ItemDataRole.CheckStateRole)]
+            self.dataChanged.emit(self.index(0, ORGAN), self.index(len(self._rows) - 1, ORGAN), roles)
 
     def row_of(self, organ: str) -> int | None:
         """Row of an organ, None where it has none."""
@@ -212,8 +214,9 @@ class OrganProxy(QSortFilterProxyModel):
 
     def set_group(self, group: str) -> None:
         """Keep rows of this group, of all where it is empty."""
-        self._group = group
-        self.invalidate()
+        if group != self._group:
+            self._group = group
+            self.invalidate()
 
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
         """Qt: whether a row is shown."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ctvlp._qt.dialogs import bring_up, dismiss
+from napari_ctvlp._qt.known_cases import KnownCases
 from napari_ctvlp._qt.reasons_dialog import ReasonsDialog
 from napari_ctvlp._qt.region_layer import RegionLayer
 from napari_ctvlp.work import Task
@@ -60,6 +61,7 @@ class Reasons:
         self._viewer, self._session, self._navigator, self._undo = viewer, session, navigator, undo
         self._open_lab, self._display_name, self._parent = open_lab, display_name, parent
         self._regions = RegionLayer(viewer)
+        self.cases = KnownCases(session, undo, display_name)
         self._wanted: tuple[str, str] | None = None
         self._shown: tuple[str, str] | None = None
         self._case: Case | None = None
@@ -108,6 +110,7 @@ class Reasons:
             dialog.again_requested.connect(self._next)
             dialog.prompts_requested.connect(self._on_prompts)
             dialog.closed.connect(self._on_closed)
+            self.cases.show_in(dialog.cases)
         bring_up(self.dialog)
         self._gather()
 
@@ -125,6 +128,7 @@ class Reasons:
             return
         self._regions.hide()
         self._case, self._left, self._shown = None, [], self._wanted
+        self.cases.set_organs(())
         embedding, scan, masks, rooms = session.embedding, session.scan, session.masks, session.rooms
         if self._wanted is None or embedding is None or scan is None or masks is None:
             session.stop(Task.EVIDENCE)
@@ -163,6 +167,7 @@ class Reasons:
         dialog.set_regions([(self._display_name(s.organ), s.value, lps(scan, s)) for s in found.regions])
         dialog.set_sentences(found.sentences)
         dialog.set_plan([(change.name, change.meaning) for change in case.changes])
+        self.cases.set_organs(found.organs)
         if case.drawn is not None:
             self._regions.show(scan, *case.drawn)
         self._left = list(range(len(case.changes)))

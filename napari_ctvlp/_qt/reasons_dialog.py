@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButt
 
 from napari_ctvlp._qt.findings_model import probability_text
 from napari_ctvlp._qt.interval_delegate import Interval, IntervalDelegate
+from napari_ctvlp._qt.known_cases_box import KnownCasesBox
 from napari_ctvlp._qt.overlay import ACCENT
 from napari_ctvlp._qt.plain_table import Cell, PlainModel, PlainTable, Row
 from napari_ctvlp._qt.prompt_dialog import sentence_row, signed
@@ -77,6 +78,7 @@ class ReasonsDialog(QDialog):
             ("", "Similarity to what the encoder sees", "Probability if it were the only prompt of its kind"),
         )
         self.sentences = PlainTable(self._sentences, "Sentences it was compared with, nearest first")
+        self.cases = KnownCasesBox()
         self.doing = QLabel()
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
@@ -200,6 +202,7 @@ class ReasonsDialog(QDialog):
         ):
             layout.addWidget(QLabel(heading))
             layout.addWidget(table, share)
+        layout.addWidget(self.cases, 3)
         row = QHBoxLayout()
         row.addWidget(self.doing)
         row.addWidget(self.bar, 1)

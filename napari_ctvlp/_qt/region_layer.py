@@ -11,6 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_ctvlp._qt.overlay import SECOND
+from napari_ctvlp._qt.removing import remove_layer
 
 if TYPE_CHECKING:
     import napari
@@ -77,7 +78,7 @@ class RegionLayer:
         """Take the layer away."""
         layers, self._layer = self.layers, None
         for layer in layers:
-            self._viewer.layers.remove(layer)
+            remove_layer(self._viewer.layers, layer)
 
 
 def add_quietly(viewer: napari.viewer.Viewer, layer: Labels | object) -> None:

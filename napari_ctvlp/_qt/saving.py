@@ -15,11 +15,12 @@ from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.query_line import QueryLine
 from napari_ctvlp._qt.view_picture import picture_of, write_picture
 from napari_ctvlp._qt.view_state import give_view, taken_view
+from napari_ctvlp._qt.window_exports import WINDOW_EXPORTS
 from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary, user_dictionary_path
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.exports import EXPORTS
+from napari_ctvlp.exports import Results, write
 from napari_ctvlp.queries import Queries
-from napari_ctvlp.saved_session import SUFFIX, capture, read_session, restore, write_session
+from napari_ctvlp.saved_session import SUFFIX, read_session, restore, save
 from napari_ctvlp.session import Session
 
 SETTLE_MS = 200
@@ -64,7 +65,7 @@ class Saving:
         self._layers = layers
         self._canvases = canvases
         self._parent = parent
-        menu.set_possible(lambda: [export.possible(session.results) for export in EXPORTS])
+        menu.set_possible(lambda: [export.possible(Results.of(session)) for export in WINDOW_EXPORTS])
         menu.export_requested.connect(self._ask_where)
         menu.picture_requested.connect(self._ask_where_for_picture)
         menu.save_session_requested.connect(self._ask_where_to_save)
@@ -74,6 +75,11 @@ class Saving:
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
         self._timer.timeout.connect(self._on_dictionary_settled)
+        self._waiting = QTimer(parent)
+        self._waiting.setSingleShot(True)
+        self._waiting.setInterval(SETTLE_MS)
+        self._waiting.timeout.connect(lambda: self.save_session(self._waiting_path))
+        self._waiting_path = Path()
         self._watcher = QFileSystemWatcher(parent)
         self._watcher.fileChanged.connect(lambda _path: self._timer.start())
         self._watcher.directoryChanged.connect(lambda _path: self._timer.start())
@@ -84,11 +90,11 @@ class Saving:
 
     def export(self, place: int, path: str | Path) -> None:
         """Write one kind of file in the background."""
-        results = self._session.results
-        self._session.write(lambda: EXPORTS[place](Path(path), results))
+        results = Results.of(self._session)
+        write(self._session, lambda: WINDOW_EXPORTS[place](Path(path), results))
 
     def _ask_where(self, place: int) -> None:
-        export = EXPORTS[place]
+        export = WINDOW_EXPORTS[place]
         self._dialog(export.title, f"*{export.suffix}", lambda path: self.export(place, path), save=True)
 
     def write_picture(self, path: str | Path) -> None:
@@ -98,7 +104,7 @@ class Saving:
             self._session.failed.emit(UserError("There is no view to take a picture of."))
             return
         picture = picture_of(canvases, self._parent.palette().window().color())
-        self._session.write(lambda: write_picture(path, picture))
+        write(self._session, lambda: write_picture(path, picture))
 
     def _ask_where_for_picture(self) -> None:
         self._dialog("Picture of all views", "*.png", self.write_picture, save=True)
@@ -112,12 +118,17 @@ class Saving:
             target = target.with_name(target.name + SUFFIX)
         view = taken_view(self._viewer, *self._layers())
         session, pinned = self._session, self._queries.pinned
+        self._waiting.stop()
+        if session.is_editing:  # the last strokes are not measured yet
+            self._waiting_path = target
+            self._waiting.start()
+            return
 
         def work() -> Path:
-            write_session(target, capture(session, view, pinned))
+            save(target, session, view, pinned)
             return target
 
-        session.write(work)
+        write(session, work)
 
     def restore_session(self, path: str | Path) -> None:
         """Open what a saved session had open, and look at it as then."""
@@ -129,7 +140,8 @@ class Saving:
         self._query.setText(saved.query)
         self._query.set_history(list(saved.history))
         self._queries.set_pinned(saved.pinned)
-        restore(self._session, saved, lambda: give_view(self._viewer, saved.view, *self._layers()))
+        folder = Path(path).parent
+        restore(self._session, saved, lambda: give_view(self._viewer, saved.view, *self._layers()), folder)
 
     def take(self, paths: Sequence[str]) -> bool:
         """Restore a session that was dropped; False when it is none."""

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctvlp._qt.file_menu import FileMenu
+from napari_ctvlp._qt.window_exports import WINDOW_EXPORTS
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
-from napari_ctvlp.exports import EXPORTS
 from napari_ctvlp.scan.drawn import EDITED
 from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, Severity
 
@@ -94,7 +94,7 @@ class ScanPanel(QWidget):
         self.details_button.setText("details")
         self.details_button.setCheckable(True)
         self.details_button.setAutoRaise(True)
-        self.files = FileMenu([export.title for export in EXPORTS])
+        self.files = FileMenu([export.title for export in WINDOW_EXPORTS])
         self.summary = WrappedLabel()
         self.details = WrappedLabel(text_format=Qt.TextFormat.RichText)
         self.masks = WrappedLabel()

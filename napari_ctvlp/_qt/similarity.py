@@ -9,6 +9,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_ctvlp._qt.map_colours import map_colormap
+from napari_ctvlp._qt.removing import remove_layer
 
 if TYPE_CHECKING:
     import napari
@@ -182,5 +183,5 @@ class SimilarityLayer:
 
     def _remove(self) -> None:
         layer, self._layer = self._layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        if layer is not None:
+            remove_layer(self._viewer.layers, layer)

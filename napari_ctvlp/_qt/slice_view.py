@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.pointing import Go, Pointing
+from napari_ctvlp._qt.removing import remove_layer
 from napari_ctvlp._qt.twin import Twin
 from napari_ctvlp._qt.wiring import Wiring
 
@@ -73,7 +74,7 @@ class SliceView(QWidget):
         wanted = [keep.pop(id(layer)) if id(layer) in keep else Twin(layer) for layer in layers]
         for twin in keep.values():
             twin.release()
-            self.model.layers.remove(twin.layer)
+            remove_layer(self.model.layers, twin.layer)
         scans_changed = not (wanted and self._twins and wanted[0] is self._twins[0])
         self._twins = wanted
         for place, twin in enumerate(wanted):
@@ -148,6 +149,8 @@ class SliceView(QWidget):
         self._twins = []
         self.furniture.remove()
         self.crosshair.release()
+        for callbacks in (self.model.mouse_drag_callbacks, self.model.mouse_double_click_callbacks):
+            callbacks.clear()  # they lead to the main viewer, and whoever holds the model must not hold that
         self.view.close()
         self.view.deleteLater()
         del self.view, self.crosshair  # whoever still holds this widget must not hold a canvas

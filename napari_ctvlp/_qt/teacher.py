@@ -20,6 +20,7 @@ from napari_ctvlp.ask.taught_file import SUFFIX, write_taught
 from napari_ctvlp.ask.teach import EncoderKey
 from napari_ctvlp.ask.types import TAUGHT, AbnormalityScore
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.exports import write
 from napari_ctvlp.teaching import find, forget, mark, take
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Teacher:
         """Write the chosen finding, or all, in the background."""
         chosen = self.panel.chosen
         findings = self._session.taught if chosen is None else (chosen,)
-        self._session.write(lambda: write_taught(path, findings))
+        write(self._session, lambda: write_taught(path, findings))
 
     def take(self, path: str) -> None:
         """Add the findings of a file."""

@@ -22,6 +22,8 @@ EDGES: dict[Plane, tuple[str, str, str, str]] = {
     "sagittal": ("A", "P", "S", "I"),
 }
 """Patient directions at the left, right, top and bottom edge of each plane."""
+LETTER_SIZE = 18
+"""Pixels of a letter in a picture."""
 OUTLINE = (230, 159, 0)  # Okabe-Ito orange, the window's accent
 
 
@@ -60,6 +62,20 @@ def key_slice(scan: Scan, masks: OrganMasks, organ: str, plane: Plane = "axial",
     large = mask > 127
     picture[large & ~binary_erosion(large, border_value=1)] = OUTLINE
     return picture
+
+
+def lettered(picture: Picture, plane: Plane) -> Picture:
+    """A copy with the patient's directions written at the edges."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.fromarray(picture)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(LETTER_SIZE)
+    width, height, gap = image.width, image.height, 4
+    places = (((gap, height / 2), "lm"), ((width - gap, height / 2), "rm"))
+    places += (((width / 2, gap), "mt"), ((width / 2, height - gap), "mb"))
+    for letter, (place, anchor) in zip(EDGES[plane], places, strict=True):
+        draw.text(place, letter, fill="white", font=font, anchor=anchor, stroke_width=1, stroke_fill="black")
+    return np.asarray(image)
 
 
 def data_uri(picture: Picture) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_ctvlp.anatomy import display_name
-from napari_ctvlp.ask.pictures import EDGES, Plane, data_uri, key_slice
+from napari_ctvlp.ask.pictures import Plane, key_slice
+from napari_ctvlp.ask.report_layout import PageLayout
 from napari_ctvlp.ask.types import abnormality_text
 from napari_ctvlp.files import write_whole
 from napari_ctvlp.scan.types import OrganMasks, Scan
@@ -19,29 +20,6 @@ MOST_PICTURES = 4
 MOST_FINDINGS = 12
 WORTH_A_PICTURE = 0.5
 """Probability from which a finding that nobody asked for gets its pictures."""
-
-_STYLE = """
-body { font: 13px/1.4 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 64rem; margin: 1.5rem auto;
-  padding: 0 1rem }
-h1 { font-size: 1.7em; margin: 0 } h3 { font-size: 1.1em; margin: 0 0 .2em } p { margin: .2em 0 }
-h2 { font-size: 1.3em; margin: .7em 0 .3em; border-bottom: 1px solid #ccc }
-table { border-collapse: collapse; width: 100% }
-td, th { text-align: left; padding: .1em .6em .1em 0; vertical-align: top }
-th { font-weight: 600; border-bottom: 1px solid #ccc }
-td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
-.quiet { color: #666 } .warning { font-weight: 600 } .notice { border: 1px solid #b26b00; padding: .2rem .6rem }
-.bar { background: #e69f00; height: .7em; display: inline-block; vertical-align: middle }
-.case { display: flex; gap: .6rem; margin: .4rem 0; break-inside: avoid } .case > div { flex: 1 1 auto }
-.pair { display: grid; grid-template-columns: 3fr 2fr; gap: 0 2em }
-figure { margin: 0; position: relative; flex: none; background: #000; color: #fff }
-figure img { display: block; height: 180px }
-figure span { position: absolute; font-size: 11px; line-height: 1; text-shadow: 0 0 2px #000 }
-.left { left: 3px; top: 47% } .right { right: 3px; top: 47% } .top { top: 3px; left: 48% }
-.bottom { bottom: 3px; left: 48% }
-@media (max-width: 50rem) { .case { flex-wrap: wrap } .pair { grid-template-columns: 1fr } }
-@media print { body { margin: 0; padding: 0; max-width: none; font-size: 9px } figure img { height: 31mm }
-  @page { size: A4; margin: 10mm } details { display: none } }
-"""
 
 
 def write_report(path: str | Path, scan: Scan, masks: OrganMasks, answers: dict[str, Any]) -> None:
@@ -63,24 +41,25 @@ def write_report(path: str | Path, scan: Scan, masks: OrganMasks, answers: dict[
     write_whole(Path(path), report_html(scan, masks, answers))
 
 
-def report_html(scan: Scan, masks: OrganMasks, answers: dict[str, Any]) -> str:
-    """The report as one HTML text; arguments as in `write_report`."""
+def report_html(scan: Scan, masks: OrganMasks, answers: dict[str, Any], layout: PageLayout | None = None) -> str:
+    """The report as one HTML text, for browsers unless laid out otherwise; other arguments as in `write_report`."""
+    layout = layout or PageLayout()
+    findings = "\n".join(_section("Highest findings", _findings(answers, layout)))
+    audit = "\n".join(_section("Audit of the scan", [_audit(answers)]))
     parts = [
         f"<h1>{escape(scan.name)}</h1>",
         f'<p class="quiet">{_subtitle(answers)}</p>',
-        '<p class="notice">Research use, not for diagnosis. Probabilities are calibrated for the scans that the '
-        f"encoder was trained on: {escape(answers['encoder']['trained_on'])}.</p>",
-        *_section("Questions", _queries(scan, masks, answers)),
-        *_section("Findings worth a look", _slices(scan, masks, answers)),
-        '<div class="pair"><div>',
-        *_section("Highest findings", _findings(answers)),
-        "</div><div>",
-        *_section("Audit of the scan", [_audit(answers)]),
-        "</div></div>",
-        *_section("Organs", [_organs(answers)]),
+        layout.notice(
+            "Research use, not for diagnosis. Probabilities are calibrated for the scans that the encoder was trained "
+            f"on: {escape(answers['encoder']['trained_on'])}."
+        ),
+        *_section("Questions", _queries(scan, masks, answers, layout)),
+        *_section("Findings worth a look", _slices(scan, masks, answers, layout)),
+        layout.pair(findings, audit),
+        *_section("Organs", [_organs(answers, layout)]),
         *_section("What made this", [_provenance(answers)]),
     ]
-    head = f'<meta charset="utf-8"><title>{escape(scan.name)}: CT query</title><style>{_STYLE}</style>'
+    head = f'<meta charset="utf-8"><title>{escape(scan.name)}: CT query</title><style>{layout.style}</style>'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
@@ -96,21 +75,21 @@ def _section(title: str, content: Iterable[str]) -> list[str]:
     return [f"<h2>{title}</h2>", *rows] if rows else []
 
 
-def _queries(scan: Scan, masks: OrganMasks, answers: dict[str, Any]) -> list[str]:
+def _queries(scan: Scan, masks: OrganMasks, answers: dict[str, Any], layout: PageLayout) -> list[str]:
     cases = []
     for place, query in enumerate(answers["queries"]):
         words = [f"<h3>{escape(query['text'])}</h3>"]
         if not query["matched"]:
-            cases.append(f'<div class="case"><div>{words[0]}<p class="quiet">Nothing here matches.</p></div></div>')
+            cases.append(layout.case(f'{words[0]}<p class="quiet">Nothing here matches.</p>', ()))
             continue
         finding = query["finding"]
         if finding is not None:
             words.append(f"<p>{escape(_plain(finding['abnormality']))}: <b>{_probability(finding)}</b></p>")
-        rows = [[display_name(o["organ"]), f"{o['score']:.2f}", _bar(o["score"])] for o in query["organs"][:4]]
+        rows = [[display_name(o["organ"]), f"{o['score']:.2f}", layout.bar(o["score"])] for o in query["organs"][:4]]
         words.append(_table(("organ", "score", ""), rows, raw=(2,), numeric=(1,)))
         best = query["organs"][0]["organ"]
-        pictures = _pictures(scan, masks, best) if place < MOST_PICTURES else ""
-        cases.append(f'<div class="case"><div>{"".join(words)}</div>{pictures}</div>')
+        figures = _figures(scan, masks, best, layout) if place < MOST_PICTURES else ()
+        cases.append(layout.case("".join(words), figures))
     return cases
 
 
@@ -121,7 +100,7 @@ def _scored(answers: dict[str, Any]) -> list[dict[str, Any]]:
     )
 
 
-def _slices(scan: Scan, masks: OrganMasks, answers: dict[str, Any]) -> list[str]:
+def _slices(scan: Scan, masks: OrganMasks, answers: dict[str, Any], layout: PageLayout) -> list[str]:
     """Pictures of the likeliest findings in organs that no question has shown yet."""
     shown = {query["organs"][0]["organ"] for query in answers["queries"] if query["matched"]}
     room = MOST_PICTURES - len(shown)
@@ -133,14 +112,13 @@ def _slices(scan: Scan, masks: OrganMasks, answers: dict[str, Any]) -> list[str]
             continue
         shown.add(row["organ"])
         title = f"<h3>{escape(_plain(row['abnormality']))}, {escape(display_name(row['organ']))}</h3>"
-        words = f"<div>{title}<b>{_probability(row)}</b></div>"
-        parts.append(f'<div class="case">{words}{_pictures(scan, masks, row["organ"])}</div>')
+        parts.append(layout.case(f"{title}<b>{_probability(row)}</b>", _figures(scan, masks, row["organ"], layout)))
     return parts
 
 
-def _findings(answers: dict[str, Any]) -> list[str]:
+def _findings(answers: dict[str, Any], layout: PageLayout) -> list[str]:
     rows = [
-        [display_name(r["organ"]), _plain(r["abnormality"]), _probability(r), _bar(r["probability"])]
+        [display_name(r["organ"]), _plain(r["abnormality"]), _probability(r), layout.bar(r["probability"])]
         for r in _scored(answers)[:MOST_FINDINGS]
     ]
     parts = [_table(("organ", "abnormality", "probability", ""), rows, raw=(3,), numeric=(2,))] if rows else []
@@ -151,22 +129,11 @@ def _findings(answers: dict[str, Any]) -> list[str]:
     return parts
 
 
-def _pictures(scan: Scan, masks: OrganMasks, organ: str) -> str:
+def _figures(scan: Scan, masks: OrganMasks, organ: str, layout: PageLayout) -> list[str]:
     if organ not in masks.statistics:
-        return ""
-    figures = []
-    for plane in PLANES:
-        picture = key_slice(scan, masks, organ, plane)
-        letters = "".join(
-            f'<span class="{where}">{letter}</span>'
-            for where, letter in zip(("left", "right", "top", "bottom"), EDGES[plane], strict=True)
-        )
-        height, width = picture.shape[:2]
-        what = escape(f"{plane} slice through the {display_name(organ)}, outlined")
-        figures.append(
-            f'<figure><img width="{width}" height="{height}" alt="{what}" src="{data_uri(picture)}">{letters}</figure>'
-        )
-    return "".join(figures)
+        return []
+    what = f"slice through the {display_name(organ)}, outlined"
+    return [layout.figure(key_slice(scan, masks, organ, plane), plane, f"{plane} {what}") for plane in PLANES]
 
 
 def _audit(answers: dict[str, Any]) -> str:
@@ -177,7 +144,7 @@ def _audit(answers: dict[str, Any]) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _organs(answers: dict[str, Any]) -> str:
+def _organs(answers: dict[str, Any], layout: PageLayout) -> str:
     if answers["masks"] is None:
         return ""
     rows = [
@@ -186,7 +153,7 @@ def _organs(answers: dict[str, Any]) -> str:
     ]
     table = _table(("organ", "ml", "mean HU", "SD HU", "status"), rows, numeric=(1, 2, 3))
     count = f"{len(rows)} organs, {answers['masks']['scheme']}"
-    return f"<details><summary>{escape(count)}</summary>{table}</details>"
+    return layout.folded(count, table)
 
 
 def _provenance(answers: dict[str, Any]) -> str:
@@ -220,10 +187,6 @@ def _probability(row: dict[str, Any]) -> str:
     if row["probability"] is None:
         return "cannot say"
     return f"{row['probability']:.2f} ({row['low']:.2f}-{row['high']:.2f})"
-
-
-def _bar(share: float) -> str:
-    return f'<span class="bar" style="width: {50 * max(0.0, min(1.0, share)):.0f}px"></span>'
 
 
 def _plain(key: str) -> str:

@@ -62,7 +62,10 @@ def load_sample() -> tuple[Scan, OrganMasks]:
         clean, labels, spacing = stored["hu"], np.ascontiguousarray(stored["labels"]), float(stored["spacing"])
     scan, masks = scan_of(_imaged(clean), labels, spacing, "synthetic sample")
     masks = replace(
-        masks, scheme="TotalSegmentator v2 (made with the sample)", notes=("made by a program; no patient",)
+        masks,
+        scheme="TotalSegmentator v2 (made with the sample)",
+        notes=("made by a program; no patient",),
+        source=SOURCE,
     )
     return replace(scan, window=(40.0, 400.0), source=SOURCE), masks
 

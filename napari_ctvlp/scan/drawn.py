@@ -164,7 +164,7 @@ def renamed(masks: OrganMasks, names: Mapping[int, str]) -> OrganMasks:
         for label, name in masks.names.items()
         if name in masks.statistics
     }
-    return dataclasses.replace(masks, names=wanted, scheme="named by you", statistics=statistics)
+    return dataclasses.replace(masks, names=wanted, scheme="named by you", statistics=statistics, source="")
 
 
 def changed_labels(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> set[int]:

@@ -93,6 +93,13 @@ def write_grid_nifti(path: str | Path, values: NDArray[np.floating], affine: Aff
     _save(Path(path), np.asarray(values, np.float32), RAS_LPS @ affine, what)
 
 
+def write_straight_masks(path: Path, scan: Scan, masks: OrganMasks) -> None:
+    """Write masks as the project holds them, voxel for voxel, with their names: what reads back as the very same."""
+    from nibabel.nifti1 import Nifti1Extension
+
+    _save(path, masks.labels, RAS_LPS @ scan.affine, "organ masks", Nifti1Extension(0, _label_table(masks.names, {})))
+
+
 def write_straight_scan(path: Path, scan: Scan) -> None:
     """Write the voxels of a scan as the project holds them, for other programs: int16 HU, (I, P, L), no name in it."""
     import nibabel

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
-from napari_ctvlp.ask.pictures import OUTLINE, key_slice
+from napari_ctvlp.ask.pictures import EDGES, OUTLINE, key_slice, lettered
 from napari_ctvlp.ask.report import MOST_PICTURES, report_html, write_report
+from napari_ctvlp.ask.report_layout import PaperLayout
 from napari_ctvlp.errors import UserError
 from tests.conftest import WordEncoder
 
@@ -51,6 +52,25 @@ def answers_of(scan, masks, questions=("renal stone on the left", "banana")):
     embedding = encoder.encode_scan(scan, masks)
     rankings = [rank_organs(embedding, text) for text in questions]
     return answers_as_json(scan, embedding, rankings, score_abnormalities(embedding), masks)
+
+
+def test_paper_holds_the_same_words_in_plainer_html(phantom):
+    answers = answers_of(*phantom)
+    page, paper = Page(report_html(*phantom, answers)), Page(html := report_html(*phantom, answers, PaperLayout()))
+    assert len(paper.addresses) == len(page.addresses) > 0
+    for words in ("renal stone on the left", "Nothing here matches", "left kidney", "for diagnosis", "LPI", "4 organs"):
+        assert words in paper.text and words in page.text
+    for unknown in ("flex", "grid", "position", "<figure", "<details"):
+        assert unknown not in html
+
+
+@pytest.mark.parametrize("plane", EDGES)
+def test_letters_are_written_at_the_edges_alone(plane):
+    picture = lettered(np.zeros((120, 160, 3), np.uint8), plane)
+    rows, columns = np.nonzero(picture.max(2))
+    assert not picture[30:90, 40:120].any()
+    for at, end in ((rows, 120), (columns, 160)):
+        assert at.min() < 8 and at.max() > end - 9
 
 
 def test_the_page_holds_everything(phantom):

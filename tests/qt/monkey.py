@@ -81,6 +81,13 @@ class Monkey:
         self.done.append(action.__name__)
         action()
 
+    def everything(self, times):
+        """Does every kind of thing in turn, so often; what is done before goes on meanwhile."""
+        for _ in range(times):
+            for _weight, action in self._actions:
+                self.done.append(action.__name__)
+                yield action()
+
     def pick(self, things):
         things = list(things)
         return things[self.rng.integers(len(things))] if things else None

@@ -74,7 +74,7 @@ def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, q
     flush(widget)
     assert len(view.surfaces["whole"].data[0]) == everything
     viewer.layers.remove(viewer.layers[1])
-    assert view.surfaces == {}
+    assert view.surfaces == {} and not view.model.layers
     widget.body.toggle()
     assert not view.isVisible()
     widget.close()

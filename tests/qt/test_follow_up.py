@@ -7,6 +7,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
 from napari_ctvlp._qt.follow_up_model import CHANGE, ORGAN, VOLUME
+from napari_ctvlp.opening import open_paths
 from tests.scan.makers import body, write_scan
 from tests.test_prior import labels
 
@@ -22,8 +23,8 @@ def opened(window, tmp_path, qtbot):
     before = labels(2)
     before[before == 1] = 0
     write_scan(tmp_path / "prior" / "seg.nii.gz", before)
-    widget.session.open_paths(
-        [write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "seg.nii.gz", labels())]
+    open_paths(
+        widget.session, [write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "seg.nii.gz", labels())]
     )
     assert widget.session.masks is not None
     return widget
@@ -52,6 +53,38 @@ def test_scan_then_masks(opened, tmp_path):
     assert liver[ORGAN] == "liver" and "(+50 %)" in liver[VOLUME] and liver[CHANGE] == "5.0"
     assert spleen[CHANGE] == "not in the prior's masks" and spleen[VOLUME].startswith("–")
     assert "not known" in window.dialog.caveats.text() and "2 organs" in window.dialog.state.text()
+
+
+def test_opening_and_closing_a_prior_are_taken_back_with_one_key(opened, tmp_path):
+    window, undo = opened.follow_up, opened.undo
+    window.toggle()
+    window.open(tmp_path / "prior")
+    assert undo.next == "opening the prior" and len(rows(window.dialog)) == 2
+    opened.session.set_taught(())  # scored anew, compared anew: no step of the user's
+    undo.undo()
+    assert window.prior.exam is None and undo.next != "opening the prior" and not rows(window.dialog)
+    window.open(tmp_path / "prior")
+    window.dialog.forget.click()
+    assert undo.next == "closing the prior" and window.prior.exam is None
+    undo.undo()
+    assert window.prior.exam is not None and len(rows(window.dialog)) == 2 and undo.next == "opening the prior"
+    undo.undo()
+    assert window.prior.exam is None
+
+
+def test_a_prior_in_place_of_another_gives_way_to_it_again(opened, tmp_path):
+    window = opened.follow_up
+    window.open(tmp_path / "prior")
+    first = window.prior.exam.scan
+    (tmp_path / "older").mkdir()
+    write_scan(tmp_path / "older" / "ct.nii.gz", body(seed=9))
+    write_scan(tmp_path / "older" / "seg.nii.gz", labels(2))
+    window.open(tmp_path / "older")
+    assert (window.prior.exam.scan.hu != first.hu).any()
+    opened.undo.undo()
+    assert (window.prior.exam.scan.hu == first.hu).all() and opened.undo.next == "opening the prior"
+    opened.undo.undo()
+    assert window.prior.exam is None
 
 
 def test_what_cannot_be_compared_stays_last(opened, tmp_path):

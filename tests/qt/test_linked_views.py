@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 import numpy as np
 import pytest
 from napari.qt import QtViewer
@@ -233,6 +236,37 @@ def test_toggling_keeps_the_views_and_closing_gives_them_back(linked, qtbot):
     assert len(viewer.mouse_double_click_callbacks) == callbacks
     assert viewer.mouse_double_click_callbacks[-1].__name__ == "double_click_to_zoom"
     qtbot.waitUntil(lambda: len(viewer.window._qt_window.findChildren(QtViewer)) == 1)
+
+
+def test_hidden_views_do_not_hold_a_scan_that_was_closed(linked, phantom):
+    viewer, widget, *sides = linked
+    widget.views.set_shown(False)
+    viewer.layers.clear()
+    assert not any(view.layers or view.model.layers for view in sides)
+    layers = add_layers(viewer, *phantom)
+    assert not any(view.layers for view in sides), "a hidden view takes nothing"
+    widget.views.set_shown(True)
+    assert [view.layers for view in sides] == [layers, layers]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="drivers of Windows need what napari collects there")
+def test_a_layer_that_goes_costs_one_collection_of_garbage_and_not_one_a_view(linked):
+    viewer, _, *sides = linked
+    whole = []
+
+    def on_collection(phase, info):
+        if phase == "start" and info["generation"] == 2:
+            whole.append(gc.get_freeze_count() == 0)
+
+    gc.callbacks.append(on_collection)
+    gc.disable()  # what comes by itself is not meant
+    try:
+        viewer.layers.remove(viewer.layers[1])
+    finally:
+        gc.enable()
+        gc.callbacks.remove(on_collection)
+    assert [len(view.layers) for view in sides] == [1, 1]
+    assert sum(whole) <= 1 and gc.get_freeze_count() == 0
 
 
 def test_dock_closed_by_the_user_is_given_up(linked, qtbot):

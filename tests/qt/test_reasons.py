@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -13,7 +15,10 @@ from napari_ctvlp._qt.region_layer import NAME
 from napari_ctvlp.ask.evidence import Case, Change, Evidence
 from napari_ctvlp.ask.locate import Peak
 from napari_ctvlp.ask.sentences import Sentence
+from napari_ctvlp.ask.taught_file import write_taught
+from napari_ctvlp.ask.teach import EncoderKey, Example, TaughtFinding
 from napari_ctvlp.ask.types import AbnormalityScore, Finding, Ranking
+from napari_ctvlp.teaching import anonymous_scan
 from napari_ctvlp.work import Task
 from tests.test_session import Queue
 
@@ -156,3 +161,38 @@ def test_the_menu_of_a_finding_leads_there(why):
     ]
     menu.actions()[0].trigger()
     assert widget.reasons.shown and asked[-1] == table.model().index(0, 0).data(PAIR_ROLE)
+
+
+def test_known_examples_are_shown_once_a_library_is_open(why, word_encoder, tmp_path, phantom):
+    _, widget, _, _ = why
+    card, organ = word_encoder.card, widget.session.embedding.organs.index("kidney_left")
+    own = widget.session.embedding.vectors[organ]
+    scans = (anonymous_scan(phantom[0]), "ab" * 8, "cd" * 8)
+    rows = tuple(Example("kidney_left", there, s, own) for s, there in zip(scans, (True, True, False), strict=True))
+    write_taught(tmp_path / "cases", [TaughtFinding("horseshoe", EncoderKey.of(card), rows)])
+    widget.dock.more.evidence.click()
+    box = widget.reasons.dialog.cases
+    assert box.choose.isVisible() and not box.table.isVisible() and not box.heading.isVisible()
+    widget.reasons.cases.open(tmp_path)
+    assert box.table.isVisible() and "of 2 examples of left kidney" in box.told.text()
+    shown = cells(box.table, 0), cells(box.table, 1), cells(box.table, 2)
+    assert shown == (
+        ["left kidney, scan ababab", "left kidney, scan cdcdcd"],
+        ["● horseshoe", "○ horseshoe"],
+        ["1.00", "1.00"],
+    )
+    assert widget.undo.next == "opening the case library"
+    widget.undo.undo()
+    assert not box.table.isVisible() and widget.reasons.cases.library is None
+
+
+def test_a_library_of_another_encoder_is_not_compared_with(why, word_encoder, tmp_path):
+    _, widget, _, _ = why
+    row = Example("kidney_left", True, "ab" * 8, widget.session.embedding.vectors[0])
+    write_taught(tmp_path / "cases", [TaughtFinding("x", EncoderKey.of(word_encoder.card), (row,))])
+    widget.dock.more.evidence.click()
+    widget.reasons.cases.open(tmp_path)
+    library = widget.reasons.cases.library
+    widget.reasons.cases._set(replace(library, encoder=replace(library.encoder, revision="older")))
+    box = widget.reasons.dialog.cases
+    assert "another encoder" in box.told.text() and not box.table.isVisible()

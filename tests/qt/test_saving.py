@@ -8,8 +8,9 @@ from napari.utils.notifications import notification_manager
 
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp._qt.window_exports import REPORT_PDF, WINDOW_EXPORTS
 from napari_ctvlp.anatomy.user_dictionary import user_dictionary_path
-from napari_ctvlp.exports import EXPORTS
+from napari_ctvlp.opening import open_paths
 from napari_ctvlp.session import Rooms, Session
 from tests.anatomy.test_user_dictionary import OWN
 from tests.scan.makers import body, write_scan
@@ -69,20 +70,22 @@ def test_exports_follow_what_is_open(new_window, files, tmp_path, notifications)
     menu = widget.dock.scan.files
     menu.refresh()
     assert not any(action.isEnabled() for action in menu.exports)
-    widget.session.open_paths(files)
+    open_paths(widget.session, files)
     widget.ask("liver")
     menu.refresh()  # an encoder of words gives no map
-    assert [action.isEnabled() for action in menu.exports] == [export.needs != "map" for export in EXPORTS]
+    assert [action.isEnabled() for action in menu.exports] == [export.needs != "map" for export in WINDOW_EXPORTS]
     widget.saving.export(0, tmp_path / "report")
     assert (tmp_path / "report.html").is_file() and "report.html was written." in notifications
-    masks_as_dicom = next(i for i, e in enumerate(EXPORTS) if e.suffix == ".dcm")
+    widget.saving.export(WINDOW_EXPORTS.index(REPORT_PDF), tmp_path / "report")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    masks_as_dicom = next(i for i, e in enumerate(WINDOW_EXPORTS) if e.suffix == ".dcm")
     widget.saving.export(masks_as_dicom, tmp_path / "x")
     assert any("not read from DICOM files" in message for message in notifications)
 
 
 def test_a_session_comes_back_as_it_was_seen(new_window, files, tmp_path):
     viewer, widget = new_window()
-    widget.session.open_paths(files)
+    open_paths(widget.session, files)
     widget.ask("liver")
     viewer.dims.order = (1, 0, 2)
     viewer.dims.point = tuple(np.add(widget.session.scan.napari_translate, (9.0, 6.0, 4.0)))
@@ -110,7 +113,7 @@ def test_a_changed_dictionary_scores_again_at_once(new_window, files, qtbot):
     path = user_dictionary_path()
     path.parent.mkdir(parents=True)
     _, widget = new_window()
-    widget.session.open_paths(files)
+    open_paths(widget.session, files)
     assert len(widget.session.scores) > 100
     path.write_text(OWN)
     qtbot.waitUntil(lambda: {s.abnormality for s in widget.session.scores} == {"fuzzy_liver"}, timeout=10_000)

@@ -14,6 +14,7 @@ from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.scan_panel import NO_MASKS
 from napari_ctvlp.anatomy import organ_colour
+from napari_ctvlp.opening import open_scan
 from napari_ctvlp.session import Session
 
 from .conftest import SlowEncoder
@@ -227,7 +228,7 @@ def test_bad_input_gives_one_sentence(window, tmp_path, notifications):
     _, widget = window
     bad = tmp_path / "bad.nii"
     bad.write_bytes(b"")
-    widget.session.open_scan(bad)
+    open_scan(widget.session, bad)
     assert len(notifications) == 1
     assert notifications[0].startswith("bad.nii")
     assert str(tmp_path) not in notifications[0]
@@ -236,7 +237,7 @@ def test_bad_input_gives_one_sentence(window, tmp_path, notifications):
 def test_unexpected_error_gives_one_sentence(window, phantom, notifications, caplog):
     _, widget = window
     widget.session.rooms.read_scan = lambda path, series=None: 1 / 0
-    widget.session.open_scan("scan.nii")
+    open_scan(widget.session, "scan.nii")
     assert len(notifications) == 1
     assert "ZeroDivisionError" in notifications[0]
 

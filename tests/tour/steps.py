@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDialogButtonBox
 from napari_ctvlp._qt.organ_model import VOLUME
 from napari_ctvlp._qt.organ_names import NAME, OrganNames
 from napari_ctvlp.anatomy.windows import LUNG
-from napari_ctvlp.exports import STATISTICS
+from napari_ctvlp.exports import STATISTICS, Results, write
 
 from .driver import SHIFT, Driver
 
@@ -273,7 +273,7 @@ def picture_of_all(driver: Driver, folder: Path) -> None:
 def statistics(driver: Driver, folder: Path) -> None:
     """Statistics to a file."""
     session = driver.widget.session
-    session.write(lambda: STATISTICS(folder / "organs.csv", session.results))
+    write(session, lambda: STATISTICS(folder / "organs.csv", Results.of(session)))
     driver.wait_for((folder / "organs.csv").exists)
     driver.idle()
 

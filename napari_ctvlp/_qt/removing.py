@@ -1,0 +1,37 @@
+"""Taking layers of ours out of a viewer without a collection of all garbage for each canvas."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari.components import LayerList
+    from napari.layers import Layer
+
+
+def remove_layer(layers: LayerList, layer: Layer) -> None:
+    """Remove a layer of ours, where it is still there."""
+    if layer in layers:
+        with collecting_later():
+            layers.remove(layer)
+
+
+@contextmanager
+def collecting_later() -> Iterator[None]:
+    """Whatever asks for a collection of garbage in here gets one of what is new.
+
+    napari (0.9) collects the garbage of the whole process whenever a canvas loses a layer, because drivers of Windows
+    need it: a quarter of a second once torch is loaded, in each of three views. Elsewhere the next collection will do.
+    """
+    if sys.platform == "win32" or gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,92 @@
+"""Opening files in a session: a scan, its masks, several files given together, the sample; no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_ctvlp.errors import UserError
+from napari_ctvlp.work import Report, Task
+
+if TYPE_CHECKING:
+    from napari_ctvlp.encoder.contract import Cancelled
+    from napari_ctvlp.scan.pairs import Given
+    from napari_ctvlp.scan.types import OrganMasks, Scan
+    from napari_ctvlp.session import Session
+
+Then = Callable[[], None] | None
+"""What is called after something was opened, and not when reading failed (``session.failed`` tells why)."""
+
+
+def open_scan(session: Session, path: str | Path, series: Any = None, then: Then = None) -> None:
+    """Read a scan and make it the open one; a folder with several series is offered, not guessed."""
+    rooms = session.rooms
+
+    def work(_report: Report, _cancelled: Cancelled) -> tuple[Scan | None, Sequence[Any]]:
+        found = rooms.list_series(path) if series is None and Path(path).is_dir() else ()
+        return (None, found) if len(found) > 1 else (rooms.read_scan(path, series), ())
+
+    def done(result: tuple[Scan | None, Sequence[Any]]) -> None:
+        scan, found = result
+        if scan is None:
+            session.series_offered.emit(path, found, then)
+            return
+        session.set_scan(scan)
+        if then is not None:
+            then()
+
+    session.run(Task.SCAN, work, done)
+
+
+def open_paths(session: Session, paths: Sequence[str | Path]) -> None:
+    """Open what was given together: a scan, masks of the open scan, a scan with its masks, or a folder of these."""
+    rooms, scan_open = session.rooms, session.scan is not None
+
+    def done(given: Given) -> None:
+        masks = given.masks
+        if given.scan is None and masks is not None:
+            open_masks(session, masks)
+        elif given.scan is not None:
+            open_scan(session, given.scan, None, None if masks is None else lambda: open_masks(session, masks))
+
+    session.run(Task.SCAN, lambda _report, _cancelled: rooms.sort_out(paths, scan_open), done)
+
+
+def open_sample(session: Session, then: Then = None) -> None:
+    """Make the built-in synthetic scan with its masks the open one."""
+    rooms = session.rooms
+
+    def done(result: tuple[Scan, OrganMasks]) -> None:
+        session.set_scan(*result)
+        if then is not None:
+            then()
+
+    session.run(Task.SCAN, lambda _report, _cancelled: rooms.load_sample(), done)
+
+
+def open_masks(session: Session, path: str | Path, then: Then = None) -> None:
+    """Read organ masks for the open scan."""
+    scan, rooms = session.scan, session.rooms
+    if scan is None:
+        session.failed.emit(UserError(f"{Path(path).name}: organ masks need a scan; open the scan first."))
+        return
+
+    def done(masks: OrganMasks) -> None:
+        session.set_masks(masks)
+        if then is not None:
+            then()
+
+    session.run(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), done)
+
+
+def make_masks(session: Session, fast: bool = False) -> None:
+    """Make organ masks of the open scan with TotalSegmentator, and encode them."""
+    scan, rooms = session.scan, session.rooms
+    if scan is not None:
+        session.run(
+            Task.SEGMENTING,
+            lambda report, cancelled: rooms.segment(scan, fast, report, cancelled),
+            session.set_masks,
+            fraction=0.0,
+        )

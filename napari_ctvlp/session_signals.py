@@ -1,0 +1,34 @@
+"""What a session tells; no Qt and no napari."""
+
+from __future__ import annotations
+
+from psygnal import Signal
+
+
+class SessionSignals:
+    """The signals of `napari_ctvlp.session.Session`.
+
+    Notes
+    -----
+    Signals (psygnal) carry the new value: ``scan_changed``, ``masks_changed``, ``encoder_changed``,
+    ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``located_changed`` (SimilarityMap or None, some time
+    after its ranking), ``scores_changed`` (tuple of AbnormalityScore), ``taught_changed`` (tuple of TaughtFinding),
+    ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
+    go on with ``open_scan(session, path, one of them, then)``; ``words_changed`` (nothing) when the dictionary has
+    changed, ``written`` (name of a file that was written), ``failed`` (exception: a
+    `napari_ctvlp.errors.UserError` carries a sentence for the user).
+    """
+
+    scan_changed = Signal(object)
+    masks_changed = Signal(object)
+    encoder_changed = Signal(object)
+    embedding_changed = Signal(object)
+    ranking_changed = Signal(object)
+    located_changed = Signal(object)
+    scores_changed = Signal(object)
+    taught_changed = Signal(object)
+    activity_changed = Signal(object)
+    series_offered = Signal(object, object, object)
+    words_changed = Signal()
+    written = Signal(str)
+    failed = Signal(object)
