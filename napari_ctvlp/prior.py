@@ -144,11 +144,11 @@ class Prior:
         if exam is None or session.scan is None or session.masks is None:
             return
         now, rooms, taught = self._now(), session.rooms, session.taught
-        session.run(
-            Task.PRIOR,
-            lambda report, cancelled: compared(exam, now, rooms, taught, report, cancelled),
-            lambda result: self._done(now, *result),
-        )
+
+        def done(result: tuple[Exam, FollowUp]) -> None:
+            self._done(now, *result)
+
+        session.run(Task.PRIOR, lambda report, cancelled: compared(exam, now, rooms, taught, report, cancelled), done)
 
     def _on_scan(self, _scan: object) -> None:
         self.close()

@@ -71,8 +71,12 @@ def lettered(picture: Picture, plane: Plane) -> Picture:
     image = Image.fromarray(picture)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(LETTER_SIZE)
     width, height, gap = image.width, image.height, 4
-    places = (((gap, height / 2), "lm"), ((width - gap, height / 2), "rm"))
-    places += (((width / 2, gap), "mt"), ((width / 2, height - gap), "mb"))
+    places = (
+        ((float(gap), height / 2), "lm"),
+        ((float(width - gap), height / 2), "rm"),
+        ((width / 2, float(gap)), "mt"),
+        ((width / 2, float(height - gap)), "mb"),
+    )
     for letter, (place, anchor) in zip(EDGES[plane], places, strict=True):
         draw.text(place, letter, fill="white", font=font, anchor=anchor, stroke_width=1, stroke_fill="black")
     return np.asarray(image)
