@@ -94,7 +94,7 @@ def evidence(args: EvidenceArgs) -> None:
     for note in told["notes"]:
         print(note)
     if told["regions"]:
-        print("\nWhere it comes from (LPS mm; in logits, what an organ would score that looked like that everywhere):")
+        print("\nWhere it comes from (LPS mm; in logits, how much the place looks like it):")
     for number, row in enumerate(told["regions"], 1):
         place = ", ".join(f"{v:.0f}" for v in row["place_lps_mm"])
         print(f"  {number}  {row['organ']:<24} {row['logit']:+.2f}  at {place}")

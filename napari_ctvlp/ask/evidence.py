@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality
 from napari_ctvlp.ask.bank import bank_of
-from napari_ctvlp.ask.locate import Peak, nearest_voxel, peaks_of, smoothed
+from napari_ctvlp.ask.locate import Peak, nearest_voxel, peaks_of, valued
 from napari_ctvlp.ask.score import NOT_IN_MASKS, score_pairs
 from napari_ctvlp.ask.sentences import Sentence, sentences_of
 from napari_ctvlp.ask.types import AbnormalityScore
@@ -47,8 +47,8 @@ class Evidence:
     organs : tuple of str
         The organs of the masks that were looked at: one, those that the encoder sees as one, or all of the entry.
     regions : tuple of Peak
-        Where the score comes from, best first; the value is the score of an organ that looked like that everywhere,
-        in logits.
+        Where the score comes from, best first; the value is the encoder's judgement of that place, else the score of an
+        organ that looked like that everywhere, in logits.
     weakest : Peak or None
         The place that says least, apart from all regions.
     sentences : tuple of Sentence
@@ -202,7 +202,7 @@ def _regions(
         if not len(cells.places):
             continue
         direction = _direction(embedding, organ if place == WHOLE_SCAN else place, entry)
-        values = smoothed(cells, (cells.vectors @ direction).astype(np.float64))
+        cells, values = valued(cells, direction, entry)
         found += peaks_of(masks, organ, cells, values, scan.spacing)
         for at in np.argsort(values, kind="stable")[:MOST_LOW]:
             index = nearest_voxel(masks, masks.statistics[organ].label, cells.places[at], cells.size)

@@ -2,7 +2,8 @@
 
 For a finding the value of a place is the score of `napari_ctvlp.ask.score` of an organ that looked like that place
 everywhere, in logits; for any other text it is the cosine. Places are averaged with their neighbours (a Gaussian as
-wide as a cell, normalised within the organ), because each was seen with its surroundings.
+wide as a cell, normalised within the organ), because each was seen with its surroundings. Where the encoder judges
+every place by the finding itself, its judgement is the value, as it is (averaging it made it worse, measured).
 """
 
 from __future__ import annotations
@@ -115,8 +116,8 @@ def locate(
     for organ in organs[:MOST_ORGANS]:
         cells = embedding.dense.cells(organ)
         if len(cells.places):
-            values = cells.vectors @ _direction(embedding, ranking.text, organ, entry)
-            found[organ] = (cells, smoothed(cells, values.astype(np.float64)))
+            sought = entry if entry is not None and organ in entry.organs else None
+            found[organ] = valued(cells, _direction(embedding, ranking.text, organ, entry), sought)
     if not found:
         return None
     everything = np.concatenate([values for _, values in found.values()])
@@ -145,6 +146,16 @@ def _direction(embedding: ScanEmbedding, text: str, organ: str, entry: Abnormali
         difference = bank.space(positive).mean(0) - bank.space(negative).mean(0)
         return np.asarray(embedding.encoder.logit_scale * difference, np.float32)
     return np.asarray(embedding.encoder.encode_text([parse_query(text).core or text])[0], np.float32)
+
+
+def valued(cells: Cells, direction: FloatArray, entry: Abnormality | None) -> tuple[Cells, NDArray[np.float64]]:
+    """Places of an organ and their values: judgements where there are some of this finding, else products with a
+    direction, smoothed."""
+    judged = cells.judged
+    if entry is not None and judged is not None and entry.key in judged.abnormalities:
+        values = judged.values[:, judged.abnormalities.index(entry.key)].astype(np.float64)
+        return Cells(judged.places, np.zeros((len(values), 0), np.float32), judged.size), values
+    return cells, smoothed(cells, (cells.vectors @ direction).astype(np.float64))
 
 
 def smoothed(cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -85,6 +85,28 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
+class Judged:
+    """How much every place of an organ shows abnormalities that the encoder judges places by.
+
+    Attributes
+    ----------
+    places : (m, 3) float64
+        Middle of each place as a voxel index (I, P, L) of the scan.
+    values : (m, k) float32
+        Logits.
+    abnormalities : tuple of str
+        Keys of the k abnormalities.
+    size : (3,) float64
+        Voxels of the scan from one place to the next, along I, P, L.
+    """
+
+    places: NDArray[np.float64]
+    values: FloatArray
+    abnormalities: tuple[str, ...]
+    size: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Cells:
     """Embeddings of places in one organ.
 
@@ -96,11 +118,14 @@ class Cells:
         Unit length, in the space of the text.
     size : (3,) float64
         Voxels of the scan from one cell to the next, along I, P, L.
+    judged : Judged, optional
+        Of encoders that judge places by themselves, which tells where a finding is better than embeddings do.
     """
 
     places: NDArray[np.float64]
     vectors: FloatArray
     size: NDArray[np.float64]
+    judged: Judged | None = None
 
 
 def ticker(progress: Progress | None, cancelled: Cancelled | None) -> Progress:

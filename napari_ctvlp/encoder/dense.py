@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .contract import Cells
+from .contract import Cells, Judged
 from .pooling import BINS, one_thread
 from .preprocess import NetworkInput
 from .tokens import OrganIndex, OrganTokens
@@ -104,9 +104,21 @@ class NativeDense:
             centres = places[:1]
         around = _around(centres, places, tokens.log_count[mine].exp(), grid)
         vectors = self._tower.pool(self.maps, self._organs(row, len(centres), around, places, grid))
-        # the middle of a cell on the network's grid, then as a voxel index of the scan
-        middle = (centres.cpu().numpy() * self._stride + self._stride / 2) * self._ratio - 0.5
-        return Cells(middle, vectors.float().cpu().numpy(), spacing * step)
+        judged = self._judged(mine.nonzero().flatten(), places, spacing)
+        return Cells(self._middle(centres), vectors.float().cpu().numpy(), spacing * step, judged)
+
+    def _middle(self, places: Tensor) -> NDArray[np.float64]:
+        """The middle of places on the network's grid, as voxel indices of the scan."""
+        middle: NDArray[np.float64] = (places.cpu().numpy() * self._stride + self._stride / 2) * self._ratio - 0.5
+        return middle
+
+    def _judged(self, pairs: Tensor, places: Tensor, spacing: NDArray[np.float64]) -> Judged | None:
+        """What the tower's evidence says of all places of an organ."""
+        evidence = self._tower.evidence
+        if evidence is None:
+            return None
+        values = evidence.at(self.maps, self._index, pairs).float().cpu().numpy()
+        return Judged(self._middle(places), values, self._tower.config.evidence, spacing)
 
     def _organs(self, row: int, cells: int, around: _Around, places: Tensor, grid: tuple[int, ...]) -> OrganIndex:
         """The cells as organs of their own."""

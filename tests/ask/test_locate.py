@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.ask import rank_organs
-from napari_ctvlp.ask.locate import APART_MM, locate
+from napari_ctvlp.ask.locate import APART_MM, locate, valued
 from napari_ctvlp.ask.types import OrganMatch, Ranking
 from napari_ctvlp.encoder import load_encoder
-from napari_ctvlp.encoder.contract import Cells, OrganStatus, ScanEmbedding
+from napari_ctvlp.encoder.contract import Cells, Judged, OrganStatus, ScanEmbedding
 from napari_ctvlp.sample import KNOWN_FINDINGS, load_sample
 
 QUESTIONS = {"kidney_stone": "stone in the left kidney", "gallstones": "gallstones"}
@@ -135,3 +136,21 @@ def test_what_an_encoder_was_not_trained_on_is_said(sample):
     scan, masks, embedding = sample
     located = locate(embedding, masks, rank_organs(embedding, "liver abscess"), scan.spacing)
     assert "not trained on it" in located.meaning
+
+
+def test_a_judgement_of_places_is_taken_before_their_likeness():
+    """As it is, where there is one of the finding that is asked for; else the embeddings answer."""
+    places = np.stack(np.meshgrid(*[np.arange(4.0)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    values = np.zeros((len(places), 2), np.float32)
+    values[7] = (5.0, -5.0)
+    likeness = np.zeros((len(places), 3), np.float32)
+    likeness[20, 0] = 1.0
+    judged = Judged(places, values, ("kidney_stone", "kidney_cyst"), np.ones(3))
+    cells = Cells(places, likeness, np.ones(3), judged)
+    entries = {entry.key: entry for entry in load_dictionary()}
+    direction = np.array([1, 0, 0], np.float32)
+    _, stone = valued(cells, direction, entries["kidney_stone"])
+    assert stone.argmax() == 7 and stone[7] == 5
+    for entry in (entries["liver_cyst"], None):
+        same, other = valued(cells, direction, entry)
+        assert same is cells and other.argmax() == 20

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 
 from napari_ctvlp.encoder import evidence as module
 from napari_ctvlp.encoder.attenuation import features as attenuations
+from napari_ctvlp.encoder.dense import NativeDense
 from napari_ctvlp.encoder.evidence import OrganEvidence
+from napari_ctvlp.encoder.preprocess import NetworkInput
 from napari_ctvlp.encoder.tokens import OrganIndex, OrganTokens, index_organs
 from napari_ctvlp.encoder.vision import VisionConfig, VisionTower
 
@@ -130,3 +132,24 @@ def test_what_is_seen_is_the_mean_and_the_extremes_of_the_voxels():
     assert seen[0, [1, 3, 5], 0, 1, 1].tolist() == [float(block.mean()), float(block.max()), float(block.min())]
     last = image[0, 0, 2, 2:, 4]  # the far ends count once more
     assert seen[0, [0, 2, 4], 1, 1, 2].tolist() == [float(last.mean()), float(last.max()), float(last.min())]
+
+
+def test_every_place_of_an_organ_carries_its_judgement():
+    """In the order of its places, and the largest is what the organ is given."""
+    torch.manual_seed(0)
+    tower = VisionTower(
+        VisionConfig(widths=(8, 16), blocks=(1, 1), heads=2, hidden=16, dim=8, evidence=("cyst", "stone"))
+    ).eval()
+    image, labels = torch.rand(1, 3, 16, 16, 16) * 2 - 1, torch.zeros(1, 16, 16, 16, dtype=torch.uint8)
+    labels[0, 2:9, 2:9, 2:9], labels[0, 10:, 10:, 10:] = 5, 7
+    with torch.no_grad():
+        maps, index = tower.features(image), tower.index(labels, image)
+        found = tower.evidence(maps, index, 2)[:, :2]
+    dense = NativeDense(tower, maps, index, NetworkInput(image, labels), {"liver": 5, "stomach": 7}, (16, 16, 16))
+    for row, organ in enumerate(("liver", "stomach")):
+        judged = dense.cells(organ).judged
+        assert judged.abnormalities == ("cyst", "stone") and len(judged.places) == len(judged.values)
+        assert torch.allclose(torch.from_numpy(judged.values).amax(0), found[row], atol=1e-5)
+        label = torch.tensor([5, 7])[row]
+        inside = (labels[0] == label).nonzero().float().numpy()
+        assert all(abs(inside - place).max(1).min() <= 1 for place in judged.places)
