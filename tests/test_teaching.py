@@ -12,7 +12,7 @@ from napari_ctvlp.ask.taught_file import write_taught
 from napari_ctvlp.cli import main
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.exports import EXPORTS
+from napari_ctvlp.exports import EXPORTS, Results
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.saved_session import capture, read_session, restore, write_session
 from napari_ctvlp.session import Session
@@ -154,7 +154,7 @@ def test_a_session_file_with_damaged_teaching_is_said(taught, tmp_path):
 
 def test_exports_hold_it_with_its_cross_validation(taught, tmp_path):
     for export in EXPORTS[:3]:
-        export(tmp_path / "out", taught.results)
+        export(tmp_path / "out", Results.of(taught))
     told = json.loads((tmp_path / "out.json").read_text())
     (row,) = told["taught"]
     assert row["abnormality"] == "taught:bright kidney" and row["examples_present"] == 2

@@ -27,6 +27,7 @@ from training.data.batch import crop_or_pad, training_batch
 from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import WorldStore
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.engine.sources import with_evidence
 from training.export import ExportConfig, export
 from training.pretrain import pretrain
 from training.settings import read_config
@@ -102,7 +103,7 @@ def test_a_run_of_another_method_ends_in_an_encoder(tmp_path, config_in, method,
     assert [line["validation"]["organs"] for line in log if "validation" in line] == [{}]
     assert "step 1: organs by sight" in capsys.readouterr().out
     encoder = load_encoder(tmp_path / "run" / "encoder", device="cpu")
-    assert encoder.card.organs and read_config(tmp_path / "run" / "config.json") == config
+    assert encoder.card.organs and read_config(tmp_path / "run" / "config.json") == with_evidence(config)
 
 
 def test_a_vit_goes_from_scans_to_an_encoder(tmp_path, config_in):
