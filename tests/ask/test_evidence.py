@@ -144,6 +144,7 @@ def test_what_the_starter_sees_in_the_sample_rests_on_the_stone():
     entry = next(e for e in load_dictionary() if e.key == "gallstones")
     evidence = gather(embedding, scan, masks, "gallbladder", entry)
     after = told(evidence, embedding, scan, masks)
-    assert after["region 1 erased"].probability < evidence.score.probability - 0.05
+    assert after["region 1 erased"].probability < 0.5 < evidence.score.probability
     assert abs(after["another place erased"].probability - evidence.score.probability) < 0.05
-    assert after["organ made even"].probability < 0.3
+    # an organ without any texture is like none that was trained on: the score falls, and not as far
+    assert after["organ made even"].probability < evidence.score.probability - 0.2
