@@ -198,11 +198,10 @@ def _regions(
     found: list[Peak] = []
     lowest: list[Peak] = []
     for organ in organs:
-        cells = embedding.dense.cells(organ)
-        if not len(cells.places):
+        direction = partial(_direction, embedding, organ if place == WHOLE_SCAN else place, entry)
+        cells, values = valued(embedding.dense, organ, entry, direction)
+        if not len(values):
             continue
-        direction = _direction(embedding, organ if place == WHOLE_SCAN else place, entry)
-        cells, values = valued(cells, direction, entry)
         found += peaks_of(masks, organ, cells, values, scan.spacing)
         for at in np.argsort(values, kind="stable")[:MOST_LOW]:
             index = nearest_voxel(masks, masks.statistics[organ].label, cells.places[at], cells.size)

@@ -8,8 +8,9 @@ every place by the finding itself, its judgement is the value, as it is (averagi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.query import parse_query
 from napari_ctvlp.ask.bank import bank_of
 from napari_ctvlp.ask.types import Ranking
-from napari_ctvlp.encoder.contract import Cells, FloatArray, ScanEmbedding
+from napari_ctvlp.encoder.contract import Cells, Dense, FloatArray, Judged, ScanEmbedding
 from napari_ctvlp.scan.types import OrganMasks
 
 MATCH_SHARE = 0.5
@@ -33,6 +34,7 @@ NEAR_BEST = 0.5
 """A peak reaches at least this share of the way from an organ's median to its best place."""
 
 Index = tuple[int, int, int]
+Places = Cells | Judged
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,14 @@ def locate(
     entries = {entry.key: entry for entry in (load_dictionary() if dictionary is None else dictionary)}
     organs = [m.organ for m in ranking.organs if m.score >= MATCH_SHARE * best.score and m.organ in masks.statistics]
     entry = entries.get(ranking.finding.abnormality) if ranking.finding is not None else None
-    found: dict[str, tuple[Cells, NDArray[np.float64]]] = {}
+    found: dict[str, tuple[Places, NDArray[np.float64]]] = {}
     for organ in organs[:MOST_ORGANS]:
-        cells = embedding.dense.cells(organ)
-        if len(cells.places):
-            sought = entry if entry is not None and organ in entry.organs else None
-            found[organ] = valued(cells, _direction(embedding, ranking.text, organ, entry), sought)
+        sought = entry if entry is not None and organ in entry.organs else None
+        seen, values = valued(
+            embedding.dense, organ, sought, partial(_direction, embedding, ranking.text, organ, sought)
+        )
+        if len(values):
+            found[organ] = (seen, values)
     if not found:
         return None
     everything = np.concatenate([values for _, values in found.values()])
@@ -148,17 +152,22 @@ def _direction(embedding: ScanEmbedding, text: str, organ: str, entry: Abnormali
     return np.asarray(embedding.encoder.encode_text([parse_query(text).core or text])[0], np.float32)
 
 
-def valued(cells: Cells, direction: FloatArray, entry: Abnormality | None) -> tuple[Cells, NDArray[np.float64]]:
-    """Places of an organ and their values: judgements where there are some of this finding, else products with a
-    direction, smoothed."""
-    judged = cells.judged
-    if entry is not None and judged is not None and entry.key in judged.abnormalities:
-        values = judged.values[:, judged.abnormalities.index(entry.key)].astype(np.float64)
-        return Cells(judged.places, np.zeros((len(values), 0), np.float32), judged.size), values
-    return cells, smoothed(cells, (cells.vectors @ direction).astype(np.float64))
+def valued(
+    dense: Dense, organ: str, entry: Abnormality | None, direction: Callable[[], FloatArray]
+) -> tuple[Places, NDArray[np.float64]]:
+    """Places of an organ and their values, in float64: the encoder's judgements where it judges by the finding, else
+    products of embeddings with a direction, smoothed."""
+    judge = getattr(dense, "judged", None)
+    judged: Judged | None = None if judge is None or entry is None else judge(organ, entry.key)
+    if judged is not None:
+        return judged, judged.values.astype(np.float64)
+    cells = dense.cells(organ)
+    if not len(cells.places):
+        return cells, np.zeros(0)
+    return cells, smoothed(cells, (cells.vectors @ direction()).astype(np.float64))
 
 
-def smoothed(cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def smoothed(cells: Places, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each value averaged with those of the cells around it."""
     from scipy.spatial import cKDTree
 
@@ -184,7 +193,7 @@ def _frame(masks: OrganMasks, organs: Sequence[str]) -> tuple[Index, Index, int]
 
 def _drawn(
     masks: OrganMasks,
-    found: dict[str, tuple[Cells, NDArray[np.float64]]],
+    found: dict[str, tuple[Places, NDArray[np.float64]]],
     start: Index,
     stop: Index,
     step: int,
@@ -208,7 +217,7 @@ def _drawn(
     return result
 
 
-def _interpolated(cells: Cells, values: NDArray[np.float64], grid: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+def _interpolated(cells: Places, values: NDArray[np.float64], grid: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
     """Values at voxels, linear between the cells; places without a cell take the nearest one's value."""
     from scipy.ndimage import distance_transform_edt
 
@@ -235,7 +244,7 @@ def _interpolated(cells: Cells, values: NDArray[np.float64], grid: Sequence[NDAr
 
 
 def peaks_of(
-    masks: OrganMasks, organ: str, cells: Cells, values: NDArray[np.float64], spacing: Sequence[float]
+    masks: OrganMasks, organ: str, cells: Places, values: NDArray[np.float64], spacing: Sequence[float]
 ) -> list[Peak]:
     """The best places of an organ, apart from each other."""
     stat = masks.statistics[organ]

@@ -131,13 +131,21 @@ class PlacesAgain:
 
     def cells(self, organ: str) -> Any:
         """The places of an organ, as the encoder's own embedding would give them."""
+        return self._again().cells(organ)
+
+    def judged(self, organ: str, abnormality: str) -> Any:
+        """What the encoder's own embedding would say of the places of an organ; None where it does not."""
+        judge = getattr(self._again(), "judged", None)
+        return None if judge is None else judge(organ, abnormality)
+
+    def _again(self) -> Any:
         with self._lock:
             if self._dense is None:
                 scan, masks = self._scan(), self._masks()
                 if scan is None or masks is None:
                     raise ReferenceError("the scan of this embedding is closed")
                 self._dense = self._encoder.encode_scan(scan, masks).dense
-        return self._dense.cells(organ)
+            return self._dense
 
 
 def _pack(embedding: ScanEmbedding, place: dict[str, int]) -> bytes:

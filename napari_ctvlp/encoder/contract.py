@@ -86,23 +86,20 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """How much every place of an organ shows abnormalities that the encoder judges places by.
+    """How much every place of an organ shows one abnormality, by an encoder that judges places themselves.
 
     Attributes
     ----------
-    places : (m, 3) float64
+    places : (n, 3) float64
         Middle of each place as a voxel index (I, P, L) of the scan.
-    values : (m, k) float32
+    values : (n,) float32
         Logits.
-    abnormalities : tuple of str
-        Keys of the k abnormalities.
     size : (3,) float64
         Voxels of the scan from one place to the next, along I, P, L.
     """
 
     places: NDArray[np.float64]
     values: FloatArray
-    abnormalities: tuple[str, ...]
     size: NDArray[np.float64]
 
 
@@ -118,14 +115,11 @@ class Cells:
         Unit length, in the space of the text.
     size : (3,) float64
         Voxels of the scan from one cell to the next, along I, P, L.
-    judged : Judged, optional
-        Of encoders that judge places by themselves, which tells where a finding is better than embeddings do.
     """
 
     places: NDArray[np.float64]
     vectors: FloatArray
     size: NDArray[np.float64]
-    judged: Judged | None = None
 
 
 def ticker(progress: Progress | None, cancelled: Cancelled | None) -> Progress:
@@ -166,7 +160,11 @@ class ModelInput:
 
 
 class Dense(Protocol):
-    """Embeddings of places rather than organs."""
+    """Embeddings of places rather than organs.
+
+    One that also judges places by abnormalities may have a method ``judged(organ, abnormality)``, which gives a
+    `Judged`, or None for what it does not judge by: it tells better where a finding is than embeddings do.
+    """
 
     def cells(self, organ: str) -> Cells:
         """The places of an organ, none where it is not in the masks; may take a moment when first asked for."""

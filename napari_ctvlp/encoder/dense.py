@@ -72,6 +72,7 @@ class NativeDense:
         self.labels = labels
         self.shape = shape
         self._known: dict[str, Cells] = {}
+        self._said: dict[str, NDArray[np.float32]] = {}
         self._lock = threading.Lock()
         grid = given.labels.shape[1:]
         self._stride = tower.config.strides[0]
@@ -104,21 +105,28 @@ class NativeDense:
             centres = places[:1]
         around = _around(centres, places, tokens.log_count[mine].exp(), grid)
         vectors = self._tower.pool(self.maps, self._organs(row, len(centres), around, places, grid))
-        judged = self._judged(mine.nonzero().flatten(), places, spacing)
-        return Cells(self._middle(centres), vectors.float().cpu().numpy(), spacing * step, judged)
+        return Cells(self._middle(centres), vectors.float().cpu().numpy(), spacing * step)
 
     def _middle(self, places: Tensor) -> NDArray[np.float64]:
         """The middle of places on the network's grid, as voxel indices of the scan."""
         middle: NDArray[np.float64] = (places.cpu().numpy() * self._stride + self._stride / 2) * self._ratio - 0.5
         return middle
 
-    def _judged(self, pairs: Tensor, places: Tensor, spacing: NDArray[np.float64]) -> Judged | None:
-        """What the tower's evidence says of all places of an organ."""
-        evidence = self._tower.evidence
-        if evidence is None:
+    @torch.inference_mode()
+    def judged(self, organ: str, abnormality: str) -> Judged | None:
+        """What the tower's evidence says of all places of an organ; None where it does not judge by the abnormality."""
+        evidence, kinds = self._tower.evidence, self._tower.config.evidence
+        if evidence is None or abnormality not in kinds:
             return None
-        values = evidence.at(self.maps, self._index, pairs).float().cpu().numpy()
-        return Judged(self._middle(places), values, self._tower.config.evidence, spacing)
+        tokens = self._index.levels[0]
+        pairs = (self._index.label[tokens.segment] == self.labels.get(organ, -1)).nonzero().flatten()
+        with self._lock:
+            if organ not in self._said:
+                with one_thread():
+                    self._said[organ] = evidence.at(self.maps, self._index, pairs).float().cpu().numpy()
+            values = self._said[organ][:, kinds.index(abnormality)]
+        places = _places(tokens.token[pairs], tuple(self.maps[0].shape[2:]))
+        return Judged(self._middle(places), values, self._stride * self._ratio)
 
     def _organs(self, row: int, cells: int, around: _Around, places: Tensor, grid: tuple[int, ...]) -> OrganIndex:
         """The cells as organs of their own."""

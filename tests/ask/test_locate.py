@@ -138,19 +138,29 @@ def test_what_an_encoder_was_not_trained_on_is_said(sample):
     assert "not trained on it" in located.meaning
 
 
+class Judges:
+    """Embeddings like the text in one place, and a judge of stones who points to another."""
+
+    places = np.stack(np.meshgrid(*[np.arange(4.0)] * 3, indexing="ij"), -1).reshape(-1, 3)
+
+    def cells(self, organ):
+        likeness = np.zeros((64, 3), np.float32)
+        likeness[20, 0] = 1.0
+        return Cells(self.places, likeness, np.ones(3))
+
+    def judged(self, organ, abnormality):
+        values = np.zeros(64, np.float32)
+        values[7] = 5.0
+        return Judged(self.places, values, np.ones(3)) if abnormality == "kidney_stone" else None
+
+
 def test_a_judgement_of_places_is_taken_before_their_likeness():
     """As it is, where there is one of the finding that is asked for; else the embeddings answer."""
-    places = np.stack(np.meshgrid(*[np.arange(4.0)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    values = np.zeros((len(places), 2), np.float32)
-    values[7] = (5.0, -5.0)
-    likeness = np.zeros((len(places), 3), np.float32)
-    likeness[20, 0] = 1.0
-    judged = Judged(places, values, ("kidney_stone", "kidney_cyst"), np.ones(3))
-    cells = Cells(places, likeness, np.ones(3), judged)
     entries = {entry.key: entry for entry in load_dictionary()}
-    direction = np.array([1, 0, 0], np.float32)
-    _, stone = valued(cells, direction, entries["kidney_stone"])
+
+    def asked_for(entry):
+        return valued(Judges(), "kidney_left", entry, lambda: np.array([1, 0, 0], np.float32))[1]
+
+    stone = asked_for(entries["kidney_stone"])
     assert stone.argmax() == 7 and stone[7] == 5
-    for entry in (entries["liver_cyst"], None):
-        same, other = valued(cells, direction, entry)
-        assert same is cells and other.argmax() == 20
+    assert asked_for(entries["kidney_cyst"]).argmax() == asked_for(None).argmax() == 20

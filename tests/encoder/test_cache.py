@@ -84,7 +84,16 @@ def test_places_are_encoded_when_they_are_asked_for(cache, phantom):
     again = cache.encode_scan(encoder, *phantom)
     assert encoder.runs == 1
     assert again.dense.cells("liver") == ("liver", 2) and again.dense.cells("spleen") == ("spleen", 2)
+    assert again.dense.judged("liver", "liver_cyst") is None, "these places are not judged"
     assert encoder.runs == 2
+
+
+def test_judgements_of_places_come_through_the_cache(cache, phantom, monkeypatch):
+    monkeypatch.setattr(Places, "judged", lambda self, organ, finding: (organ, finding, self.run), raising=False)
+    encoder = CountingEncoder()
+    cache.encode_scan(encoder, *phantom)
+    again = cache.encode_scan(encoder, *phantom)
+    assert again.dense.judged("liver", "liver_cyst") == ("liver", "liver_cyst", 2)
 
 
 def test_a_cached_embedding_keeps_no_closed_scan_alive(cache, phantom):

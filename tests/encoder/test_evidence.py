@@ -147,9 +147,11 @@ def test_every_place_of_an_organ_carries_its_judgement():
         found = tower.evidence(maps, index, 2)[:, :2]
     dense = NativeDense(tower, maps, index, NetworkInput(image, labels), {"liver": 5, "stomach": 7}, (16, 16, 16))
     for row, organ in enumerate(("liver", "stomach")):
-        judged = dense.cells(organ).judged
-        assert judged.abnormalities == ("cyst", "stone") and len(judged.places) == len(judged.values)
-        assert torch.allclose(torch.from_numpy(judged.values).amax(0), found[row], atol=1e-5)
+        for kind, abnormality in enumerate(("cyst", "stone")):
+            judged = dense.judged(organ, abnormality)
+            assert len(judged.places) == len(judged.values)
+            assert judged.values.max() == pytest.approx(float(found[row, kind]), abs=1e-5)
         label = torch.tensor([5, 7])[row]
         inside = (labels[0] == label).nonzero().float().numpy()
         assert all(abs(inside - place).max(1).min() <= 1 for place in judged.places)
+    assert dense.judged("liver", "mass") is None and not len(dense.judged("spleen", "cyst").values)
