@@ -218,7 +218,11 @@ def test_empty_file(tmp_path):
         assert "empty" in one_sentence(error, f"{name}: ")
 
 
-@pytest.mark.parametrize("content", [b"hello", b"x" * 2000, gzip.compress(b"hello"), gzip.compress(b"y" * 2000)])
+@pytest.mark.parametrize(
+    "content",
+    [b"hello", b"x" * 2000, gzip.compress(b"hello", mtime=0), gzip.compress(b"y" * 2000, mtime=0)],
+    ids=["short", "long", "short packed", "long packed"],
+)
 def test_not_a_nifti(content, tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(content)
     with pytest.raises(UserError) as error:
