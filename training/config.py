@@ -26,6 +26,10 @@ class WorldConfig:
     rarest: float = 0.018
     """Least chance of any abnormality in a scan that shows its organs, before that factor: with more, rare ones are
     learned from fewer scans. Held-out scans keep the usual one."""
+    twins: bool = False
+    """Half of the training scans are twins of the others: the same patient without some of the abnormalities, in the
+    same steps and crops, so that what an abnormality looks like is all that tells the two apart. ``train_scans`` and
+    ``optim.batch`` are then even."""
     seed: int = 0
     folder: Path | None = None
     """Folder that ``python -m training.world write`` wrote; scans are made in the run's folder by default."""

@@ -24,10 +24,11 @@ from napari_ctvlp.encoder.vit import VitConfig
 from napari_ctvlp.errors import UserError
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.batch import crop_or_pad, training_batch
+from training.data.lesions import Looked
 from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import WorldStore
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
-from training.engine.sources import with_evidence
+from training.engine.sources import sources, with_evidence
 from training.export import ExportConfig, export
 from training.pretrain import pretrain
 from training.settings import read_config
@@ -278,6 +279,32 @@ def test_every_scan_is_seen_once_an_epoch():
     seen = [i for step in range(6) for i in scans_of_step(0, step, 12, 2)]
     assert sorted(seen) == list(range(12))
     assert seen != [i for step in range(6, 12) for i in scans_of_step(0, step, 12, 2)]
+
+
+def test_twins_are_cut_at_one_place_in_one_step(tmp_path):
+    store = WorldStore(tmp_path / "train", "train", 8, 0, 3, 6.0, 3.0, twins=True)
+    store.prepare(workers=1)
+    looked, asked = Looked(("kidney_cyst", "liver_cyst", "gallstones", "lung_nodule"), 4), 0
+    for step in range(4):
+        batch = training_batch(store, 0, step, 4, [(-160, 240)], looked=looked)
+        assert all(b == a + 1 and a % 2 == 0 for a, b in zip(batch.scans[::2], batch.scans[1::2], strict=True))
+        for one, two in zip(batch.image[::2], batch.image[1::2], strict=True):
+            assert (one == two).float().mean() > 0.6  # but for what is abnormal, with its noise
+        halves = [training_batch(store, 0, step, 4, [(-160, 240)], rank=r, processes=2, looked=looked) for r in (0, 1)]
+        assert torch.equal(torch.cat([h.image for h in halves]), batch.image)
+        assert batch.places is not None
+        asked += int(batch.places.asked.sum())
+    assert asked
+    seen = [i for step in range(2) for i in scans_of_step(0, step, 8, 4, twins=True)]
+    assert sorted(seen) == list(range(8))
+
+
+def test_an_odd_number_of_twins_is_refused(tmp_path):
+    twins = WorldConfig(twins=True)
+    odd = PretrainConfig(world=replace(twins, train_scans=7)), PretrainConfig(world=twins, optim=OptimConfig(batch=5))
+    for config in odd:
+        with pytest.raises(UserError, match="even numbers"):
+            sources(replace(config, run=tmp_path), "cpu")
 
 
 def test_a_store_of_another_recipe_is_refused(tmp_path):

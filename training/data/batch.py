@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -136,7 +137,8 @@ def training_batch(
 
     All scans of a step share one crop size, drawn anew each step; each view has its own place, HU scale and shift,
     noise and blur, which depend on its place in the step alone and not on how many processes there are. Left and right
-    are never flipped: the texts say which is which.
+    are never flipped: the texts say which is which. Twins are cut at one place and share all of that, and in the second
+    the places of what it lacks are looked at too.
 
     Parameters
     ----------
@@ -159,17 +161,18 @@ def training_batch(
     """
     size = crop_size(generator(seed, "batch", step), store.spacing, largest=largest)
     images, labels, organs, drawn = [], [], [], []
-    picks, places = scans_of_step(seed, step, store.count, batch), part_of(batch, rank, processes)
+    picks = scans_of_step(seed, step, store.count, batch, twins=store.twins)
+    places = part_of(batch, rank, processes)
     for place in places:
-        index = picks[place]
+        index, drawn_by = picks[place], place - place % 2 if store.twins else place
         scan = store.load(index)
-        findings = store.findings(index) if looked is not None else []  # type: ignore[attr-defined]
+        findings, gone = _findings(store, index) if looked is not None else ([], [])
         for view in range(views):
-            start, hu, cut = _view(store, scan, index, size, generator(seed, "view", step, place, view))
+            start, hu, cut = _view(store, scan, index, size, generator(seed, "view", step, drawn_by, view))
             rim = grown(torch.from_numpy(cut)[None])[0]
             if looked is not None:
                 own = generator(seed, "places", step, place, view)
-                drawn.append(places_of_view(findings, start, rim.numpy(), looked, own))
+                drawn.append(places_of_view(findings, start, rim.numpy(), looked, own, gone))
             images.append(hu)
             labels.append(rim)
             share = np.bincount(cut.ravel(), minlength=256) / np.maximum(store.voxels(index), 1)
@@ -184,6 +187,15 @@ def training_batch(
         list(places),
         places=places_of_views(drawn) if drawn else None,
     )
+
+
+def _findings(store: Any, index: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The findings of a scan, and those that its twin has and it has not."""
+    own = store.findings(index)
+    if not store.twins or index % 2 == 0:
+        return own, []
+    kept = {(f["abnormality"], f["organ"]) for f in own}
+    return own, [f for f in store.findings(index - 1) if (f["abnormality"], f["organ"]) not in kept]
 
 
 def _view(

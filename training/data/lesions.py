@@ -125,6 +125,7 @@ def places_of_view(
     labels: NDArray[np.uint8],
     looked: Looked,
     rng: np.random.Generator,
+    gone: Sequence[Mapping[str, Any]] = (),
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Draw places of one crop.
 
@@ -139,6 +140,8 @@ def places_of_view(
     looked : Looked
         What is looked for.
     rng : Generator
+    gone : sequence of mapping
+        Findings that would be here and are not: places of theirs are drawn too, and do not show them.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def places_of_view(
     drawn = [_of_organs(labels, looked.stride, rng)]
     middle = np.minimum(drawn[0] * looked.stride + looked.stride // 2, np.array(labels.shape) - 1)
     organ = [labels[tuple(middle.T)]]
-    for finding in findings:
+    for finding, is_here in [*((f, True) for f in findings), *((f, False) for f in gone)]:
         counts = _counts(finding, start, labels.shape, looked.stride) if finding["abnormality"] in column else None
         if counts is None:
             continue
@@ -165,7 +168,8 @@ def places_of_view(
             inside, own = inside[few], own[few]
         drawn.append(inside)
         organ.append(own)
-        seen.append((column[finding["abnormality"]], number > 0, clear, begin, shown))
+        if is_here:
+            seen.append((column[finding["abnormality"]], number > 0, clear, begin, shown))
     place, label = np.concatenate(drawn), np.concatenate(organ)
     holds = np.zeros((len(place), len(looked.names)), bool)
     touched = np.zeros_like(holds)

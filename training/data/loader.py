@@ -86,7 +86,7 @@ class Feed(Dataset[Batch]):
     def after(self, step: int, steps: range) -> Batch:
         """The batch of a step; where scans are made when asked for, those of the next step are begun meanwhile."""
         if isinstance(self.store, WorldStream) and step + 1 in steps:
-            picks = scans_of_step(self.seed, step + 1, self.store.count, self.batch)
+            picks = scans_of_step(self.seed, step + 1, self.store.count, self.batch, twins=self.store.twins)
             self.store.expect(picks[place] for place in part_of(self.batch, self.rank, self.processes))
         return self[step]
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +150,7 @@ class PreparedStore:
 
     folder: Path
     split: str | None = None
+    twins: ClassVar[bool] = False
 
     @cached_property
     def _about(self) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class ScanSource(Protocol):
         """Voxel size in mm, isotropic."""
         ...
 
+    @property
+    def twins(self) -> bool:
+        """Whether scan 2k + 1 is scan 2k without some of its abnormalities."""
+        ...
+
     def load(self, index: int) -> LabelledScan:
         """One scan."""
         ...

@@ -19,8 +19,14 @@ def generator(*what: object) -> np.random.Generator:
     return np.random.default_rng(derived_seed(*what))
 
 
-def scans_of_step(seed: int, step: int, scans: int, batch: int) -> list[int]:
-    """Which scans a step trains on: a new permutation every epoch, a pure function of (seed, step)."""
+def scans_of_step(seed: int, step: int, scans: int, batch: int, *, twins: bool = False) -> list[int]:
+    """Which scans a step trains on: a new permutation every epoch, a pure function of (seed, step).
+
+    Of ``twins``, scans 2k and 2k + 1 come one after the other.
+    """
+    if twins:
+        pairs = scans_of_step(seed, step, scans // 2, batch // 2)
+        return [2 * pair + which for pair in pairs for which in (0, 1)]
     picks: list[int] = []
     for position in range(step * batch, (step + 1) * batch):
         epoch, place = divmod(position, scans)

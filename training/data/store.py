@@ -37,9 +37,16 @@ def scan_seed(seed: int, split: str, index: int, bodies: int) -> int:
     return body + BODY_BANK * (derived_seed(seed, split, index) % 2**40)
 
 
+def number_of(index: int, twins: bool) -> tuple[int, bool]:
+    """Number of a scan in its world, and whether it is the twin of that number."""
+    return (index // 2, index % 2 == 1) if twins else (index, False)
+
+
 @dataclass(frozen=True)
 class WorldStore:
     """Synthetic scans 0 .. count - 1 of one world, in a folder.
+
+    With twins, scans 2k and 2k + 1 are those of number k of the world, the second without some of the abnormalities.
 
     Attributes
     ----------
@@ -55,6 +62,8 @@ class WorldStore:
         Factor on the usual rates of abnormalities.
     rarest : float
         Least chance of any abnormality in a scan that shows its organs, before that factor.
+    twins : bool
+        Whether scans come in twos, ``make_sample``'s ``twin`` beside the scan itself.
     """
 
     folder: Path
@@ -65,19 +74,20 @@ class WorldStore:
     spacing: float = 3.0
     abnormal: float = 1.0
     rarest: float = FLOOR
+    twins: bool = False
 
     def prepare(self, workers: int | None = None) -> None:
         """Make what is missing, in parallel, with a progress bar."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._claim()
-        missing = [i for i in range(self.count) if not self._record(i).is_file()]
+        missing = [i for i in range(self.count) if not self._stem(i).with_suffix(".json").is_file()]
         if not missing:
             return
         workers = workers or os.cpu_count() or 1
         bar = tqdm(total=self.count, initial=self.count - len(missing), desc=f"{self.split} scans", unit="scan")
         # spawned, because torch's threads do not survive a fork; scans of one body go together, so that each body is
         # built once
-        missing.sort(key=lambda i: (i % self.bodies, i))
+        missing.sort(key=lambda i: (number_of(i, self.twins)[0] % self.bodies, i))
         chunks = [missing[k : k + 8] for k in range(0, len(missing), 8)]
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
             for done in as_completed([pool.submit(_make, self, chunk) for chunk in chunks]):
@@ -101,11 +111,12 @@ class WorldStore:
         else:
             path.write_text(json.dumps(recipe))
 
-    def _record(self, index: int) -> Path:
-        return self.folder / f"{index:06d}.json"
+    def _stem(self, index: int) -> Path:
+        number, twin = number_of(index, self.twins)
+        return self.folder / (f"{number:06d}-twin" if twin else f"{number:06d}")
 
     def _read(self, index: int) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self._record(index).read_text(encoding="utf-8"))
+        value: dict[str, Any] = json.loads(self._stem(index).with_suffix(".json").read_text(encoding="utf-8"))
         return value
 
     def records(self, index: int) -> dict[int, OrganRecord]:
@@ -118,7 +129,7 @@ class WorldStore:
     def findings(self, index: int) -> list[dict[str, Any]]:
         """The painted findings of a scan: fields of ``PaintedFinding``, with ``mask`` as a boolean array."""
         found: list[dict[str, Any]] = self._read(index)["findings"]
-        with np.load(self.folder / f"{index:06d}.lesions.npz") as masks:
+        with np.load(self._stem(index).with_suffix(".lesions.npz")) as masks:
             for number, finding in enumerate(found):
                 shape = [b - a for a, b in finding["box"]]
                 bits = np.unpackbits(masks[str(number)], count=int(np.prod(shape)))
@@ -131,19 +142,19 @@ class WorldStore:
 
     def load(self, index: int) -> LabelledScan:
         """One scan, as memory maps."""
-        stem = self.folder / f"{index:06d}"
+        stem = self._stem(index)
         hu = np.load(stem.with_suffix(".hu.npy"), mmap_mode="r")
         labels = np.load(stem.with_suffix(".labels.npy"), mmap_mode="r")
         return LabelledScan(hu, labels, self.records(index))
 
     def voxels(self, index: int) -> NDArray[np.int64]:
         """(256,) number of voxels of each label of a stored scan."""
-        return _voxels(self.folder, index)
+        return _voxels(self._stem(index).with_suffix(".labels.npy"))
 
 
 @cache
-def _voxels(folder: Path, index: int) -> NDArray[np.int64]:
-    return np.bincount(np.load(folder / f"{index:06d}.labels.npy").ravel(), minlength=256)
+def _voxels(labels: Path) -> NDArray[np.int64]:
+    return np.bincount(np.load(labels).ravel(), minlength=256)
 
 
 def _make(store: WorldStore, indices: Sequence[int]) -> int:
@@ -158,12 +169,13 @@ def _make(store: WorldStore, indices: Sequence[int]) -> int:
 
     torch.set_num_threads(1)
     for index in indices:
-        seed = scan_seed(store.seed, store.split, index, store.bodies)
+        number, twin = number_of(index, store.twins)
+        seed = scan_seed(store.seed, store.split, number, store.bodies)
         sample = make_sample(
-            seed, spacing=store.spacing, body=seed % BODY_BANK, abnormal=store.abnormal, rarest=store.rarest
+            seed, spacing=store.spacing, body=seed % BODY_BANK, abnormal=store.abnormal, rarest=store.rarest, twin=twin
         )
         report = make_report(sample, generator(seed, "report"))
-        stem = store.folder / f"{index:06d}"
+        stem = store._stem(index)
         _write_array(stem.with_suffix(".hu.npy"), as_array(sample.hu))
         _write_array(stem.with_suffix(".labels.npy"), as_array(sample.labels))
         found = [f.as_dict() for f in sample.findings]

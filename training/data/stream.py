@@ -19,7 +19,7 @@ from training.world.scene import as_array
 
 from .records import LabelledScan, organ_records
 from .seeding import generator
-from .store import BODY_BANK, scan_seed
+from .store import BODY_BANK, number_of, scan_seed
 
 
 @dataclass(eq=False)
@@ -28,7 +28,7 @@ class WorldStream:
 
     Attributes
     ----------
-    split, count, seed, bodies, spacing, abnormal, rarest
+    split, count, seed, bodies, spacing, abnormal, rarest, twins
         As of ``WorldStore``.
     device : str
         Where the volumes are made; they are handed out as NumPy arrays.
@@ -43,6 +43,7 @@ class WorldStream:
     spacing: float = 3.0
     abnormal: float = 1.0
     rarest: float = FLOOR
+    twins: bool = False
     device: str = "cpu"
     keep: int = 64
     _reports: dict[int, str] = field(default_factory=dict, repr=False)
@@ -53,7 +54,7 @@ class WorldStream:
 
     def __reduce__(self) -> tuple[type[WorldStream], tuple[Any, ...]]:
         """In another process: the same scans, made anew there."""
-        kind = (self.split, self.count, self.seed, self.bodies, self.spacing, self.abnormal, self.rarest)
+        kind = (self.split, self.count, self.seed, self.bodies, self.spacing, self.abnormal, self.rarest, self.twins)
         return WorldStream, (*kind, self.device, self.keep)
 
     def prepare(self) -> None:
@@ -90,7 +91,8 @@ class WorldStream:
         return self._findings[index]
 
     def _made(self, index: int) -> LabelledScan:
-        seed = scan_seed(self.seed, self.split, index, self.bodies)
+        number, twin = number_of(index, self.twins)
+        seed = scan_seed(self.seed, self.split, number, self.bodies)
         with torch.no_grad():
             sample = make_sample(
                 seed,
@@ -98,6 +100,7 @@ class WorldStream:
                 body=seed % BODY_BANK,
                 abnormal=self.abnormal,
                 rarest=self.rarest,
+                twin=twin,
                 device=self.device,
             )
         self._findings[index] = [f.as_dict() | {"mask": as_array(f.mask)} for f in sample.findings]

@@ -151,6 +151,14 @@ def _jittered(scans: Sequence[ScanFeatures], network: Network, jitter: float, rn
     return Pooled(noisy("organs"), noisy("whole"), tokens)
 
 
+def _picked(rng: np.random.Generator, count: int, most: int, *, twins: bool) -> list[int]:
+    """The scans of a step; twins together."""
+    if not twins:
+        return rng.choice(count, min(most, count), replace=False).tolist()
+    pairs = rng.choice(count // 2, min(most, count) // 2, replace=False).tolist()
+    return [2 * pair + which for pair in pairs for which in (0, 1)]
+
+
 def features_of_run(run: Run) -> list[list[ScanFeatures]]:
     """What each averaged network pools in the first ``refine.limit`` scans, in the first process; all of them share the
     work and have to ask for it."""
@@ -189,7 +197,7 @@ def refine(
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         rng = generator(config.seed, "refine", step)
         count = len(features[0])
-        picks = rng.choice(count, min(settings.scans, count), replace=False).tolist()
+        picks = _picked(rng, count, settings.scans, twins=run.store.twins)
         encoded = [
             network.project(_jittered([own[i] for i in picks], network, settings.jitter, rng))
             for network, own in zip(networks, features, strict=True)

@@ -28,10 +28,18 @@ EVIDENCE = {"ours": 5.0}
 
 
 def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, Stored]:
-    """The training and the validation scans of a run."""
+    """The training and the validation scans of a run.
+
+    Raises
+    ------
+    UserError
+        When twins are wanted and an odd number of scans.
+    """
     if config.data != "world":
         return PreparedStore(Path(config.data), "train"), PreparedStore(Path(config.data), "validation")
     world, folder = config.world, config.world.folder or config.run / "scans"
+    if world.twins and (world.train_scans % 2 or config.optim.batch % 2):
+        raise UserError("With --world.twins the scans of a run and of a step come in twos: take even numbers of them.")
     other = max(1, world.bodies // 4)
     kept = functools.partial(WorldStore, seed=world.seed, spacing=config.model.spacing, abnormal=world.abnormal)
     train: WorldStore | WorldStream
@@ -44,10 +52,18 @@ def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, 
             config.model.spacing,
             world.abnormal,
             world.rarest,
+            world.twins,
             device,
         )
     else:
-        train = kept(folder / "train", "train", world.train_scans, bodies=world.bodies, rarest=world.rarest)
+        train = kept(
+            folder / "train",
+            "train",
+            world.train_scans,
+            bodies=world.bodies,
+            rarest=world.rarest,
+            twins=world.twins,
+        )
     held_out = kept(folder / "validation", "validation", world.validation_scans, bodies=other)
     return train, held_out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,6 +69,7 @@ def make_sample(
     abnormal: float = 1.0,
     rarest: float = FLOOR,
     choices: Sequence[Choice] | None = None,
+    twin: bool = False,
     device: torch.device | str = "cpu",
 ) -> WorldSample:
     """Make the scan of a seed; the same arguments give the same bits on one platform.
@@ -93,6 +94,9 @@ def make_sample(
         Least chance of any abnormality in a scan that shows its organs, before that factor.
     choices : sequence of (slug, organ), optional
         Paint these instead of drawing any; what has no place in the scan is left out.
+    twin : bool
+        Leave out every abnormality with a chance of one half, and change nothing else: what then differs between the
+        two scans is what they are told apart by.
     device : device
         Where the volumes are made.
     """
@@ -101,7 +105,8 @@ def make_sample(
     labels, tissue = take(anatomy, rng, shape=shape, region=region, device=device)
     scene = empty_scene(labels, tissue, anatomy, rng, choices)
     chosen = plan(scene, anatomy, rng, abnormal, rarest) if choices is None else _placed(scene, choices)
-    findings = fill(scene, chosen, rng)
+    coins = np.random.default_rng([_KEY, seed, 1]).random(len(chosen)) < 0.5
+    findings = fill(scene, chosen, rng, {c for c, tails in zip(chosen, coins, strict=True) if twin and tails})
     _misplace(scene, rng)
     hu = acquire(scene, rng)
     kept = tuple(f for f in (_in_view(f, hu) for f in findings) if f is not None)
@@ -123,16 +128,21 @@ def empty_scene(
     return Scene(labels, tissue, body.spacing, contrast, label_boxes(labels))
 
 
-def fill(scene: Scene, chosen: Sequence[Choice], rng: np.random.Generator) -> list[PaintedFinding]:
-    """Paint shapes, render, and paint what changes attenuation; the scene is ready for the scanner."""
+def fill(
+    scene: Scene, chosen: Sequence[Choice], rng: np.random.Generator, spared: Collection[Choice] = ()
+) -> list[PaintedFinding]:
+    """Paint shapes, render, and paint what changes attenuation; the scene is ready for the scanner.
+
+    What is ``spared`` of what was chosen is not painted, and nothing else is painted in another way for that.
+    """
     # streams of their own, so that the same body without abnormalities is rendered the same
     shapes, look, images = (np.random.default_rng(seed) for seed in rng.integers(2**63, size=3))
-    findings = _paint(scene, chosen, shapes, "shape")
+    findings = _paint(scene, chosen, shapes, "shape", spared)
     fill_bowel(scene.tissue, scene.labels, scene.boxes, look)
     scene.hu = render(scene.tissue, scene.labels, scene.contrast, look)
     if scene.contrast.excretion:
         layer_urine(scene.hu, scene.tissue, scene.boxes[ID["urinary_bladder"] - 1], look)
-    return findings + _paint(scene, chosen, images, "image")
+    return findings + _paint(scene, chosen, images, "image", spared)
 
 
 def _placed(scene: Scene, choices: Sequence[Choice]) -> list[Choice]:
@@ -141,7 +151,9 @@ def _placed(scene: Scene, choices: Sequence[Choice]) -> list[Choice]:
     return sorted(here, key=lambda c: (order.index(c[0]), ID[c[1]]))
 
 
-def _paint(scene: Scene, chosen: Sequence[Choice], rng: np.random.Generator, stage: str) -> list[PaintedFinding]:
+def _paint(
+    scene: Scene, chosen: Sequence[Choice], rng: np.random.Generator, stage: str, spared: Collection[Choice]
+) -> list[PaintedFinding]:
     out = []
     for slug, organ in chosen:
         kind = ABNORMALITIES[slug]
@@ -149,6 +161,8 @@ def _paint(scene: Scene, chosen: Sequence[Choice], rng: np.random.Generator, sta
             continue
         # each painter has its own stream, so that one that gives up does not change the others
         own = np.random.default_rng(rng.integers(2**63))
+        if (slug, organ) in spared:
+            continue
         finding = kind.paint(scene, ID[organ], own) if scene.has(ID[organ]) else None
         if finding is not None:
             out.append(finding)

@@ -53,6 +53,7 @@ class Phantoms:
 
     count = 4
     spacing = 6.0
+    twins = False
 
     def __init__(self, broken: Sequence[int] = ()) -> None:
         self.broken = broken

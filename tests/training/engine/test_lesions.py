@@ -96,6 +96,16 @@ def test_a_lesion_smaller_than_a_place_counts():
     assert {tuple(row) for row in place[holds[:, 0]]} == {(1, 1, 1, LABEL["kidney_left"])}
 
 
+def test_where_a_lesion_would_be_is_looked_at_and_shows_none():
+    findings, start, labels = view()
+    looked, rng = Looked(NAMES, 4), np.random.default_rng(0)
+    place, holds, asked = places_of_view([], start, labels, looked, rng, gone=findings)
+    there = (place[:, :3] == 1).all(1)
+    assert there.any() and asked[there, 0].all() and not holds.any()
+    place, holds, _ = places_of_view(findings, start, labels, looked, rng, gone=findings)
+    assert holds[(place[:, :3] == 1).all(1), 0].all()  # another lesion lies there after all
+
+
 def test_a_large_finding_gives_few_places():
     findings, start, labels = view(size=(64, 64, 64))
     labels[:] = LABEL["kidney_left"]

@@ -96,6 +96,25 @@ def test_a_wanted_shape_and_wanted_abnormalities() -> None:
     assert {(f.abnormality, f.organ) for f in sample.findings} <= set(choices) and sample.findings
 
 
+def test_a_twin_lacks_some_abnormalities_and_is_the_same_in_all_else() -> None:
+    one = make_sample(7, spacing=4.0, body=1, abnormal=3.0, rarest=0.1)
+    other = make_sample(7, spacing=4.0, body=1, abnormal=3.0, rarest=0.1, twin=True)
+    had, has = ({(f.abnormality, f.organ) for f in sample.findings} for sample in (one, other))
+    # what had no room beside another may find some where that is left out
+    assert len(has - had) <= 1 and 0.2 < len(has & had) / len(had) < 0.8
+    assert (one.phase, one.sex, one.age) == (other.phase, other.sex, other.age)
+    # what is abnormal in both, in no organ that changes its size, is the same lesion
+    kept = {(f.abnormality, f.organ): f for f in one.findings}
+    same = [f for f in other.findings if (f.abnormality, f.organ) in had and f.box == kept[f.abnormality, f.organ].box]
+    assert len(same) > 0.5 * len(other.findings)
+    changed = (one.hu.int() - other.hu.int()).abs() > 30
+    gone = torch.zeros_like(changed)
+    for finding in one.findings:
+        if (finding.abnormality, finding.organ) not in has:
+            gone[finding.slices] |= finding.mask
+    assert changed[gone].float().mean() > 20 * changed[~gone].float().mean()
+
+
 def test_left_is_left() -> None:
     for seed in range(6):
         labels = make_sample(seed, spacing=COARSE, body=seed, region="trunk", abnormal=0.0).labels
@@ -123,6 +142,21 @@ def test_the_stored_scan_is_the_streamed_scan(tmp_path) -> None:
         for one, two in zip(found, sample.findings, strict=True):
             np.testing.assert_array_equal(one["mask"], two.mask.numpy())
         assert store.report(index)
+
+
+def test_stored_twins_come_beside_the_scan_that_they_are_twins_of(tmp_path) -> None:
+    recipe = {"seed": 4, "bodies": 2, "spacing": COARSE, "abnormal": 3.0}
+    plain, store = WorldStore(tmp_path, "train", 2, **recipe), WorldStore(tmp_path, "train", 4, **recipe, twins=True)
+    plain.prepare(workers=1)
+    store.prepare(workers=1)  # into the same folder: only the twins are missing
+    stream = WorldStream("train", 4, **recipe, twins=True)
+    for index in range(4):
+        np.testing.assert_array_equal(store.load(index).hu, stream.load(index).hu)
+        assert store.records(index) == stream.load(index).organs
+        assert {f["abnormality"] for f in store.findings(index)} == {f["abnormality"] for f in stream.findings(index)}
+    for number in range(2):
+        np.testing.assert_array_equal(store.load(2 * number).hu, plain.load(number).hu)
+        assert len(store.findings(2 * number + 1)) < len(store.findings(2 * number))
 
 
 def test_splits_share_no_body_and_no_seed() -> None:
