@@ -14,19 +14,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
+from napari_ctvlp.encoder.contract import ScanEncoder
 from napari_ctvlp.errors import UserError
 from training.data.prepared import PreparedStore
 from training.data.store import WorldStore
 from training.evaluation.failures import draw_misses
 from training.evaluation.located import locate_all, located_figures
 from training.evaluation.patients import about_patients, patients_in
-from training.evaluation.run import WORLD, Evaluation, Settings, Store, load
+from training.evaluation.run import WORLD, Evaluation, Settings, Store, embed, load
 from training.evaluation.run import evaluate as evaluated
 from training.evaluation.table import as_markdown
+from training.evaluation.twins import told_apart, twin_figures
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class EvaluateConfig:
     """Scans in which the sides of all organs are asked for; 0: no checks."""
     locate_scans: int = 100
     """Synthetic scans whose focal lesions are looked for in similarity maps; 0: none."""
+    twins: int = 100
+    """Synthetic scans that are made a second time without some of their abnormalities; 0: none."""
     patients: Path | None = None
     """Folder with the real scans that training/evaluation/patients.yaml names: organs by sight, known findings, the
     questions of queries.yaml, and abnormalities painted into them."""
@@ -93,6 +97,23 @@ def stores(config: EvaluateConfig, spacing: float) -> tuple[Store, Store | None]
     return made, before
 
 
+def twins_told(config: EvaluateConfig, encoder: ScanEncoder, spacing: float) -> dict[str, Any]:
+    """How twins of test scans are told apart; more abnormal than usual, so that there is much to tell."""
+    store = WorldStore(
+        config.cache / "twins",
+        "test",
+        2 * config.twins,
+        config.seed,
+        config.bodies,
+        spacing,
+        2 * config.abnormal,
+        0.1,
+        twins=True,
+    )
+    store.prepare()
+    return twin_figures(list(told_apart(encoder, embed(encoder, store))), config.rounds)
+
+
 def evaluate(config: EvaluateConfig) -> tuple[Evaluation, Store]:
     """All figures of one encoder, and the test scans."""
     settings = Settings(config.protocol, config.calibration, config.rounds, config.seed, config.check_scans)
@@ -103,6 +124,8 @@ def evaluate(config: EvaluateConfig) -> tuple[Evaluation, Store]:
     found = evaluated(encoder, test, validation, settings)
     if config.locate_scans and isinstance(test, WorldStore):
         found.result["located"] = located_figures(locate_all(encoder, test, config.locate_scans), config.rounds)
+    if config.twins and isinstance(test, WorldStore):
+        found.result["twins"] = twins_told(config, encoder, test.spacing)
     if patients:
         found.result |= about_patients(encoder, patients, config.cache / "painted", config.placements, config.rounds)
     return found, test

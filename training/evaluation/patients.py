@@ -7,13 +7,14 @@ here the score counts as it is, with a mark.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from scipy.ndimage import binary_dilation
 
 from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.anatomy.dictionary import Abnormality
@@ -42,6 +43,8 @@ class Patient:
     masks: Path
     present: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    erased: Mapping[str, float] = field(default_factory=dict)
+    """HU from which voxels in or beside the organ are the finding."""
 
     def read(self) -> tuple[Scan, OrganMasks]:
         """The scan with its masks."""
@@ -59,7 +62,14 @@ def patients_in(folder: Path) -> list[Patient]:
     """
     table = yaml.safe_load(files(__package__).joinpath("patients.yaml").read_text(encoding="utf-8"))
     found = [
-        Patient(p["name"], folder / p["scan"], folder / p["masks"], tuple(p["present"]), tuple(p["absent"]))
+        Patient(
+            p["name"],
+            folder / p["scan"],
+            folder / p["masks"],
+            tuple(p["present"]),
+            tuple(p["absent"]),
+            p.get("erased", {}),
+        )
         for p in table["patients"]
         if (folder / p["scan"]).exists() and (folder / p["masks"]).exists()
     ]
@@ -92,9 +102,13 @@ def probabilities(
 
 
 def known_findings(
-    embedding: ScanEmbedding, patient: Patient, found: Mapping[str, Mapping[str, float]]
+    embedding: ScanEmbedding,
+    patient: Patient,
+    found: Mapping[str, Mapping[str, float]],
+    erased: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
-    """How the known findings score and where they stand in their organ's list; alarms elsewhere."""
+    """How the known findings score, also where they were erased, and where they stand in their organ's list; alarms
+    elsewhere."""
     status = dict(zip(embedding.organs, embedding.status, strict=True))
     rows = []
     for key, present in [(k, True) for k in patient.present] + [(k, False) for k in patient.absent]:
@@ -109,6 +123,7 @@ def known_findings(
                 "finding": key,
                 "present": present,
                 "probability": None if value is None else round(value, 4),
+                "without": round(erased[organ][abnormality], 4) if key in patient.erased else None,
                 "place": place,
                 "of": len(found.get(organ, {})),
                 "cut": status.get(organ) is OrganStatus.CUT,
@@ -170,13 +185,37 @@ def constant(scan: Scan) -> Scan:
     return replace(scan, hu=np.full_like(scan.hu, 40))
 
 
+def without_findings(scan: Scan, masks: OrganMasks, erased: Mapping[str, float], seed: int = 0) -> Scan:
+    """The scan with findings erased: their voxels, and those beside them, get HU drawn from the rest of the organ.
+
+    Parameters
+    ----------
+    scan, masks : Scan, OrganMasks
+    erased : mapping of str to float
+        "organ/abnormality" to the HU from which voxels in or beside that organ are the finding.
+    seed : int
+        Of the draws.
+    """
+    hu, rng = np.array(scan.hu), np.random.default_rng(seed)
+    for key, least in erased.items():
+        inside = masks.labels == masks.statistics[key.split("/")[0]].label
+        found = binary_dilation(binary_dilation(inside, iterations=2) & (scan.hu >= least))
+        rest = scan.hu[inside & ~found]
+        hu[found] = rng.choice(rest, int(found.sum()))
+    return replace(scan, hu=hu)
+
+
 def judge(embedding: ScanEmbedding, scan: Scan, masks: OrganMasks, patient: Patient) -> dict[str, Any]:
     """What an encoder makes of one patient."""
-    control = by_sight(embedding.encoder.encode_scan(constant(scan), masks))
+    encoder = embedding.encoder
+    control = by_sight(encoder.encode_scan(constant(scan), masks))
+    erased = {}
+    if patient.erased:
+        erased = probabilities(encoder.encode_scan(without_findings(scan, masks, patient.erased), masks))
     return {
         "by_sight": by_sight(embedding),
         "control": {"top1": control["top1"], "top3": control["top3"]},
-        "known": known_findings(embedding, patient, probabilities(embedding)),
+        "known": known_findings(embedding, patient, probabilities(embedding), erased),
     }
 
 

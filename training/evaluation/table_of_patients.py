@@ -12,6 +12,8 @@ def beyond(result: dict[str, Any]) -> Iterator[str]:
     """What there is of it."""
     if result.get("located", {}).get("share") is not None:
         yield from _located(result["located"])
+    if result.get("twins", {}).get("share") is not None:
+        yield from _twins(result["twins"])
     for name, found in result.get("real_scans", {}).items():
         yield from _patient(name, found)
     if "asked" in result:
@@ -33,6 +35,17 @@ def _located(found: dict[str, Any]) -> Iterator[str]:
     yield "Right of all: " + ", ".join(f"{kind} {row['hit']} of {row['of']}" for kind, row in kinds) + "."
 
 
+def _twins(found: dict[str, Any]) -> Iterator[str]:
+    share = f"{found['share']:.2f} ({found['low']:.2f}-{found['high']:.2f})"
+    yield (
+        f"\nScans against the same scans without a finding: it scores higher where it is in {share} of the cases, mean "
+        f"over {len(found['by_kind'])} abnormalities (chance 0.50; {found['findings']} findings of {found['pairs']} "
+        "scans)."
+    )
+    kinds = sorted(found["by_kind"].items(), key=lambda item: -item[1]["right"] / item[1]["of"])
+    yield "Higher of all: " + ", ".join(f"{kind} {row['right']} of {row['of']}" for kind, row in kinds) + "."
+
+
 def _patient(name: str, found: dict[str, Any]) -> Iterator[str]:
     sight, control, known = found["by_sight"], found["control"], found["known"]
     yield (
@@ -42,13 +55,14 @@ def _patient(name: str, found: dict[str, Any]) -> Iterator[str]:
         f"{known['entries']} entries of organs without a known finding."
     )
     if known["rows"]:
-        yield "\n| known | is | probability | place in its organ's list | |\n|---|---|---|---|---|"
+        yield "\n| known | is | probability | with it erased | place in its organ's list | |\n|---|---|---|---|---|---|"
     for row in known["rows"]:
-        value = "-" if row["probability"] is None else f"{row['probability']:.2f}"
+        value, without = ("-" if p is None else f"{p:.2f}" for p in (row["probability"], row.get("without")))
         place = "-" if row["place"] is None else f"{row['place']} of {row['of']}"
         said = {True: "right", False: "wrong", None: "the encoder does not know it"}[row["right"]]
         said += ", cut by the field of view" if row["cut"] else ""
-        yield f"| {row['finding']} | {'present' if row['present'] else 'absent'} | {value} | {place} | {said} |"
+        state = "present" if row["present"] else "absent"
+        yield f"| {row['finding']} | {state} | {value} | {without} | {place} | {said} |"
 
 
 def _asked(found: dict[str, Any]) -> Iterator[str]:

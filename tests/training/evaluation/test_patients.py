@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,14 @@ from training.evaluation import painted
 from training.evaluation.asked import FIRST, NOTHING, SECOND, asked, queries
 from training.evaluation.located import Located, located_figures
 from training.evaluation.painted import groups_of, paint_copies, painted_figures
-from training.evaluation.patients import Patient, by_sight, known_findings, patients_in, probabilities
+from training.evaluation.patients import (
+    Patient,
+    by_sight,
+    known_findings,
+    patients_in,
+    probabilities,
+    without_findings,
+)
 from training.evaluation.table_of_patients import beyond
 from training.world.findings.catalogue import ABNORMALITIES
 
@@ -50,11 +58,17 @@ def test_known_findings_are_right_where_they_lead_their_organ():
         "spleen": {"splenomegaly": 0.2, "splenic_cyst": 0.6},
     }
     patient = Patient(
-        "p", Path(), Path(), ("kidney_left/kidney_stone", "kidney_right/kidney_stone"), ("liver/liver_cyst",)
+        "p",
+        Path(),
+        Path(),
+        ("kidney_left/kidney_stone", "kidney_right/kidney_stone"),
+        ("liver/liver_cyst",),
+        {"kidney_left/kidney_stone": 130},
     )
-    told = known_findings(embedding(NAMED), patient, found)
+    told = known_findings(embedding(NAMED), patient, found, {"kidney_left": {"kidney_stone": 0.2}})
     stone, unknown, cyst = told["rows"]
     assert (stone["place"], stone["of"], stone["right"]) == (2, 3, True)
+    assert (stone["without"], unknown["without"], cyst["without"]) == (0.2, None, None)
     assert unknown["right"] is None and unknown["probability"] is None
     assert cyst["right"] is False
     # organs with a known finding do not count for alarms
@@ -62,6 +76,17 @@ def test_known_findings_are_right_where_they_lead_their_organ():
         "liver/liver_cyst",
         "spleen/splenic_cyst",
     ]
+
+
+def test_an_erased_stone_leaves_the_kidney_and_nothing_else_as_it_was():
+    scan, masks = load_sample()
+    inside = masks.labels == masks.statistics["kidney_left"].label
+    with_stone = scan.hu.copy()
+    with_stone[tuple(np.argwhere(inside).mean(0).round().astype(int))] = 900
+    told = without_findings(replace(scan, hu=with_stone), masks, {"kidney_left/kidney_stone": 400})
+    assert told.hu[inside].max() < 400
+    changed = told.hu != with_stone
+    assert 0 < changed.sum() < 200 and scan.hu[inside & ~changed].tolist() == told.hu[inside & ~changed].tolist()
 
 
 def test_probabilities_are_those_of_the_plugin_for_whole_organs():
@@ -162,6 +187,7 @@ def test_everything_is_in_the_table():
                     embedding(NAMED),
                     Patient("p", Path(), Path(), ("liver/liver_cyst",)),
                     {"liver": {"liver_cyst": 0.9}},
+                    {},
                 ),
             }
         },
@@ -172,7 +198,7 @@ def test_everything_is_in_the_table():
     for said in (
         "someone",
         "4 organs by sight: 1.00",
-        "0.90 | 1 of 1 | right",
+        "0.90 | - | 1 of 1 | right",
         "focal lesions",
         "cyst 1.00",
         "questions",
@@ -202,7 +228,7 @@ def test_the_patients_are_described_in_words_that_the_dictionary_knows():
     table = yaml.safe_load(Path(painted.__file__).with_name("patients.yaml").read_text())
     known = {(organ, entry.key) for entry in load_dictionary() for organ in entry.organs}
     for patient in table["patients"]:
-        for key in (*patient["present"], *patient["absent"]):
+        for key in (*patient["present"], *patient["absent"], *patient.get("erased", {})):
             assert tuple(key.split("/")) in known
 
 
