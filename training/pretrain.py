@@ -27,11 +27,12 @@ from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes
 from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
+from training.engine.features import ScanFeatures, scan_features
 from training.engine.log import log
 from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
-from training.engine.refine import ScanFeatures, features_of_run, fit_heads, refine, scan_features
+from training.engine.refine import features_of_run, fit_heads, refine
 from training.engine.sentences import Vocabulary
 from training.engine.shard import in_one_piece
 from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, with_evidence, wordings_of

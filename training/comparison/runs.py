@@ -23,8 +23,9 @@ from training.data.records import ScanSource
 from training.data.texts import HELD_OUT_NAMES, Bank, Classes
 from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
+from training.engine.features import ScanFeatures, scan_features
 from training.engine.processes import run_device
-from training.engine.refine import ScanFeatures, averaged, refine, scan_features
+from training.engine.refine import averaged, refine
 from training.engine.validate import Embedded, PairScores, organ_accuracy, score_pairs
 from training.objectives.base import Needs
 from training.objectives.supervised import Supervised

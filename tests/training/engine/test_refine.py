@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from training.engine import loop
+from training.engine.features import SLAB, scan_features
 from training.engine.feeding import batch_of
-from training.engine.refine import SLAB, averaged, refine, scan_features
+from training.engine.refine import averaged, refine
 from training.engine.standards import follow, restandardise, standardise_of, tallied
 from training.objectives.registry import METHODS
 
