@@ -32,7 +32,7 @@ from training.engine.log import log
 from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
-from training.engine.refine import features_of_run, fit_heads, refine
+from training.engine.refine import features_of_run, fit_heads, forget_features, refine
 from training.engine.sentences import Vocabulary
 from training.engine.shard import in_one_piece
 from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, with_evidence, wordings_of
@@ -178,6 +178,7 @@ def finish(run: loop.Run, tower: TextTower, held_out: Stored, features: list[lis
     done = Finished(state, run.classes, fit_calibration(pairs), run.step, figures, text)
     save_finished(config.run, done)
     write_encoder(config, done, tower, config.run / "encoder", held_out)
+    forget_features(config.run)
 
 
 def pretrain(config: PretrainConfig) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +17,12 @@ from napari_ctvlp.encoder.preprocess import network_input
 from training.data.records import OrganRecord, ScanSource
 from training.objectives.base import Needs
 
+from .checkpoint import write_state
 from .network import Network, Pooled
 from .processes import rank
 
+TOGETHER = 32
+"""Scans in a file that is kept."""
 SLAB = 0.6
 """Height of each of several views of a scan, as a share of the scan's."""
 
@@ -51,6 +56,34 @@ def _slabs(height: int, views: int) -> Iterator[slice]:
 
 
 @torch.no_grad()
+def _pooled(network: Network, store: ScanSource, number: int, needs: Needs) -> ScanFeatures:
+    tower, device = network.model.vision.eval(), network.model.log_scale.device
+    scan = store.load(number)
+    given = network_input(
+        np.asarray(scan.hu),
+        np.asarray(scan.labels),
+        (store.spacing,) * 3,
+        target=tower.config.spacing,
+        windows=tower.config.windows,
+    )
+    image, labels = given.image.to(device), given.labels.to(device)
+    views, records = [], []
+    for view, slab in enumerate(_slabs(image.shape[2], needs.views)):
+        part, label = image[:, :, slab], labels[:, slab]
+        indices = network.indices(part, label, needs)
+        views.append(network.pool(part, indices, half=True))
+        if indices.organs is not None and view == 0:
+            records = [scan.organs.get(n) for n in indices.organs.label.tolist()]
+    known = [row for row, record in enumerate(records) if record is not None]
+    own, first = [records[row] for row in known], views[0]
+    pooled = Pooled(
+        None if first.organs is None else first.organs[known].half().cpu(),
+        None if first.whole is None else torch.cat([v.whole for v in views if v.whole is not None]).cpu(),
+        tuple(tokens.half().cpu() for v in views for tokens in v.tokens),
+    )
+    return ScanFeatures(pooled, [record for record in own if record is not None])
+
+
 def scan_features(
     network: Network,
     store: ScanSource,
@@ -58,39 +91,67 @@ def scan_features(
     needs: Needs | None = None,
     *,
     numbers: Sequence[int] | None = None,
+    keep: Path | None = None,
 ) -> list[ScanFeatures]:
     """Pool the scans of a store once, whole, as the plugin does; by default what the network's method needs.
 
-    ``limit`` takes the first so many scans, ``numbers`` those.
+    Parameters
+    ----------
+    network : Network
+        In evaluation mode from here on.
+    store : ScanSource
+        The scans.
+    limit : int, optional
+        Take the first so many scans.
+    needs : Needs, optional
+        What to pool.
+    numbers : sequence of int, optional
+        Take these scans instead.
+    keep : Path, optional
+        Folder in which some scans at a time are kept until all are there, and from which those of a run that was
+        killed are taken.
     """
-    tower, needs = network.model.vision.eval(), needs or network.needs
-    device = network.model.log_scale.device
-    result = []
+    needs = needs or network.needs
     if numbers is None:
         numbers = range(min(limit or store.count, store.count))
-    for number in tqdm(numbers, desc="features", unit="scan", **({"disable": True} if rank() > 0 else {})):
-        scan = store.load(number)
-        given = network_input(
-            np.asarray(scan.hu),
-            np.asarray(scan.labels),
-            (store.spacing,) * 3,
-            target=tower.config.spacing,
-            windows=tower.config.windows,
-        )
-        image, labels = given.image.to(device), given.labels.to(device)
-        views, records = [], []
-        for view, slab in enumerate(_slabs(image.shape[2], needs.views)):
-            part, label = image[:, :, slab], labels[:, slab]
-            indices = network.indices(part, label, needs)
-            views.append(network.pool(part, indices, half=True))
-            if indices.organs is not None and view == 0:
-                records = [scan.organs.get(n) for n in indices.organs.label.tolist()]
-        known = [row for row, record in enumerate(records) if record is not None]
-        own, first = [records[row] for row in known], views[0]
-        pooled = Pooled(
-            None if first.organs is None else first.organs[known].half().cpu(),
-            None if first.whole is None else torch.cat([v.whole for v in views if v.whole is not None]).cpu(),
-            tuple(tokens.half().cpu() for v in views for tokens in v.tokens),
-        )
-        result.append(ScanFeatures(pooled, [record for record in own if record is not None]))
+    result: list[ScanFeatures] = []
+    with tqdm(total=len(numbers), desc="features", unit="scan", **({"disable": True} if rank() > 0 else {})) as bar:
+        for start in range(0, len(numbers), TOGETHER):
+            some = numbers[start : start + TOGETHER]
+            path = None if keep is None else keep / f"{'-'.join(map(str, (some[0], some[-1], len(some))))}.pt"
+            made = None if path is None else _read(path)
+            if made is None:
+                made = []
+                for number in some:
+                    made.append(_pooled(network, store, number, needs))
+                    bar.update()
+                if path is not None:
+                    write_state(path, {"scans": [_as_state(one) for one in made]})
+            else:
+                bar.update(len(some))
+            result += made
     return result
+
+
+def _as_state(scan: ScanFeatures) -> dict[str, Any]:
+    """Tensors, lists and strings alone, which are read without pickles."""
+    records = [(r.organ, list(r.abnormalities), list(r.texts), r.known) for r in scan.records]
+    return {**vars(scan.pooled), "records": records}
+
+
+def _read(path: Path) -> list[ScanFeatures] | None:
+    """What was kept; None where nothing was, or it cannot be read."""
+    try:
+        scans = torch.load(path, map_location="cpu", weights_only=True)["scans"]
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # torch raises many kinds for a damaged file
+        print(f"'{path.name}' cannot be read ({type(error).__name__}); computing it anew.")
+        return None
+    return [
+        ScanFeatures(
+            Pooled(**{k: v for k, v in scan.items() if k != "records"}),
+            [OrganRecord(organ, tuple(kinds), tuple(texts), known) for organ, kinds, texts, known in scan["records"]],
+        )
+        for scan in scans
+    ]

@@ -10,24 +10,30 @@ from __future__ import annotations
 
 import copy
 import math
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.native_model import NativeModel
-from training.data.seeding import generator
+from training.data.seeding import derived_seed, generator
 from training.objectives.base import Features, Objective, Views
 
 from .features import ScanFeatures, scan_features
 from .loop import Run
 from .network import Learner, Network, Pooled, make_objective
-from .processes import in_turns
+from .processes import in_turns, rank, wait
 from .sentences import Vocabulary, projected, step_texts
 from .standards import restandardise, standardise_of
 from .step import organs_of_rows
+
+KEPT = "features"
+"""Folder within a run's."""
 
 
 def fit_heads(network: Network, features: Sequence[ScanFeatures]) -> None:
@@ -82,14 +88,30 @@ def _picked(rng: np.random.Generator, count: int, most: int, *, twins: bool) -> 
 
 def features_of_run(run: Run) -> list[list[ScanFeatures]]:
     """What each averaged network pools in the first ``refine.limit`` scans, in the first process; all of them share the
-    work and have to ask for it."""
+    work and have to ask for it. They are kept in the run's folder, so that a run that is killed meanwhile goes on."""
     store, needs = run.store, run.learner.needs
     count = min(run.config.refine.limit or store.count, store.count)
 
-    def of(network: Network) -> list[ScanFeatures]:
-        return in_turns(count, lambda numbers: scan_features(network, store, needs=needs, numbers=numbers))
+    networks = averaged(run).parts
+    # of the weights that the stage begins with: after more steps the features are others
+    of_what = f"{derived_seed(store, needs):016x}"
+    folders = [run.folder / KEPT / f"{digest(n.model.vision.state_dict())}-{of_what}" for n in networks]
+    if rank() == 0:
+        for old in set((run.folder / KEPT).glob("*")) - set(folders):
+            shutil.rmtree(old)
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+    wait()
 
-    return [of(network) for network in averaged(run).parts]
+    def of(network: Network, keep: Path) -> list[ScanFeatures]:
+        return in_turns(count, lambda numbers: scan_features(network, store, needs=needs, numbers=numbers, keep=keep))
+
+    return [of(network, keep) for network, keep in zip(networks, folders, strict=True)]
+
+
+def forget_features(folder: Path) -> None:
+    """Remove what a run kept of its last stage, once that is done."""
+    shutil.rmtree(folder / KEPT, ignore_errors=True)
 
 
 def refine(

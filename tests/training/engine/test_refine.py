@@ -7,14 +7,21 @@ import math
 import pytest
 import torch
 
-from training.engine import loop
+from training.engine import features, loop
 from training.engine.features import SLAB, scan_features
 from training.engine.feeding import batch_of
-from training.engine.refine import averaged, refine
+from training.engine.refine import KEPT, averaged, features_of_run, forget_features, refine
 from training.engine.standards import follow, restandardise, standardise_of, tallied
 from training.objectives.registry import METHODS
 
-from .phantoms import config_of, start
+from .phantoms import Phantoms, config_of, start
+
+
+class Fixed(Phantoms):
+    """Phantoms that are told apart from others by what they are."""
+
+    def __repr__(self):
+        return "phantoms"
 
 
 @pytest.fixture
@@ -94,3 +101,37 @@ def test_several_views_are_slabs_that_overlap(tmp_path):
     volume, *_ = one.whole[:, -2 * 3 * 8 - 5 :].T  # log volume leads the geometry
     alone = scan_features(network, run.store, 1, needs=type(network.needs)(organs=False, whole=True))[0]
     assert (volume < alone.whole[0, -2 * 3 * 8 - 5]).all() and math.ceil(SLAB * height) < height
+
+
+def test_features_of_a_run_that_was_killed_are_taken_from_where_they_were_kept(tmp_path, monkeypatch, capsys):
+    run = start(config_of("ours", tmp_path))
+    run.store = Fixed()
+    monkeypatch.setattr(features, "TOGETHER", 2)
+    pooled, asked = features._pooled, []
+
+    def killed(network, scans, number, needs):
+        if number == 3 and 3 not in asked:
+            asked.append(number)
+            raise KeyboardInterrupt
+        asked.append(number)
+        return pooled(network, scans, number, needs)
+
+    monkeypatch.setattr(features, "_pooled", killed)
+    with pytest.raises(KeyboardInterrupt):
+        features_of_run(run)
+    first = features_of_run(run)
+    assert asked == [0, 1, 2, 3, 2, 3]  # the first two were kept
+    again = features_of_run(run)
+    assert len(asked) == 6
+    for one, other in zip(first[0], again[0], strict=True):
+        assert torch.equal(one.organs, other.organs) and torch.equal(one.whole, other.whole)
+        assert one.records == other.records
+    kept = next((tmp_path / KEPT).glob("*/*.pt"))
+    kept.write_bytes(b"damaged")
+    assert len(features_of_run(run)[0]) == 4 and len(asked) == 8 and "computing it anew" in capsys.readouterr().out
+    with torch.no_grad():
+        next(run.average.vision.parameters()).add_(1)
+    features_of_run(run)
+    assert len(asked) == 12 and len(list((tmp_path / KEPT).iterdir())) == 1  # of other weights: those before are gone
+    forget_features(tmp_path)
+    assert not (tmp_path / KEPT).exists()
