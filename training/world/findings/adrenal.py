@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.world.brushes import grow, lesions, sites_of
+from training.world.brushes import lesions, sites_of
 from training.world.findings.bulging import bulge, claim, mottle, skewed
 from training.world.findings.kinds import ADRENALS, Abnormality
+from training.world.growth import grow
 from training.world.materials import Material
 from training.world.scene import PaintedFinding, Scene, finding_of
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.world.brushes import among, distance, grow, joined, pick, places, smooth_field
+from training.world.brushes import among, distance, joined, pick, places, smooth_field
 from training.world.findings.kinds import Abnormality
 from training.world.findings.solid import coverage, fill_with, mass, strand
+from training.world.growth import grow
 from training.world.materials import ID, Material
 from training.world.scene import Box, PaintedFinding, Scene, finding_of
 

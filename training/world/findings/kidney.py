@@ -17,7 +17,6 @@ from training.world.brushes import (
     joined,
     lesions,
     places,
-    shrink,
     smooth_field,
 )
 from training.world.findings.bulging import Blob
@@ -30,6 +29,7 @@ from training.world.findings.kidney_lesions import (
     polycystic_kidney,
 )
 from training.world.findings.kinds import KIDNEYS, Abnormality
+from training.world.growth import shrink
 from training.world.materials import Material
 from training.world.scene import Box, PaintedFinding, Scene, finding_of
 

@@ -13,7 +13,6 @@ from training.world.brushes import (
     ball,
     blend,
     distance,
-    grow,
     joined,
     pick,
     places,
@@ -23,6 +22,7 @@ from training.world.brushes import (
 )
 from training.world.findings.bulging import Blob, bulge, claim, mottle, opened, skewed
 from training.world.findings.kinds import KIDNEYS
+from training.world.growth import grow
 from training.world.materials import ID, NAMES, Material
 from training.world.scene import Box, PaintedFinding, Scene, finding_of
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.world.brushes import among, lesions, pick, relabel, shrink, sites_of, smooth_field
+from training.world.brushes import among, lesions, pick, relabel, sites_of, smooth_field
 from training.world.findings.kinds import Abnormality
 from training.world.findings.pancreatitis import PANCREATITIS
 from training.world.findings.solid import Float, axis_of, calcify, coverage, fill_with, level_of, mass, tube
+from training.world.growth import shrink
 from training.world.materials import BONE, Material
 from training.world.scene import PaintedFinding, Scene, finding_of
 

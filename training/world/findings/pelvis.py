@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from training.world.brushes import ball, blend, distance, grow, joined, lesions, pick, places, sites_of, smooth_field
+from training.world.brushes import ball, blend, distance, joined, lesions, pick, places, sites_of, smooth_field
 from training.world.findings.bulging import bulge, claim, extend, mottle, skewed
 from training.world.findings.kinds import Abnormality
+from training.world.growth import grow
 from training.world.materials import ID, Material
 from training.world.scene import Box, PaintedFinding, Scene, finding_of
 
