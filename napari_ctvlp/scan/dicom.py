@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.audit import AuditFacts
 from napari_ctvlp.scan.geometry import AIR_HU, Affine, check_affine
-from napari_ctvlp.scan.series import Series, Slice, find_series, is_dicom, list_series, quiet, slice_step
+from napari_ctvlp.scan.headers import Slice, is_dicom, quiet
+from napari_ctvlp.scan.series import Series, find_series, list_series, slice_step
 from napari_ctvlp.scan.types import Scan
 from napari_ctvlp.scan.volume import CanonicalVolume
 

@@ -12,7 +12,8 @@ from napari_ctvlp.atomic import build_file
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry
 from napari_ctvlp.scan.dicom import series_grid
-from napari_ctvlp.scan.series import Slice, find_series, is_dicom, quiet
+from napari_ctvlp.scan.headers import Slice, is_dicom, quiet
+from napari_ctvlp.scan.series import find_series
 from napari_ctvlp.scan.stored import on_stored_grid
 from napari_ctvlp.scan.types import LabelledGrid, OrganMasks, Scan
 

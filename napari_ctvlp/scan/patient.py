@@ -35,7 +35,7 @@ def _read(scan: Scan) -> tuple[tuple[str, str] | None, date | None]:
     from pydicom import dcmread
 
     from napari_ctvlp.scan.dicom_seg import source_slices
-    from napari_ctvlp.scan.series import quiet
+    from napari_ctvlp.scan.headers import quiet
 
     try:
         path = source_slices(scan)[0].path

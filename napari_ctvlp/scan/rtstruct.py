@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.scan.series import quiet
+from napari_ctvlp.scan.headers import quiet
 from napari_ctvlp.scan.types import LabelledGrid, Scan
 
 if TYPE_CHECKING:

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import re
-import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.headers import Slice, description_of, read_header, slice_of, unusable
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _MOST_FILES = 20_000
-
-_TAGS = [
-    "SeriesInstanceUID",
-    "Modality",
-    "ImageType",
-    "SeriesNumber",
-    "SeriesDescription",
-    "AcquisitionNumber",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "SamplesPerPixel",
-    "PixelSpacing",
-    "SliceThickness",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-    "SharedFunctionalGroupsSequence",
-    "PatientName",  # read only to take it out of a description
-    "PatientID",
-]
 
 
 @dataclass(frozen=True)
@@ -84,23 +60,6 @@ class SeriesInfo:
 
 
 @dataclass(frozen=True, eq=False)
-class Slice:
-    """One image file: where it is, and how it lies in the patient (LPS mm)."""
-
-    path: Path
-    position: NDArray[np.float64]
-    orientation: NDArray[np.float64]
-    spacing: tuple[float, float]
-    thickness: float
-    frames: int = 1
-
-    @property
-    def normal(self) -> NDArray[np.float64]:
-        """Unit vector across the slice."""
-        return np.cross(self.orientation[:3], self.orientation[3:])
-
-
-@dataclass(frozen=True, eq=False)
 class Series:
     """Files that form one series."""
 
@@ -136,18 +95,6 @@ def list_series(folder: str | Path) -> list[SeriesInfo]:
     return [s.info for s in find_series(Path(folder)).series]
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM does: "DICM" after 128 bytes, or an element of group 2 or 8 at once."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(132)
-    except OSError:
-        return False
-    return start[128:] == b"DICM" or (
-        start[:2] in (b"\x08\x00", b"\x02\x00") and start[3:4] == b"\0" and len(start) == 132
-    )
-
-
 def find_series(path: Path) -> Folder:
     """Group the DICOM images of a folder and the folders in it; of a file, those that lie beside it.
 
@@ -159,7 +106,7 @@ def find_series(path: Path) -> Folder:
     skipped: defaultdict[str, int] = defaultdict(int)
     for file in _files(folder, deep=path.is_dir()):
         header = read_header(file)
-        reason, image = (_foreign(file), None) if header is None else _slice(file, header)
+        reason, image = (unusable(file), None) if header is None else slice_of(file, header)
         if header is None or image is None:
             skipped[reason] += 1
             continue
@@ -178,28 +125,6 @@ def find_series(path: Path) -> Folder:
     return Folder(series, left_out)
 
 
-def read_header(path: Path) -> Dataset | None:
-    """The few header fields that are needed, or None when the file is no DICOM file."""
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    if not is_dicom(path):
-        return None
-    try:
-        with quiet():
-            return dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError):
-        return None  # counted as "not DICOM" by the caller, which tells the user
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep pydicom's warnings back: they quote header values, which can name a patient."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _files(folder: Path, deep: bool) -> list[Path]:
     """Files of a folder; one that may not be listed is an error and not empty (``rglob`` would pass over it)."""
     try:
@@ -215,51 +140,6 @@ def _files(folder: Path, deep: bool) -> list[Path]:
     if len(found) > _MOST_FILES:
         raise UserError(f"{folder.name}: holds more than {_MOST_FILES} files; give the folder of one scan.")
     return sorted(found)
-
-
-def _foreign(path: Path) -> str:
-    return "not DICOM" if os.access(path, os.R_OK) else "not readable"
-
-
-def _slice(path: Path, header: Dataset) -> tuple[str, Slice | None]:
-    """The slice in a file, or why it is none."""
-    try:
-        if not int(header.get("Rows") or 0) or not int(header.get("Columns") or 0):
-            return "no images (structures, reports, directories)", None
-        if int(header.get("SamplesPerPixel") or 1) != 1:
-            return "colour pictures", None
-        if header.get("Modality", "") in ("SEG", "RTDOSE", "RTIMAGE"):
-            return "segmentations or doses", None
-        if "LOCALIZER" in [str(v).upper() for v in _several(header.get("ImageType"))]:
-            return "localizers", None
-        frames = int(header.get("NumberOfFrames") or 1)
-        if frames > 1 or "SharedFunctionalGroupsSequence" in header:
-            nowhere = np.zeros(3)
-            return "", Slice(path, nowhere, np.array([1.0, 0, 0, 0, 1, 0]), (0.0, 0.0), 0.0, max(frames, 2))
-        position = _numbers(header.get("ImagePositionPatient"), 3)
-        orientation = _numbers(header.get("ImageOrientationPatient"), 6)
-        spacing = _numbers(header.get("PixelSpacing"), 2)
-        if position is None or orientation is None or spacing is None or min(spacing) <= 0:
-            return "images without a place in the patient", None
-        lengths = np.linalg.norm(orientation.reshape(2, 3), axis=1)
-        if abs(lengths - 1).max() > 0.05 or abs(orientation[:3] @ orientation[3:]) > 0.05:
-            return "images whose orientation is no right angle", None
-        thickness = float(header.get("SliceThickness") or 0)
-    except (ValueError, TypeError, OverflowError):
-        return "headers that cannot be read", None
-    orientation = (orientation.reshape(2, 3) / lengths[:, None]).reshape(6)
-    return "", Slice(path, position, orientation, (float(spacing[0]), float(spacing[1])), thickness)
-
-
-def _several(value: Any) -> Sequence[Any]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _numbers(value: Any, count: int) -> NDArray[np.float64] | None:
-    numbers = np.asarray([float(v) for v in _several(value)])
-    return numbers if numbers.size == count and np.isfinite(numbers).all() else None
 
 
 def _key(header: Dataset, image: Slice) -> tuple[object, ...]:
@@ -285,15 +165,7 @@ def _new_group(header: Dataset) -> _Group:
     except (ValueError, TypeError):
         number = np.inf
     shape = (int(header.Rows), int(header.Columns))
-    return _Group(number, str(header.get("Modality") or "unknown"), _description(header), shape)
-
-
-def _description(header: Dataset) -> str:
-    """The series description as printable text, left out when a part of the patient's name or number stands in it."""
-    text = " ".join(re.sub(r"[^\w .,+*/()-]", " ", str(header.get("SeriesDescription") or "")).split())[:60]
-    private = f"{header.get('PatientName') or ''} {header.get('PatientID') or ''}".lower()
-    parts = [p for p in re.split(r"[\W_]+", private) if len(p) > 2]
-    return "" if any(p in text.lower() for p in parts) else text
+    return _Group(number, str(header.get("Modality") or "unknown"), description_of(header), shape)
 
 
 def _only_ct(groups: list[_Group], skipped: defaultdict[str, int]) -> list[_Group]:
