@@ -12,26 +12,32 @@ Voxels are interpolated as real numbers; the package keeps a scan's integers, wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
     Cancelled,
-    Cells,
-    FloatArray,
     ModelInput,
     Progress,
     ScanEmbedding,
     ticker,
+)
+from napari_ctvlp.encoder.published.colipri_grid import (
+    SEEN,
+    SPACING,
+    ColipriGrid,
+    cube_starts,
+    dense_grid,
+    known_organs,
+    labels_on_grid,
+    places_along,
+    span_of,
 )
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
@@ -40,55 +46,12 @@ from .bert import hidden_states, tokenizer_for
 from .checkpoint import State
 from .colipri_network import PATCH, ColipriNetwork, network_state
 from .entries import COLIPRI
-from .sampling import sample_linear, sample_nearest
+from .sampling import sample_linear
 
-SPACING = 2.0
 HU = (-1000.0, 1000.0)
 SIZE = 192
 """Voxels a side of the cube that it was trained on."""
 MAX_TOKENS = 512
-SEEN: tuple[str, ...] = (
-    *GROUPS["lung"], *GROUPS["heart"], *GROUPS["great vessels"], "trachea", "esophagus", "thyroid_gland", "sternum",
-    "costal_cartilages", *GROUPS["rib"], *GROUPS["thoracic spine"], *GROUPS["shoulder"], "spinal_cord",
-    "atrial_appendage_left", "liver", "spleen", "stomach", "adrenal_gland_left", "adrenal_gland_right", "gallbladder",
-    "kidney_left", "kidney_right", "pancreas",
-)  # fmt: skip
-"""Organs that reports of chest CT speak of, those of the upper abdomen among them."""
-
-
-@dataclass(frozen=True, eq=False)
-class ColipriGrid:
-    """The grid of 16 mm behind a scan's organs, in the space of the text.
-
-    Attributes
-    ----------
-    vectors : (d, I, P, L) float32
-        Unit length, one a cell.
-    affine : (4, 4) float64
-        Cell index (i, p, l) to voxel index of the scan.
-    organs : mapping of str to (n,) int64
-        Flat indices of the cells that each organ reaches into.
-    total : (d, R, A, S) Tensor
-        The grid as the network gave it, over all cubes.
-    cubes : list of three lists of int
-        First voxels of the cubes along R, A, S.
-    shape : tuple of int
-        Of the scan.
-    """
-
-    vectors: FloatArray
-    affine: NDArray[np.float64]
-    organs: Mapping[str, NDArray[np.int64]]
-    total: Tensor
-    cubes: list[list[int]]
-    shape: tuple[int, ...]
-
-    def cells(self, organ: str) -> Cells:
-        """The cells that an organ reaches into; none where it is not in the masks."""
-        flat = self.organs.get(organ, np.zeros(0, np.int64))
-        index = np.stack(np.unravel_index(flat, self.vectors.shape[1:]), 1).reshape(-1, 3)
-        places = index @ self.affine[:3, :3].T + self.affine[:3, 3]
-        return Cells(places, self.vectors.reshape(len(self.vectors), -1)[:, flat].T, np.diag(self.affine)[:3].copy())
 
 
 class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
@@ -183,7 +146,7 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
 
     def _cubes(self, scan: Scan, masks: OrganMasks) -> list[list[int]]:
         """First voxels of the cubes along R, A, S."""
-        return [_windows(*_span(scan, masks, axis), self.size) for axis in (2, 1, 0)]
+        return [cube_starts(*span_of(scan, masks, axis), self.size) for axis in (2, 1, 0)]
 
     def _grid(self, scan: Scan, along: list[list[int]], tick: Progress) -> Tensor:
         """(dim, R, A, S) of all cubes together, the mean where they overlap."""
@@ -215,7 +178,7 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
             When ``cancelled()`` turns true between two steps.
         """
         tick = ticker(progress, cancelled)
-        places = [_places(scan, axis)[0][::-1] for axis in (0, 1, 2)]
+        places = [places_along(scan, axis)[0][::-1] for axis in (0, 1, 2)]
         values = sample_linear(scan.hu, places, tick).clamp_(*HU).div_(1000).numpy()
         i, p, left = (float(at[0]) for at in places)
         by_i, by_p, by_l = (SPACING / s for s in scan.spacing)
@@ -231,7 +194,7 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
         image = torch.full([self.size] * 3, padding)
         inside, places = [], []
         for axis, begin in zip((2, 1, 0), start, strict=True):
-            at, count = _places(scan, axis)
+            at, count = places_along(scan, axis)
             low, high = max(begin, 0), min(begin + self.size, count)
             inside.append(slice(low - begin, max(low, high) - begin))
             places.append(at[low:high])
@@ -241,9 +204,9 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
         return image[None, None]
 
     def _embedding(self, scan: Scan, masks: OrganMasks, grid: Tensor, cubes: list[list[int]]) -> ScanEmbedding:
-        known = _known(masks)
+        known = known_organs(masks)
         first = [begins[0] for begins in cubes]
-        labels = _labels(scan, masks, first, [n * PATCH for n in grid.shape[1:]])
+        labels = labels_on_grid(scan, masks, first, [n * PATCH for n in grid.shape[1:]])
         cells = [n // PATCH for n in labels.shape]
         cell = np.ravel_multi_index(
             np.meshgrid(*(np.arange(n) // PATCH for n in labels.shape), indexing="ij", sparse=True), cells
@@ -263,74 +226,9 @@ class ColipriEncoder(PublishedEncoder[ColipriNetwork]):
         # R, A, S to I, P, L turns all three axes around, and their order
         flipped = np.arange(counts.shape[1]).reshape(cells).transpose(2, 1, 0)[::-1, ::-1, ::-1].ravel()
         reached = {name: np.flatnonzero(counts[label][flipped]) for label, name in masks.names.items()}
-        dense = _dense(scan, grid, cubes, reached)
+        dense = dense_grid(scan, grid, cubes, reached)
         return ScanEmbedding(tuple(masks.names.values()), matrix, tuple(status), self, dense)
 
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """(n, dim) unit vectors."""
         return self.network.texts(*hidden_states(self.network.text_encoder.backbone, self.tokenizer, texts, MAX_TOKENS))
-
-
-def _places(scan: Scan, axis: int) -> tuple[NDArray[np.float64], int]:
-    """Index along a canonical axis of each resampled voxel, counted against it (to R, A, S); and how many there are.
-
-    Both grids share their middle; the resampled one is no longer than the scan (torchio's ``Resample``).
-    """
-    size, spacing = scan.hu.shape[axis], scan.spacing[axis]
-    count = max(1, int(np.floor(size * spacing / SPACING + 1e-9)))
-    return (size - 1) / 2 - (np.arange(count) - (count - 1) / 2) * SPACING / spacing, count
-
-
-def _known(masks: OrganMasks) -> dict[int, str]:
-    return {label: name for label, name in masks.names.items() if name in SEEN}
-
-
-def _span(scan: Scan, masks: OrganMasks, axis: int) -> tuple[int, tuple[int, int] | None]:
-    """How many resampled voxels a canonical axis has, and which of them the known organs take."""
-    at, count = _places(scan, axis)
-    boxes = [masks.statistics[name].box[axis] for name in _known(masks).values() if name in masks.statistics]
-    if not boxes:
-        return count, None
-    within = np.flatnonzero((at > min(low for low, _ in boxes) - 1) & (at < max(high for _, high in boxes)))
-    return count, (int(within[0]), int(within[-1]) + 1) if len(within) else None
-
-
-def _windows(count: int, span: tuple[int, int] | None, size: int) -> list[int]:
-    """First voxels of the cubes along one axis.
-
-    The middle one, which the package takes, where it holds what is known; else one that does; else several side by
-    side, the last of them moved back so that none reaches further than needed.
-    """
-    middle = -int(np.ceil((size - count) / 2)) if size > count else int(np.ceil((count - size) / 2))
-    if span is None or (middle <= span[0] and span[1] <= middle + size):
-        return [middle]
-    if span[1] - span[0] <= size:
-        return [min(max(middle, span[1] - size), span[0])]
-    length = -(-(span[1] - span[0]) // PATCH) * PATCH
-    return [*range(span[0], span[0] + length - size, size), span[0] + length - size]
-
-
-def _labels(scan: Scan, masks: OrganMasks, first: Sequence[int], shape: Sequence[int]) -> NDArray[np.uint8]:
-    """(R, A, S) labels on the resampled grid; 0 beyond the scan."""
-    out = np.zeros(shape, np.uint8)
-    inside, places = [], []
-    for axis, begin, size in zip((2, 1, 0), first, shape, strict=True):
-        at, count = _places(scan, axis)
-        low, high = max(begin, 0), min(begin + size, count)
-        inside.append(slice(low - begin, max(low, high) - begin))
-        places.append(at[low:high])
-    if all(len(at) for at in places):
-        out[tuple(inside)] = sample_nearest(masks.labels, places[::-1]).transpose(2, 1, 0)
-    return out
-
-
-def _dense(scan: Scan, grid: Tensor, cubes: list[list[int]], reached: Mapping[str, NDArray[np.int64]]) -> ColipriGrid:
-    """The grid turned to I, P, L."""
-    turned = torch.nn.functional.normalize(grid, dim=0).permute(0, 3, 2, 1).flip(1, 2, 3)
-    affine = np.eye(4)
-    for axis, (begin, *_), cells in zip((2, 1, 0), cubes, grid.shape[1:], strict=True):
-        at, _ = _places(scan, axis)
-        last = begin + PATCH * (cells - 1) + (PATCH - 1) / 2  # of the cell that comes first once turned
-        affine[axis, axis] = PATCH * SPACING / scan.spacing[axis]
-        affine[axis, 3] = at[0] - last * SPACING / scan.spacing[axis]
-    return ColipriGrid(turned.contiguous().numpy(), affine, reached, grid, cubes, scan.hu.shape)

@@ -11,7 +11,8 @@ import torch
 from napari_ctvlp.ask import rank_organs, score_abnormalities
 from napari_ctvlp.encoder import EncodingCancelled, OrganStatus, ScanEncoder, load_encoder
 from napari_ctvlp.encoder.published.checkpoint import write_state
-from napari_ctvlp.encoder.published.colipri import ColipriEncoder, _windows
+from napari_ctvlp.encoder.published.colipri import ColipriEncoder
+from napari_ctvlp.encoder.published.colipri_grid import cube_starts
 from napari_ctvlp.encoder.registry import MARK
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.drawn import edited_masks
@@ -215,7 +216,7 @@ def test_a_grid_that_does_not_serve_is_not_used(encoder, embedding, small_chest,
     ],
 )
 def test_cubes_along_an_axis(count, span, starts):
-    assert _windows(count, span, 192) == starts
+    assert cube_starts(count, span, 192) == starts
 
 
 def test_questions_and_scores(encoder, embedding):
