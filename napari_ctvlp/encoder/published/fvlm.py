@@ -6,16 +6,17 @@ state no licence; the user brings the checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
+from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
@@ -26,6 +27,7 @@ from napari_ctvlp.encoder.contract import (
     ScanEmbedding,
     ticker,
 )
+from napari_ctvlp.encoder.published.fvlm_items import items
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 
@@ -47,39 +49,17 @@ THROUGH = ("esophagus", "aorta")
 """Organs that leave every chest scan at its top or bottom, in training too: being cut there takes nothing away."""
 MAX_TOKENS = 384
 
-# key, name, organ, what the prompts say where it is not the name
-_ITEMS: tuple[tuple[str, str, str, str], ...] = (
-    ("emphysema", "Emphysema", "lung", ""),
-    ("atelectasis", "Atelectasis", "lung", "Atelectatic"),
-    ("lung_nodule", "Lung nodule", "lung", "Nodule"),
-    ("lung_opacity", "Lung opacity", "lung", "Opacity"),
-    ("lung_fibrosis", "Pulmonary fibrotic sequela", "lung", "Pulmonary fibrotic"),
-    ("pleural_effusion", "Pleural effusion", "lung", ""),
-    ("mosaic_attenuation", "Mosaic attenuation pattern", "lung", ""),
-    ("peribronchial_thickening", "Peribronchial thickening", "lung", ""),
-    ("lung_consolidation", "Consolidation", "lung", ""),
-    ("bronchiectasis", "Bronchiectasis", "lung", ""),
-    ("interlobular_septal_thickening", "Interlobular septal thickening", "lung", ""),
-    ("cardiomegaly", "Cardiomegaly", "heart", ""),
-    ("pericardial_effusion", "Pericardial effusion", "heart", ""),
-    ("coronary_calcification", "Coronary artery wall calcification", "heart", ""),
-    ("hiatal_hernia", "Hiatal hernia", "esophagus", ""),
-    ("aortic_calcification", "Arterial wall calcification", "aorta", ""),
-)
+
+Levels = Mapping[tuple[tuple[int, ...], ...], tuple[Tensor, ...]]
+"""Tokens of windows, by what decides their image."""
 
 
-def items() -> tuple[Abnormality, ...]:
-    """The sixteen findings that fVLM scores, with its one positive and one negative prompt each."""
-    known = {entry.key: entry for entry in load_dictionary()}
-    made = []
-    for key, name, organ, said in _ITEMS:
-        said = said or name
-        old = known.get(key) or Abnormality(key, name.lower(), (), (), (), ())
-        synonyms = tuple(dict.fromkeys([*old.synonyms, name.lower()]))
-        made.append(
-            replace(old, organs=(organ,), synonyms=synonyms, positive=(f"{said}.",), negative=(f"Not {said}.",))
-        )
-    return tuple(made)
+@dataclass(frozen=True)
+class _Kept:
+    """The windows of a scan of a shape."""
+
+    levels: Levels
+    shape: tuple[int, ...]
 
 
 class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
@@ -87,6 +67,11 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
 
     ``passes`` is how many windows the last scan took.
     """
+
+    @cached_property
+    def _kept(self) -> WeakKeyDictionary[ScanEmbedding, _Kept]:
+        """The windows behind each embedding that is still in use; about 13 MB each at the published size."""
+        return WeakKeyDictionary()
 
     entry = FVLM
     organs = tuple(organ for members in MEMBERS.values() for organ in members)
@@ -150,6 +135,48 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
         tick = ticker(progress, cancelled)
         tick(0.0)
         check_hounsfield(scan)
+        return self._encode(scan, masks, {}, tick, shared=shared)
+
+    @torch.inference_mode()
+    def update_scan(
+        self,
+        before: ScanEmbedding,
+        scan: Scan,
+        masks: OrganMasks,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScanEmbedding | None:
+        """Embed the organs of other masks of a scan that was encoded: windows that stay where they were run no network.
+
+        Parameters
+        ----------
+        before : ScanEmbedding
+            Of the same scan, by this encoder.
+        scan, masks, progress, cancelled
+            As for `encode_scan`, whose answer this is.
+
+        Returns
+        -------
+        ScanEmbedding or None
+            None where no windows were kept (an embedding from the cache): encode the scan.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        """
+        kept = self._kept.get(before)
+        if kept is None or kept.shape != scan.hu.shape:
+            return None
+        tick = ticker(progress, cancelled)
+        tick(0.0)
+        return self._encode(scan, masks, kept.levels, tick)
+
+    def _encode(
+        self, scan: Scan, masks: OrganMasks, known: Levels, tick: Progress, *, shared: bool = True
+    ) -> ScanEmbedding:
+        """``known`` are the tokens of windows that need not be made again."""
         table = np.zeros(256, np.uint8)
         for label, name in masks.names.items():
             for number, organ in enumerate(ORGANS):
@@ -158,17 +185,26 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
         resized = windows.resize_labels(masks.labels, table, scan.spacing)
         vectors: dict[int, FloatArray] = {}
         plan = windows.plan_windows(resized, shared=shared) if resized is not None else []
-        self.passes = len(plan)
+        self.passes, made = 0, {}
         for done, window in enumerate(plan):
             assert resized is not None
             begin, share = 0.05 + 0.9 * done / len(plan), 0.9 / len(plan)
-            image = windows.window_image(scan.hu, resized, window, partial(_tick_part, tick, begin, 0.4 * share))
+            sight = windows.sight(resized, window)
+            if sight in known:
+                levels = known[sight]
+            else:
+                image = windows.window_image(scan.hu, resized, window, partial(_tick_part, tick, begin, 0.4 * share))
+                levels = self.network.levels(image.to(self.device))
+                self.passes += 1
+            made[sight] = levels
             tokens = [windows.window_tokens(resized, window, organ).to(self.device) for organ in window.organs]
-            seen = self.network.organs(image.to(self.device), window.organs, tokens).float().cpu().numpy()
+            seen = self.network.organs(levels, window.organs, tokens).float().cpu().numpy()
             vectors |= dict(zip(window.organs, seen, strict=True))
             tick(begin + share)
         tick(1.0)
-        return self._embedding(masks, vectors)
+        embedding = self._embedding(masks, vectors)
+        self._kept[embedding] = _Kept(made, scan.hu.shape)
+        return embedding
 
     def _embedding(self, masks: OrganMasks, vectors: dict[int, FloatArray]) -> ScanEmbedding:
         names = tuple(masks.names.values())

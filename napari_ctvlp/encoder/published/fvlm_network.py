@@ -148,13 +148,17 @@ class FvlmNetwork(nn.Module):
         """A network as large as a checkpoint's tensors; not filled yet."""
         return cls(FvlmSizes.of(state, place), bert_for(state, "text_encoder.", place))
 
-    def organs(self, image: Tensor, organs: Sequence[int], tokens: Sequence[Tensor]) -> Tensor:
-        """Embed organs of one window in one pass.
+    def levels(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(1, 1, D, H, W) values 0..1, sides multiples of the patch, to (1, L, width) tokens of several depths."""
+        return tuple(self.visual_encoder(image))
+
+    def organs(self, levels: Sequence[Tensor], organs: Sequence[int], tokens: Sequence[Tensor]) -> Tensor:
+        """Embed organs of one window.
 
         Parameters
         ----------
-        image : (1, 1, D, H, W)
-            Values 0..1, sides multiples of the patch.
+        levels : sequence of (1, L, width)
+            As `levels` gives them.
         organs : sequence of int
             Indices into `ORGANS`.
         tokens : sequence of (L,) bool
@@ -165,7 +169,6 @@ class FvlmNetwork(nn.Module):
         Tensor
             (len(organs), dim), unit length.
         """
-        levels = self.visual_encoder(image)
         rows = []
         for organ, reached in zip(organs, tokens, strict=True):
             seen = torch.cat([level[0, reached] for level in levels])[None]

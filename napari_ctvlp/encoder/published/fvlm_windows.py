@@ -117,14 +117,25 @@ def window_image(hu: NDArray[np.int16], resized: Resized, window: Window, tick: 
     """
     shape = resized.labels.shape
     image = torch.zeros([n + -n % p for n, p in zip(window.shape, PATCH, strict=True)])
-    begin = [max(s, low) for s, (low, _) in zip(window.start, resized.filled, strict=True)]
-    end = [min(s + n, high) for s, n, (_, high) in zip(window.start, window.shape, resized.filled, strict=True)]
+    begin, end = _filled(resized, window)
     if all(a < b for a, b in zip(begin, end, strict=True)):
         places = [(np.arange(a, b) + 0.5) * n / m - 0.5 for a, b, n, m in zip(begin, end, hu.shape, shape, strict=True)]
         piece = sample_linear(hu[::-1], places, tick)
         inside = tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, window.start, strict=True))
         image[inside] = ((piece - HU[0]) / (HU[1] - HU[0])).clamp(0, 1)
     return image[None, None]
+
+
+def sight(resized: Resized, window: Window) -> tuple[tuple[int, ...], ...]:
+    """What decides the image of a window of one scan: where it lies, its shape, and the part of it that is filled."""
+    begin, end = _filled(resized, window)
+    return window.start, window.shape, tuple(begin), tuple(end)
+
+
+def _filled(resized: Resized, window: Window) -> tuple[list[int], list[int]]:
+    begin = [max(s, low) for s, (low, _) in zip(window.start, resized.filled, strict=True)]
+    end = [min(s + n, high) for s, n, (_, high) in zip(window.start, window.shape, resized.filled, strict=True)]
+    return begin, end
 
 
 def window_tokens(resized: Resized, window: Window, organ: int) -> Tensor:

@@ -13,7 +13,8 @@ from napari_ctvlp.ask import rank_organs, score_abnormalities
 from napari_ctvlp.encoder import EncodingCancelled, OrganStatus, ScanEncoder, load_encoder
 from napari_ctvlp.encoder.published import fvlm_windows
 from napari_ctvlp.encoder.published.checkpoint import write_state
-from napari_ctvlp.encoder.published.fvlm import MEMBERS, FvlmEncoder, convert, items
+from napari_ctvlp.encoder.published.fvlm import MEMBERS, FvlmEncoder, convert
+from napari_ctvlp.encoder.published.fvlm_items import items
 from napari_ctvlp.encoder.published.fvlm_network import ORGANS
 from napari_ctvlp.encoder.registry import MARK
 from napari_ctvlp.errors import UserError
@@ -389,3 +390,34 @@ def test_a_calibration_of_its_own_is_used(folder, chest, tmp_path):
     encoder = load_encoder(tmp_path / "own", device="cpu")
     scores = {(s.organ, s.abnormality): s.probability for s in score_abnormalities(encoder.encode_scan(*chest))}
     assert scores["lung", "emphysema"] == pytest.approx(1 / (1 + np.exp(-2)))
+
+
+# -- masks that are edited ----------------------------------------------------------------------------------------
+
+
+def test_other_masks_are_encoded_anew_only_where_a_window_is_another(encoder, embedding, chest):
+    scan, masks = chest
+    aorta = next(n for n, name in masks.names.items() if name == "aorta")
+    labels = masks.labels.copy()
+    inside = np.argwhere(labels == aorta)
+    middle = inside[len(inside) // 2]
+    labels[tuple(middle)] = 0  # within its box: no window moves
+    after = other_masks(scan, masks, labels)
+    update, fresh = encoder.update_scan(embedding, scan, after), encoder.encode_scan(scan, after)
+    assert encoder.passes > 0
+    assert update.organs == fresh.organs and update.status == fresh.status and update.groups == fresh.groups
+    np.testing.assert_array_equal(update.vectors, fresh.vectors)
+    encoder.update_scan(embedding, scan, after)
+    assert encoder.passes == 0
+    half = np.where(
+        (labels == aorta) & (np.arange(labels.shape[0])[:, None, None] > np.median(inside[:, 0])), 0, labels
+    )
+    smaller = other_masks(scan, masks, half)
+    again = encoder.update_scan(update, scan, smaller)
+    np.testing.assert_array_equal(again.vectors, encoder.encode_scan(scan, smaller).vectors)
+
+
+def test_without_its_windows_an_embedding_is_not_updated(encoder, embedding, chest):
+    scan, masks = chest
+    assert encoder.update_scan(replace(embedding), scan, masks) is None  # as one that comes from the cache
+    assert encoder.update_scan(embedding, replace(scan, hu=scan.hu[:-2]), masks) is None
