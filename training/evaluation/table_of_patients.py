@@ -12,7 +12,7 @@ def beyond(result: dict[str, Any]) -> Iterator[str]:
     """What there is of it."""
     if result.get("located", {}).get("share") is not None:
         yield from _located(result["located"])
-    if result.get("twins", {}).get("share") is not None:
+    if result.get("twins", {}).get("value") is not None:
         yield from _twins(result["twins"])
     for name, found in result.get("real_scans", {}).items():
         yield from _patient(name, found)
@@ -36,9 +36,9 @@ def _located(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _twins(found: dict[str, Any]) -> Iterator[str]:
-    share = f"{found['share']:.2f} ({found['low']:.2f}-{found['high']:.2f})"
     yield (
-        f"\nScans against the same scans without a finding: it scores higher where it is in {share} of the cases, mean "
+        f"\nScans against the same scans without a finding: it scores higher where it is in {spread(found)} of the "
+        "cases, mean "
         f"over {len(found['by_kind'])} abnormalities (chance 0.50; {found['findings']} findings of {found['pairs']} "
         "scans)."
     )

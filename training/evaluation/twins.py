@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.encoder.contract import ScanEncoder
+from training.engine.metrics import FEWEST
 
 from .cases import HeldOut, prompt_scores
 
@@ -54,10 +55,10 @@ def told_apart(encoder: ScanEncoder, data: HeldOut) -> Iterator[Told]:
 def twin_figures(found: list[Told], rounds: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Share of findings that raise their score, as the mean over abnormalities, with its interval over pairs of twins.
 
-    Half of them would by chance.
+    Half of them would by chance. Of fewer than ``FEWEST`` pairs there is no interval.
     """
     if not found:
-        return {"share": None}
+        return {"value": None}
     kinds = sorted({t.abnormality for t in found})
     right = np.array([t.more > 0 for t in found], float)
     kind = np.array([kinds.index(t.abnormality) for t in found])
@@ -67,12 +68,12 @@ def twin_figures(found: list[Told], rounds: int = 1000, seed: int = 0) -> dict[s
     weights = times[:, pair].astype(float)
     with np.errstate(invalid="ignore"):  # a kind that a draw holds nothing of
         draws = np.nanmean((weights * right) @ of_kind / (weights @ of_kind), axis=1)
-    low, high = np.percentile(draws, [2.5, 97.5])
+    low, high = np.percentile(draws, [2.5, 97.5]) if len(pairs) >= FEWEST else (None, None)
     shares = {k: (int(right[kind == n].sum()), int((kind == n).sum())) for n, k in enumerate(kinds)}
     return {
-        "share": round(float(np.mean([hits / of for hits, of in shares.values()])), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
+        "value": round(float(np.mean([hits / of for hits, of in shares.values()])), 4),
+        "low": None if low is None else round(float(low), 4),
+        "high": None if high is None else round(float(high), 4),
         "findings": len(found),
         "pairs": len(pairs),
         "by_kind": {k: {"right": hits, "of": of} for k, (hits, of) in shares.items()},

@@ -184,3 +184,14 @@ def test_a_run_that_was_stopped_is_evaluated_and_exported_by_its_checkpoint(tmp_
     assert again["encoder"]["revision"] == found["encoder"]["revision"]
     for row in again["abnormalities"]:
         assert row["auc"]["value"] == pytest.approx(rows[row["name"]]["auc"]["value"], abs=0.05)
+
+
+@pytest.mark.slow
+def test_the_world_is_evaluated_with_twins_and_located_lesions(encoder, tmp_path, capsys):
+    few = ["--scans", "3", "--bodies", "1", "--validation-scans", "0", "--check-scans", "1"]
+    told = ["--locate-scans", "1", "--twins", "3", "--abnormal", "4", "--rounds", "20", "--cache", str(tmp_path)]
+    main([str(encoder), *few, *told, "--out", str(tmp_path / "out")])
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert found["scans"] == 3 and len(list((tmp_path / "twins").glob("*-twin.json"))) == 3
+    twins = found["twins"]
+    assert (twins["value"] is None or 0 <= twins["value"] <= 1) and "located" in found

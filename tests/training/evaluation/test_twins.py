@@ -42,10 +42,11 @@ def test_what_is_unknown_of_an_organ_is_not_asked():
 
 
 def test_every_abnormality_weighs_the_same_and_equal_scores_are_not_right():
-    found = [Told(n, "kidney_left", STONE, 1.0) for n in range(8)] + [Told(8, "kidney_left", CYST, 0.0)]
+    found = [Told(n, "kidney_left", STONE, 1.0) for n in range(11)] + [Told(11, "kidney_left", CYST, 0.0)]
     figures = twin_figures(found, rounds=200)
-    assert figures["share"] == 0.5 and figures["low"] <= 0.5 <= figures["high"] and figures["pairs"] == 9
-    assert figures["by_kind"] == {CYST: {"right": 0, "of": 1}, STONE: {"right": 8, "of": 8}}
+    assert figures["value"] == 0.5 and figures["low"] <= 0.5 <= figures["high"] and figures["pairs"] == 12
+    assert figures["by_kind"] == {CYST: {"right": 0, "of": 1}, STONE: {"right": 11, "of": 11}}
     said = "\n".join(beyond(json.loads(json.dumps({"twins": figures}))))
-    assert "0.50 (" in said and "kidney_stone 8 of 8, kidney_cyst 0 of 1" in said
-    assert twin_figures([]) == {"share": None}
+    assert "0.50 (" in said and "kidney_stone 11 of 11, kidney_cyst 0 of 1" in said
+    assert twin_figures(found[:2])["low"] is None
+    assert twin_figures([]) == {"value": None}
