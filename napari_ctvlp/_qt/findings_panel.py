@@ -29,6 +29,7 @@ from napari_ctvlp._qt.findings_model import (
     FindingsModel,
     FindingsProxy,
 )
+from napari_ctvlp._qt.row_heights import RowHeights
 from napari_ctvlp.ask.compare import ComparedRow
 from napari_ctvlp.ask.types import AbnormalityScore
 
@@ -78,12 +79,8 @@ class FindingsPanel(QWidget):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setShowGrid(False)
         self.table.setTabKeyNavigation(False)
-        rows = self.table.verticalHeader()
-        rows.hide()
-        rows.setMinimumSectionSize(self.table.fontMetrics().height() + 6)
-        # long names and reasons break into lines instead of being cut or pushed out of a narrow dock
-        rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.setWordWrap(True)
+        self.table.verticalHeader().hide()
+        RowHeights(self.table)  # long names and reasons break into lines instead of being cut or pushed out of the dock
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)

@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctvlp._qt.follow_up_model import CHANGE, FINDING, HEADERS, ORGAN_ROLE, FollowUpModel, FollowUpProxy
+from napari_ctvlp._qt.row_heights import RowHeights
 from napari_ctvlp._qt.series_chooser import SeriesChooser
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.ask.followup import FollowUp
@@ -97,9 +98,8 @@ class FollowUpDialog(QDialog):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setShowGrid(False)
         self.table.setTabKeyNavigation(False)
-        self.table.setWordWrap(True)
         self.table.verticalHeader().hide()
-        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        RowHeights(self.table)
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
         for column in range(len(HEADERS)):

@@ -39,6 +39,7 @@ from napari_ctvlp._qt.organ_model import (
     OrganProxy,
     Pin,
 )
+from napari_ctvlp._qt.row_heights import RowHeights
 from napari_ctvlp.scan.types import OrganMasks
 
 ALL_GROUPS = "all groups"
@@ -95,12 +96,8 @@ class OrganPanel(QWidget):
         self.table.setShowGrid(False)
         self.table.setTabKeyNavigation(False)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        rows = self.table.verticalHeader()
-        rows.hide()
-        rows.setMinimumSectionSize(self.table.fontMetrics().height() + 6)
-        # long names break into lines instead of being cut
-        rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.setWordWrap(True)
+        self.table.verticalHeader().hide()
+        RowHeights(self.table)  # long names break into lines instead of being cut
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(10)

@@ -12,6 +12,8 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
+from napari_ctvlp._qt.row_heights import RowHeights
+
 VALUE_ROLE = int(Qt.ItemDataRole.UserRole)
 KEY_ROLE = VALUE_ROLE + 1
 _NO_INDEX = QModelIndex()
@@ -138,11 +140,8 @@ class PlainTable(QTableView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setShowGrid(False)
         self.setTabKeyNavigation(False)
-        self.setWordWrap(True)
-        rows = self.verticalHeader()
-        rows.hide()
-        rows.setMinimumSectionSize(self.fontMetrics().height() + 6)
-        rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.verticalHeader().hide()
+        RowHeights(self)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(10)

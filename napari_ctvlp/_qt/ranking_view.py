@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from napari_ctvlp._qt.bar_delegate import BarDelegate
 from napari_ctvlp._qt.ranking_model import NAME, ORGAN, SCORE, SIGHT, RankingModel
+from napari_ctvlp._qt.row_heights import RowHeights
 from napari_ctvlp.ask.types import Ranking
 
 
@@ -43,11 +44,7 @@ class RankingView(QTableView):
         self.setShowGrid(False)
         self.setTabKeyNavigation(False)
         self.verticalHeader().hide()
-        rows = self.verticalHeader()
-        rows.setMinimumSectionSize(self.fontMetrics().height() + 6)
-        # long names break into lines instead of being cut or pushing the bars out of a narrow dock
-        rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.setWordWrap(True)
+        RowHeights(self)  # long names break into lines instead of being cut or pushing the bars out of a narrow dock
         header = self.horizontalHeader()
         header.setSectionsClickable(False)
         header.setHighlightSections(False)

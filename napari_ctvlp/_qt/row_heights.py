@@ -1,0 +1,79 @@
+"""Rows as high as their text needs, found without asking the style for every cell."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QModelIndex, QObject, QRect, QTimer
+from qtpy.QtWidgets import QHeaderView, QStyleOptionViewItem, QTableView
+
+ONE_LINE_MORE = 6
+"""Pixels of a row beyond a line of text, at least."""
+
+
+class RowHeights(QObject):
+    """Keeps the rows of a table as high as the text of its columns needs, once it is broken into lines.
+
+    Qt's ``ResizeToContents`` does so too, but asks model and style for everything of every cell at each change of a
+    column's width; here only columns that do not fit themselves to their text are measured, and each text once a width.
+
+    Parameters
+    ----------
+    table : QTableView
+        Whose model is set and stays; its word wrap is turned on.
+    """
+
+    def __init__(self, table: QTableView) -> None:
+        super().__init__(table)
+        self._table = table
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self.fit)
+        rows, header, model = table.verticalHeader(), table.horizontalHeader(), table.model()
+        assert rows is not None and header is not None and model is not None
+        self._rows, self._header, self._model = rows, header, model
+        table.setWordWrap(True)
+        rows.setMinimumSectionSize(table.fontMetrics().height() + ONE_LINE_MORE)
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        rows.setDefaultSectionSize(rows.minimumSectionSize())
+        header.sectionResized.connect(self._timer.start)
+        for changed in (model.modelReset, model.layoutChanged, model.rowsInserted, model.rowsRemoved):
+            changed.connect(self._timer.start)
+        model.dataChanged.connect(self._timer.start)
+        table.installEventFilter(self)
+        self._known: dict[tuple[str, int, int, str], int] = {}
+
+    def fit(self) -> None:
+        """Set the heights now."""
+        table, model = self._table, self._model
+        if not model.rowCount() or not table.isVisible():
+            return
+        fits = QHeaderView.ResizeMode.ResizeToContents
+        columns = [c for c in range(model.columnCount()) if self._header.sectionResizeMode(c) != fits]
+        known, self._known, least = self._known, {}, self._rows.minimumSectionSize()
+        font = table.font().key()
+        for row in range(model.rowCount()):
+            high = least
+            for column in columns:
+                index = model.index(row, column)
+                key = (index.data(), column, table.columnWidth(column), font)
+                if key[0]:
+                    self._known[key] = found = known.get(key) or self._measured(index, key[2])
+                    high = max(high, found)
+            if table.rowHeight(row) != high:
+                table.setRowHeight(row, high)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Qt: what changed while the table was hidden is fitted once it is shown."""
+        if event is not None and event.type() == QEvent.Type.Show:
+            self._timer.start()
+        return super().eventFilter(watched, event)
+
+    def _measured(self, index: QModelIndex, width: int) -> int:
+        option = QStyleOptionViewItem()
+        self._table.initViewItemOption(option)
+        # as Qt does itself; without a height it would take the text for a single line
+        option.rect = QRect(0, 0, width - self._table.showGrid(), 1)
+        option.features |= QStyleOptionViewItem.ViewItemFeature.WrapText
+        delegate = self._table.itemDelegateForIndex(index)
+        assert delegate is not None
+        return int(delegate.sizeHint(option, index).height()) + self._table.showGrid()

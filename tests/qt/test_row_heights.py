@@ -1,0 +1,58 @@
+"""Rows are as high as Qt would make them, without its asking for every cell."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtGui import QStandardItem, QStandardItemModel
+from qtpy.QtWidgets import QHeaderView, QTableView
+
+from napari_ctvlp._qt.row_heights import RowHeights
+
+TEXTS = ["liver", "a name that is much too long for a column as narrow as this one, by three lines or more", ""]
+
+
+def fill(model, texts) -> None:
+    model.clear()
+    for text in texts:
+        model.appendRow(QStandardItem(text))
+
+
+def table_of(texts, qtbot) -> QTableView:
+    table = QTableView()
+    qtbot.addWidget(table)
+    table.setModel(QStandardItemModel(table))
+    fill(table.model(), texts)
+    table.horizontalHeader().setStretchLastSection(True)
+    return table
+
+
+@pytest.mark.parametrize("width", [150, 260, 900])
+def test_rows_are_as_high_as_by_resize_to_contents(width, qtbot):
+    mine, qts = table_of(TEXTS, qtbot), table_of(TEXTS, qtbot)
+    RowHeights(mine)
+    qts.setWordWrap(True)
+    qts.verticalHeader().setDefaultSectionSize(mine.verticalHeader().minimumSectionSize())
+    qts.verticalHeader().setMinimumSectionSize(mine.verticalHeader().minimumSectionSize())
+    qts.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    for table in (mine, qts):
+        table.resize(width, 300)
+        table.show()
+    line = mine.fontMetrics().lineSpacing()
+    qtbot.waitUntil(lambda: (mine.rowHeight(1) > 1.5 * line) == (width < 900))
+    qts.resizeRowsToContents()
+    assert [mine.rowHeight(row) for row in range(3)] == [qts.rowHeight(row) for row in range(3)]
+
+
+def test_what_changes_is_fitted_also_when_it_was_hidden(qtbot):
+    table = table_of(TEXTS[:1], qtbot)
+    RowHeights(table)
+    table.resize(150, 300)
+    table.show()
+    line = table.fontMetrics().lineSpacing()
+    model = table.model()
+    fill(model, TEXTS)
+    qtbot.waitUntil(lambda: table.rowHeight(1) > 2 * line and table.rowHeight(0) < 2 * line)
+    table.hide()
+    fill(model, TEXTS[1::-1])  # the long one first
+    table.show()
+    qtbot.waitUntil(lambda: table.rowHeight(0) > 2 * line and table.rowHeight(1) < 2 * line)
