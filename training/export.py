@@ -37,6 +37,7 @@ from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
 from training.engine.checkpoint import load_checkpoint, write_state
 from training.engine.sources import sources, with_evidence
 from training.engine.validate import embed_store, prompt_texts, score_pairs
+from training.history import WAYS, changes
 from training.settings import PRESETS, read_config
 
 AGREE = 1e-4
@@ -147,11 +148,10 @@ def told_settings(config: PretrainConfig) -> dict[str, Any]:
 
 def command_of(config: PretrainConfig) -> str:
     """The command that makes the same encoder: by a preset where the settings are one's."""
-    ways = {"preset", "run", "resume", "minutes", "dry_run", "config", "name", "threads", "device"}
     mine = told_settings(with_evidence(config))
     for name, preset in PRESETS.items():
         theirs = told_settings(with_evidence(preset))
-        if all(mine[key] == theirs[key] for key in mine.keys() - ways):
+        if all(mine[key] == theirs[key] for key in mine.keys() - WAYS):
             return f"python -m training.pretrain --preset {name}"
     return "python -m training.pretrain --config FILE, with these settings"
 
@@ -161,6 +161,8 @@ def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
     world = config.world
     said = METHODS_SAID.get(config.method, config.method)
     synthetic = f"{world.train_scans} synthetic scans of {world.bodies} procedural bodies; no real patient"
+    changed = changes(config.run)
+    command = "python -m training.pretrain in several calls, each after the first with --resume: see calls"
     where = "synthetic CT only" if config.data == "world" else "prepared scans and reports"
     return Provenance(
         name=config.name,
@@ -170,8 +172,9 @@ def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
         organs=done.classes.organs,
         abnormalities=tuple(f"{o}/{s}" for o, s in done.classes.states if s != NORMAL),
         training={
-            "command": command_of(config),
+            "command": command if changed else command_of(config),
             "config": told_settings(config),
+            **({"calls": changed} if changed else {}),
             "steps": done.step,
             "validation": done.result,
             "torch": torch.__version__,

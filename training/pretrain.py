@@ -47,8 +47,9 @@ from training.engine.validate import (
     prompt_texts,
     score_pairs,
 )
-from training.export import Finished, save_finished, write_encoder
-from training.settings import check_method, from_command_line, write_config
+from training.export import Finished, save_finished, told_settings, write_encoder
+from training.history import note_call
+from training.settings import check_method, from_command_line, read_config, write_config
 
 FIRST_SCANS = 32
 """Scans that the head's standardisation is fitted on before the first step."""
@@ -198,12 +199,16 @@ def _pretrain(config: PretrainConfig, device: str) -> None:
         return
     if not config.resume and has_checkpoint(config.run):
         raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
+    written, before = config.run / "config.json", None
     if rank() == 0:
         (config.run / "scans").mkdir(parents=True, exist_ok=True)
-        write_config(config, config.run / "config.json")
+        if config.resume and written.is_file():
+            before = told_settings(with_evidence(read_config(written)))
+        write_config(config, written)
     wait()
     run, tower, held_out = begin(config, device)
     if rank() == 0:
+        note_call(config.run, run.step, told_settings(config), before)
         parameters = sum(p.numel() for p in run.learner.parameters())
         print(
             f"Method {config.method}: {parameters / 1e6:.2f} M parameters, {len(run.classes.organs)} organs, "

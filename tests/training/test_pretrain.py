@@ -30,6 +30,7 @@ from training.data.store import WorldStore
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.engine.sources import sources, with_evidence
 from training.export import ExportConfig, export
+from training.history import changes
 from training.pretrain import pretrain
 from training.settings import read_config
 
@@ -88,11 +89,25 @@ def test_a_stopped_and_resumed_run_reaches_the_same_bits(tmp_path, config_in):
     pretrain(config_in(tmp_path / "parts", minutes=0.0, resume=True))
     pretrain(config_in(tmp_path / "parts", resume=True))
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    assert not changes(tmp_path / "parts")  # it was told the same in every call
     for name in ("whole", "parts"):
         encoder = load_encoder(tmp_path / name / "encoder", device="cpu")
         assert encoder.card.organs and encoder.card.spacing_mm == 6.0
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert "final" in log[-1]
+
+
+def test_a_run_that_goes_on_with_other_settings_says_so_on_its_card(tmp_path, config_in):
+    shorter = replace(TINY.optim, steps=2)
+    pretrain(config_in(tmp_path, optim=shorter))
+    card = json.loads((tmp_path / "encoder" / "config.json").read_text())["provenance"]["training"]
+    assert "calls" not in card
+    (tmp_path / "calls.json").unlink()  # of a run of an earlier version
+    pretrain(config_in(tmp_path, optim=replace(shorter, steps=3, learning_rate=0.5), resume=True))
+    card = json.loads((tmp_path / "encoder" / "config.json").read_text())["provenance"]["training"]
+    before = TINY.optim.learning_rate
+    assert card["calls"] == [{"step": 2, "optim.learning_rate": [before, 0.5], "optim.steps": [2, 3]}]
+    assert "in several calls" in card["command"]
 
 
 @pytest.mark.parametrize("method", ["clip", "ours"])
