@@ -24,6 +24,8 @@ from napari_ctvlp.encoder.contract import Cancelled, FloatArray, Progress, ScanE
 from napari_ctvlp.scan import changed
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
+REACH_MM = 18.0
+"""What is erased goes on so far beyond a region where the same stands out."""
 RADIUS_MM = 9.0
 """Of a region: half of the 18 mm that the native encoder looks at around a place."""
 MOST_REGIONS = 3
@@ -141,7 +143,9 @@ def changes(evidence: Evidence, embedding: ScanEmbedding, scan: Scan, masks: Org
     def even() -> tuple[Scan, OrganMasks]:
         result = scan
         for organ in evidence.organs:
-            result = changed.erased(result, masks, organ, [changed.whole(masks, organ)])
+            result = changed.erased(
+                result, masks, organ, [changed.whole(masks, scan.spacing, organ, encoder.card.spacing_mm)]
+            )
         return result, masks
 
     def resize(millimetres: float) -> tuple[Scan, OrganMasks]:
@@ -156,7 +160,9 @@ def changes(evidence: Evidence, embedding: ScanEmbedding, scan: Scan, masks: Org
     if spots and evidence.weakest is not None:
         told = "for comparison: should change little"
         plan.append(("another place erased", told, partial(erase, [evidence.weakest])))
-    plan.append(("organ made even", "all of it at its median HU: what is left is size, shape and mean density", even))
+    plan.append(
+        ("organ made even", "all of it drawn from around its median HU: what is left is size, shape and density", even)
+    )
     for by, what in ((RESIZE_MM, "grown"), (-RESIZE_MM, "shrunk")):
         told = "a large change means that the mask decides, not the organ"
         plan.append((f"mask {what} by {RESIZE_MM:g} mm", told, partial(resize, by)))
@@ -164,8 +170,9 @@ def changes(evidence: Evidence, embedding: ScanEmbedding, scan: Scan, masks: Org
 
 
 def region(masks: OrganMasks, scan: Scan, spot: Peak, voxel_mm: float) -> changed.Part:
-    """The voxels that are erased around a place; ``voxel_mm`` is the voxel of the encoder."""
-    return changed.ball(masks, scan.spacing, spot.organ, spot.index, RADIUS_MM, voxel_mm)
+    """The voxels that are erased around a place, with all of what stands out there; ``voxel_mm`` is the encoder's."""
+    ball = changed.ball(masks, scan.spacing, spot.organ, spot.index, RADIUS_MM, voxel_mm)
+    return changed.with_what_stands_out(scan, masks, spot.organ, ball, REACH_MM, voxel_mm)
 
 
 def drawn(

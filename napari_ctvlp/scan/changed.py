@@ -12,6 +12,8 @@ from napari_ctvlp.scan.geometry import slabs
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
+LIMIT = 3.0
+"""Robust standard deviations from an organ's median, beyond which a voxel stands out."""
 Index = tuple[int, int, int]
 Box = tuple[slice, slice, slice]
 
@@ -59,33 +61,93 @@ def ball(masks: OrganMasks, spacing: Sequence[float], organ: str, centre: Index,
     return Part(box, (distance <= radius**2) & near & ((labels == label) | (labels == 0)))
 
 
-def whole(masks: OrganMasks, organ: str) -> Part:
-    """All of an organ, without a rim."""
+def with_what_stands_out(scan: Scan, masks: OrganMasks, organ: str, part: Part, reach: float, rim: float) -> Part:
+    """A part with all that differs from the organ as its middle does, where it goes on beyond the part.
+
+    A stone that is longer than the part would leave its ends behind, and the blur of its edge: one voxel of 470 HU is a
+    stone as well.
+
+    Parameters
+    ----------
+    scan, masks, organ
+        The part's.
+    part : Part
+        Such as a `ball`.
+    reach : float
+        How far beyond the part's box, in mm.
+    rim : float
+        Background up to so many mm away from the organ belongs to it, and what stands out is taken with as much around.
+    """
+    from scipy.ndimage import distance_transform_edt
+    from scipy.ndimage import label as components
+
+    number = masks.statistics[organ].label
+    own = scan.hu[_slices(masks.statistics[organ].box)][masks.labels[_slices(masks.statistics[organ].box)] == number]
+    middle, spread = _middle(own)
+    box = _around([(s.start, s.stop) for s in part.box], masks.labels.shape, scan.spacing, reach)
+    labels, differs = masks.labels[box], scan.hu[box].astype(np.float32) - middle
+    start = np.zeros(labels.shape, bool)
+    start[tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(part.box, box, strict=True))] = part.inside
+    core = differs[start & (labels == number)]
+    if not len(core):
+        return part
+    towards = np.sign(core[np.abs(core).argmax()])
+    near = distance_transform_edt(labels != number, sampling=scan.spacing) <= rim
+    allowed = near & ((labels == number) | (labels == 0))
+    marked, _ = components(start | (allowed & (towards * differs > LIMIT * spread)))
+    found = np.isin(marked, np.unique(marked[start]))
+    beside = distance_transform_edt(~found, sampling=scan.spacing) <= rim
+    return Part(box, start | (beside & allowed))
+
+
+def whole(masks: OrganMasks, spacing: Sequence[float], organ: str, rim: float) -> Part:
+    """All of an organ; ``rim`` as for `ball`."""
+    from scipy.ndimage import distance_transform_edt
+
     statistics = masks.statistics[organ]
-    box = _slices(statistics.box)
-    return Part(box, masks.labels[box] == statistics.label)
+    box = _around(statistics.box, masks.labels.shape, spacing, rim)
+    inside = np.zeros([s.stop - s.start for s in box], bool)
+    for part, inner in _slabs(box, masks.labels.shape[0], rim / spacing[0]):
+        labels = masks.labels[part]
+        near = distance_transform_edt(labels != statistics.label, sampling=spacing) <= rim
+        kept = (near & ((labels == statistics.label) | (labels == 0)))[inner]
+        first = part[0].start + inner.start - box[0].start
+        inside[first : first + len(kept)] = kept
+    return Part(box, inside)
 
 
 def erased(scan: Scan, masks: OrganMasks, organ: str, parts: Sequence[Part]) -> Scan:
     """The scan with parts of an organ made neutral.
 
-    Voxels of the organ take the organ's median HU, voxels beside it the median of the background close by, so that no
-    new edge appears where the organ ends.
+    Voxels of the organ take HU drawn from those of the organ that are near its median, voxels beside it from the
+    background close by, so that no new edge appears where the organ ends and the noise goes on.
     """
     statistics = masks.statistics[organ]
     box = _slices(statistics.box)
-    own = scan.hu[box][masks.labels[box] == statistics.label]
-    middle = np.int16(np.median(own))
-    hu = scan.hu.copy()
+    middle = _near_median(scan.hu[box][masks.labels[box] == statistics.label])
+    hu, rng = scan.hu.copy(), np.random.default_rng(0)
     for part in parts:
         labels, values = masks.labels[part.box], hu[part.box]
         background = (labels == 0) & part.inside
         if background.any():
             # of the original, and of all the background around: the part itself may be what is looked for
-            around = scan.hu[part.box][labels == 0]
-            values[background] = np.int16(np.median(around))
-        values[part.inside & (labels == statistics.label)] = middle
+            around = _near_median(scan.hu[part.box][labels == 0])
+            values[background] = rng.choice(around, int(background.sum()))
+        own = part.inside & (labels == statistics.label)
+        values[own] = rng.choice(middle, int(own.sum()))
     return replace(scan, hu=hu)
+
+
+def _near_median(values: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Those within three robust standard deviations: what is looked for is not drawn."""
+    middle, spread = _middle(values)
+    return values[np.abs(values - middle) <= LIMIT * spread]
+
+
+def _middle(values: NDArray[np.int16]) -> tuple[float, float]:
+    """Median, and the standard deviation that a normal distribution of the same median deviation has."""
+    middle = float(np.median(values))
+    return middle, 1.4826 * float(np.median(np.abs(values - middle)))
 
 
 def resized(scan: Scan, masks: OrganMasks, organs: Sequence[str], millimetres: float) -> OrganMasks:

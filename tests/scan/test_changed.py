@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_ctvlp.scan.changed import ball, erased, resized, whole
+from napari_ctvlp.scan.changed import ball, erased, resized, whole, with_what_stands_out
 
 
 def places(part, shape):
@@ -49,9 +49,52 @@ def test_what_is_erased_is_as_its_surroundings_and_nothing_else_changes(stone):
 
 def test_a_whole_organ_made_even(stone):
     scan, masks = stone
-    after = erased(scan, masks, "kidney_left", [whole(masks, "kidney_left")])
+    part = whole(masks, scan.spacing, "kidney_left", 4.0)
+    after = erased(scan, masks, "kidney_left", [part])
     assert (after.hu[masks.labels == 3] == 30).all()
-    assert (after.hu[masks.labels != 3] == scan.hu[masks.labels != 3]).all()
+    # what lies at its rim goes too: encoders see it as of the organ
+    where = places(part, scan.hu.shape)
+    assert after.hu.max() < 100 and (where & (masks.labels == 0)).any() and not (where & (masks.labels == 1)).any()
+    assert (after.hu[~where] == scan.hu[~where]).all()
+    small = whole(masks, scan.spacing, "kidney_left", 0.0)
+    assert (places(small, scan.hu.shape) == (masks.labels == 3)).all()
+
+
+def test_noise_goes_on_where_something_was_erased(phantom):
+    scan, masks = phantom
+    noise = np.random.default_rng(1).normal(0, 10, scan.hu.shape)
+    scan.hu[:] = scan.hu + noise.astype(np.int16)
+    scan.hu[24:26, 39:41, 55:58] = 900
+    after = erased(scan, masks, "kidney_left", [ball(masks, scan.spacing, "kidney_left", (25, 40, 56), 9.0, 4.0)])
+    changed = (after.hu != scan.hu) & (masks.labels == 3)
+    assert 6 < after.hu[changed].std() < 14 and after.hu[changed].max() < 100
+    again = erased(scan, masks, "kidney_left", [ball(masks, scan.spacing, "kidney_left", (25, 40, 56), 9.0, 4.0)])
+    assert (again.hu == after.hu).all()
+
+
+def test_a_stone_longer_than_the_ball_goes_as_a_whole_with_its_blur(phantom):
+    scan, masks = phantom
+    rng = np.random.default_rng(1)
+    scan.hu[:] = scan.hu + rng.normal(0, 5, scan.hu.shape).astype(np.int16)
+    scan.hu[25, 40, 52:61] = 700  # 18 mm long
+    scan.hu[26, 40, 52:61] = 42  # its blur, which does not stand out
+    scan.hu[25, 46, 53] = 700  # another one, apart
+    part = ball(masks, scan.spacing, "kidney_left", (25, 40, 53), 5.0, 2.0)
+    more = with_what_stands_out(scan, masks, "kidney_left", part, 18.0, 4.0)
+    where = places(more, scan.hu.shape)
+    assert (places(part, scan.hu.shape) <= where).all() and where[25, 40, 52:61].all() and where[26, 40, 52:61].all()
+    assert not where[25, 46, 53] and where.sum() < 500
+    after = erased(scan, masks, "kidney_left", [more])
+    assert after.hu[25, 40, 52:61].max() < 60
+
+
+def test_where_nothing_stands_out_a_ball_stays_as_it_is(phantom):
+    scan, masks = phantom
+    rng = np.random.default_rng(1)
+    scan.hu[:] = scan.hu + rng.uniform(-5, 5, scan.hu.shape).astype(np.int16)
+    part = ball(masks, scan.spacing, "kidney_left", (25, 40, 51), 9.0, 0.0)
+    more = with_what_stands_out(scan, masks, "kidney_left", part, 18.0, 0.0)
+    assert (places(more, scan.hu.shape) == places(part, scan.hu.shape)).all()
 
 
 def test_masks_grow_by_millimetres_into_the_background_alone(phantom):
