@@ -405,7 +405,7 @@ def test_a_training_batch_is_the_same_as_from_whole_volumes(two):
     store = store_of(two)
 
     class Whole:
-        count, spacing, voxels = store.count, store.spacing, staticmethod(store.voxels)
+        count, spacing, voxels, twins = store.count, store.spacing, staticmethod(store.voxels), False
 
         def load(self, index: int) -> LabelledScan:
             scan = store.load(index)
