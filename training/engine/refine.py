@@ -99,9 +99,9 @@ def features_of_run(run: Run) -> list[list[ScanFeatures]]:
     if rank() == 0:
         for old in set((run.folder / KEPT).glob("*")) - set(folders):
             shutil.rmtree(old)
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
     wait()
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
 
     def of(network: Network, keep: Path) -> list[ScanFeatures]:
         return in_turns(count, lambda numbers: scan_features(network, store, needs=needs, numbers=numbers, keep=keep))

@@ -44,7 +44,7 @@ def worker(rank: int, folder: str) -> None:
 def sharing(rank: int, folder: str) -> None:
     """Features for the last stage, of three scans by two processes."""
     with joined(rank, Path(folder) / "sharing"):
-        config = config_of("ours")
+        config = config_of("ours", Path(folder) / "run")
         run = start(replace(config, refine=replace(config.refine, limit=3)))
         torch.save(features_of_run(run), f"{folder}/features{rank}.pt")
 
@@ -53,7 +53,7 @@ def sharing(rank: int, folder: str) -> None:
 def test_processes_share_the_scans_of_the_last_stage(tmp_path):
     torch.multiprocessing.spawn(sharing, args=(str(tmp_path),), nprocs=2)
     first, second = (torch.load(tmp_path / f"features{rank}.pt", weights_only=False) for rank in range(2))
-    config = config_of("ours")
+    config = config_of("ours", tmp_path / "alone")
     alone = features_of_run(start(replace(config, refine=replace(config.refine, limit=3))))
     assert second == [[]] and len(first[0]) == 3
     for one, other in zip(first[0], alone[0], strict=True):
