@@ -94,8 +94,11 @@ def with_what_stands_out(scan: Scan, masks: OrganMasks, organ: str, part: Part, 
     towards = np.sign(core[np.abs(core).argmax()])
     near = distance_transform_edt(labels != number, sampling=scan.spacing) <= rim
     allowed = near & ((labels == number) | (labels == 0))
-    marked, _ = components(start | (allowed & (towards * differs > LIMIT * spread)))
-    found = np.isin(marked, np.unique(marked[start]))
+    apart = allowed & (towards * differs > LIMIT * spread)
+    marked, _ = components(start | apart)
+    found = apart & np.isin(marked, np.unique(marked[start]))
+    if not found.any():
+        return part
     beside = distance_transform_edt(~found, sampling=scan.spacing) <= rim
     return Part(box, start | (beside & allowed))
 

@@ -92,8 +92,8 @@ def test_where_nothing_stands_out_a_ball_stays_as_it_is(phantom):
     scan, masks = phantom
     rng = np.random.default_rng(1)
     scan.hu[:] = scan.hu + rng.uniform(-5, 5, scan.hu.shape).astype(np.int16)
-    part = ball(masks, scan.spacing, "kidney_left", (25, 40, 51), 9.0, 0.0)
-    more = with_what_stands_out(scan, masks, "kidney_left", part, 18.0, 0.0)
+    part = ball(masks, scan.spacing, "kidney_left", (25, 40, 56), 5.0, 4.0)
+    more = with_what_stands_out(scan, masks, "kidney_left", part, 18.0, 4.0)
     assert (places(more, scan.hu.shape) == places(part, scan.hu.shape)).all()
 
 
