@@ -73,13 +73,10 @@ class Session(SessionSignals):
             return
         self._bench.drop(Task.MASKS)
         self._bench.drop(Task.SEGMENTING)
+        self.set_masks(None)  # who lists organs is told, too, where the next scan has none
         self.scan = scan
-        self.masks = None
         self.is_news = True
         self._encoded = None
-        self.is_editing = False
-        self._bench.drop(Task.EDITING)
-        self._forget_answers()
         self.scan_changed.emit(scan)
         self.set_masks(masks)
 

@@ -158,6 +158,15 @@ def test_removed_scan_leaves_no_answer(rooms, phantom, queue):
     assert session.activity is None
 
 
+def test_masks_are_told_to_be_gone_where_the_next_scan_has_none(rooms, phantom, queue):
+    session = Session(queue, rooms)
+    scan, masks = phantom
+    session.set_scan(scan, masks)
+    told = collect(session.masks_changed)
+    session.set_scan(dataclasses.replace(scan))
+    assert told == [None]
+
+
 def test_work_is_told_to_stop_and_stays_silent(rooms, phantom, queue):
     session = Session(queue, rooms)
     failures = collect(session.failed)
