@@ -18,7 +18,7 @@ from napari_ctvlp.scan.surfaces import Mesh
 NAME = "Organs in 3D"
 GLASS = 0.18
 """Opacity of the body where organs in it answer."""
-WHOLE, GLASSY, SOLID = "whole", "glass", "solid"
+BODY, SOLID = "body", "solid"
 Colour = Sequence[float]
 
 
@@ -35,10 +35,10 @@ def solid_and_glass(colours: Mapping[int | None, Colour]) -> tuple[dict[int, Col
 
 
 class BodyView(QWidget):
-    """A 3D canvas with three surfaces, whatever the number of organs.
+    """A 3D canvas with two surfaces, whatever the number of organs.
 
-    "whole" is all that is shown, drawn while nothing is asked; "glass" is the same as glass, and "solid" what answers.
-    An answer then changes but the small one. Several changes in one turn of the event loop are drawn once.
+    "body" is all that is shown, of glass once something is asked, and "solid" is what answers: an answer then makes but
+    the small one anew. Several changes in one turn of the event loop are drawn once.
     """
 
     def __init__(self) -> None:
@@ -106,9 +106,8 @@ class BodyView(QWidget):
         plain = glass if asked else solid
         self._own.update({label: tuple(round(float(c), 3) for c in colour[:3]) for label, colour in plain.items()})
         body = {label: self._own.get(label, colour) for label, colour in sorted({**solid, **glass}.items())}
-        self._draw(SOLID, solid if asked else {})
-        self._draw(GLASSY if asked else WHOLE, body)
-        self._hide(WHOLE if asked else GLASSY)
+        self._draw(SOLID, solid if asked else {}, glass=False)
+        self._draw(BODY, body, glass=asked)
 
     def follow_theme(self, theme: str) -> None:
         """Take the theme of the main viewer."""
@@ -130,7 +129,8 @@ class BodyView(QWidget):
         if layer is not None and layer.visible:
             layer.visible = False
 
-    def _draw(self, name: str, wanted: Mapping[int, Colour]) -> None:
+    def _draw(self, name: str, wanted: Mapping[int, Colour], glass: bool) -> None:
+        opacity, blending = (GLASS, "translucent_no_depth") if glass else (1.0, "opaque")
         meshes = [self._meshes[label] for label in wanted if label in self._meshes]
         if not meshes:
             self._hide(name)
@@ -138,6 +138,8 @@ class BodyView(QWidget):
         content = tuple((mesh.label, tuple(wanted[mesh.label][:3])) for mesh in meshes)
         if self._drawn.get(name) == content:
             layer = self._layers[name]
+            if layer.blending != blending:
+                layer.opacity, layer.blending = opacity, blending
             if not layer.visible:
                 layer.visible = True
             return
@@ -157,8 +159,8 @@ class BodyView(QWidget):
             vertex_colors=colours,
             name=name,
             shading="smooth",
-            opacity=GLASS if name == GLASSY else 1.0,
-            blending="translucent_no_depth" if name == GLASSY else "opaque",
+            opacity=opacity,
+            blending=blending,
             axis_labels=("I", "P", "L"),
         )
         # what answers is drawn last: glass in front of it would hide it, layer by layer

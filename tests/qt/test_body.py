@@ -7,7 +7,7 @@ import pytest
 from napari.qt import QtViewer
 from qtpy.QtCore import Qt
 
-from napari_ctvlp._qt.body_view import solid_and_glass
+from napari_ctvlp._qt.body_view import GLASS, solid_and_glass
 from napari_ctvlp._qt.overlay import ACCENT
 
 from .windows import add_layers
@@ -43,7 +43,8 @@ def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, q
     assert widget.body.shown
     assert widget.dock.view.body_button.isChecked()
     view = widget.body.view
-    assert set(view.surfaces) == {"whole"}
+    assert set(view.surfaces) == {"body"}
+    body = view.surfaces["body"]
     qtbot.wait(300)
     for question, side in (("liver", 0), ("spleen", 1), ("left kidney", 1)):
         widget.ask(question)
@@ -57,22 +58,22 @@ def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, q
             liver = rows.mean()
         if question == "left kidney":
             assert rows.mean() > liver  # lower in the body, lower in the picture
-    assert set(view.surfaces) == {"solid", "glass"}
+    assert set(view.surfaces) == {"solid", "body"}
     assert view.model.layers[-1].name == "solid"  # not behind glass
-    body = view.surfaces["glass"]
-    widget.ask("liver")
-    flush(widget)
-    assert view.surfaces["glass"] is body  # another answer makes only its own organ anew
+    assert view.surfaces["body"] is body  # an answer makes only its own organ anew
+    assert (body.opacity, body.blending) == (GLASS, "translucent_no_depth")
     widget.ask("")
     flush(widget)
-    assert set(view.surfaces) == {"whole"}
-    everything = len(view.surfaces["whole"].data[0])
+    assert set(view.surfaces) == {"body"}
+    assert view.surfaces["body"] is body
+    assert (body.opacity, body.blending) == (1.0, "opaque")
+    everything = len(view.surfaces["body"].data[0])
     widget.dock.organs.solo_requested.emit((1,))
     flush(widget)
-    assert len(view.surfaces["whole"].data[0]) < everything
+    assert len(view.surfaces["body"].data[0]) < everything
     widget.undo.undo()
     flush(widget)
-    assert len(view.surfaces["whole"].data[0]) == everything
+    assert len(view.surfaces["body"].data[0]) == everything
     viewer.layers.remove(viewer.layers[1])
     assert view.surfaces == {} and not view.model.layers
     widget.body.toggle()
