@@ -9,6 +9,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_ctvlp._qt.body_view import NAME, BodyView
+from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
 from napari_ctvlp._qt.views_dock import DockContent
 from napari_ctvlp.work import Task
 
@@ -56,6 +57,7 @@ class Body:
         self._layers = layers
         self._undo = undo
         self._beside = beside
+        self._wiring = wiring
         self._dock: DockContent | None = None
         self._labels: Labels | None = None
         self.view: BodyView | None = None
@@ -109,6 +111,8 @@ class Body:
     def _make(self) -> None:
         self.view = BodyView()
         self.view.follow_theme(self._viewer.theme)
+        if (canvas := main_canvas(self._viewer, self._beside)) is not None:
+            self._wiring.callback(finish_in_own_context(canvas))
         self._dock = DockContent(self.view)
         self._dock.removed.connect(self.close)
         self._viewer.window.add_dock_widget(self._dock, name=NAME, area="right")

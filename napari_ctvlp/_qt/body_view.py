@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.overlay import ACCENT
+from napari_ctvlp._qt.own_context import finish_in_own_context
 from napari_ctvlp._qt.removing import collecting_later, remove_layer
 from napari_ctvlp.scan.surfaces import Mesh
 
@@ -45,6 +46,7 @@ class BodyView(QWidget):
         super().__init__()
         self.model = ViewerModel(title=NAME, ndisplay=3)
         self.view = QtViewer(self.model)
+        finish_in_own_context(self.view.canvas.native)
         self.view.dims.hide()
         self.waiting = QLabel("making surfaces ...")
         self._meshes: dict[int, Mesh] = {}

@@ -7,11 +7,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.qt import QtViewer
 from psygnal import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_ctvlp._qt.crosshair import Crosshair
+from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
 from napari_ctvlp._qt.slice_view import SliceView
 from napari_ctvlp._qt.views_dock import NAME, ViewsDock
 from napari_ctvlp._qt.wiring import Wiring
@@ -81,7 +81,7 @@ class LinkedViews:
     @property
     def canvases(self) -> list[QWidget]:
         """The canvases of the slices that are to be seen, the main one first."""
-        main = _canvas_of(self._viewer, self._beside)
+        main = main_canvas(self._viewer, self._beside)
         sides = [view.view.canvas.native for view in self.views]
         return [canvas for canvas in (main, *sides) if canvas is not None and canvas.isVisible()]
 
@@ -158,9 +158,10 @@ class LinkedViews:
             wiring.connect(model.dims.events.point, partial(self._on_side_moved, view))
             self._navigator.watch(model, wiring)
             wiring.callback(view.release)
-        canvas = _canvas_of(viewer, self._beside)
+        canvas = main_canvas(viewer, self._beside)
         if canvas is not None:
             self.crosshair = Crosshair(viewer, canvas)
+            wiring.callback(finish_in_own_context(canvas))
             wiring.callback(self._drop_crosshair, self.crosshair)
         wiring.connect(viewer.dims.events.point, self._follow)
         wiring.connect(viewer.layers.events.inserted, self._on_layers_changed)
@@ -247,11 +248,3 @@ class LinkedViews:
             view.setVisible(name in (None, AXIAL, view.name))
         self._dock.set_shown(name != AXIAL and (self._shown or name is not None))
         self._dock.set_central_shown(name in (None, AXIAL))
-
-
-def _canvas_of(viewer: napari.viewer.Viewer, inside: QWidget) -> QWidget | None:
-    """The widget of the main canvas, found among the window's own children."""
-    wrapped = getattr(viewer, "__wrapped__", viewer)
-    window = inside.window()
-    found = window.findChildren(QtViewer) if window is not None else []
-    return next((view.canvas.native for view in found if view.viewer is wrapped), None)

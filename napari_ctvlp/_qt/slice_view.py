@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp._qt.furniture import Furniture
+from napari_ctvlp._qt.own_context import finish_in_own_context
 from napari_ctvlp._qt.pointing import Go, Pointing
 from napari_ctvlp._qt.removing import remove_layer
 from napari_ctvlp._qt.twin import Twin
@@ -43,6 +44,7 @@ class SliceView(QWidget):
         # without layers the dims have two axes, and the order is set once there are three
         self._order = (axis, *(a for a in range(3) if a != axis))
         self.view = QtViewer(self.model)
+        finish_in_own_context(self.view.canvas.native)
         self.crosshair = Crosshair(self.model, self.view.canvas.native)
         self.furniture = Furniture(self.model)
         self._twins: list[Twin] = []

@@ -1,0 +1,45 @@
+"""Several canvases: each is drawn, and loses layers, in its own OpenGL context."""
+
+from __future__ import annotations
+
+import pytest
+from napari.qt import QtViewer
+from qtpy.QtGui import QOpenGLContext
+
+from .windows import add_layers
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+@pytest.mark.parametrize("body", [False, True])
+def test_commands_of_a_canvas_that_loses_a_layer_are_done_in_its_own_context(window, phantom, qtbot, body):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    (widget.body if body else widget.views).set_shown(True)
+    widget.ask("liver")
+    qtbot.wait(300)
+    canvases = [view.canvas._scene_canvas for view in QtViewer._instances]
+    assert len(canvases) == (2 if body else 3)
+    done = []
+    for canvas in canvases:
+
+        def parse(commands, canvas=canvas, parse=canvas.context.shared.parser.parse):
+            if any(command[:2] == ("FUNC", "glFinish") for command in commands):
+                done.append(QOpenGLContext.currentContext() is canvas.native.context())
+            parse(commands)
+
+        canvas.context.shared.parser.parse = parse
+    for canvas in reversed(canvases):  # the main one is not the one that was drawn last
+        canvas.native.grabFramebuffer()
+    viewer.layers.remove(viewer.layers[1])
+    assert len(done) >= len(canvases) - body
+    assert all(done)
+
+
+def test_a_window_without_our_views_is_left_as_it_was(window, phantom, qtbot):
+    viewer, widget = window
+    context = viewer.window._qt_viewer.canvas._scene_canvas.context
+    widget.views.set_shown(True)
+    assert "finish" in vars(context)
+    widget.views.close()
+    assert "finish" not in vars(context)
