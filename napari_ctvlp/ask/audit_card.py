@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_ctvlp import __version__
 from napari_ctvlp.anatomy.organs import display_name
-from napari_ctvlp.encoder.contract import EncoderCard, OrganStatus, ScanEmbedding
+from napari_ctvlp.encoder.contract import BLIND, EncoderCard, ScanEmbedding
 from napari_ctvlp.files import write_whole
 from napari_ctvlp.scan.phase import guess_phase
 from napari_ctvlp.scan.types import Audit, AuditItem, OrganMasks, Scan, Severity
@@ -119,7 +119,7 @@ def _unused(embedding: ScanEmbedding | None) -> list[AuditItem]:
     if embedding is None:
         return []
     items = []
-    for status in (OrganStatus.TOO_SMALL, OrganStatus.UNKNOWN):
+    for status in BLIND:
         names = [o for o, s in zip(embedding.organs, embedding.status, strict=True) if s is status]
         if names:
             items.append(AuditItem(status.value, f"{len(names)}, not scored: {_names(names)}", "note"))

@@ -32,7 +32,7 @@ from napari_ctvlp.anatomy.query import ParsedQuery, parse_query
 from napari_ctvlp.ask.bank import bank_of, dictionary_of, reference_organs
 from napari_ctvlp.ask.score import IN_VIEW, score_pairs
 from napari_ctvlp.ask.types import Finding, OrganMatch, Ranking
-from napari_ctvlp.encoder.contract import FloatArray, OrganStatus, ScanEmbedding
+from napari_ctvlp.encoder.contract import BLIND, FloatArray, ScanEmbedding
 
 NAME_WEIGHT, VISUAL_WEIGHT = 0.7, 0.3
 OTHER_SIDE, BESIDE, CANDIDATE, WHOLE = 0.1, 0.5, 0.8, 0.9
@@ -105,8 +105,7 @@ def _visual(embedding: ScanEmbedding, query: ParsedQuery, *, with_side: bool) ->
 
     Where names rank too, the side is theirs to tell; ``with_side`` puts it back in front of the text.
     """
-    blind = (OrganStatus.TOO_SMALL, OrganStatus.UNKNOWN)
-    seen = [i for i, status in enumerate(embedding.status) if status not in blind]
+    seen = [i for i, status in enumerate(embedding.status) if status not in BLIND]
     result = np.zeros(len(embedding.organs))
     if not seen:
         return result

@@ -24,6 +24,11 @@ class OrganStatus(StrEnum):
     CUT = "cut by field of view"
     TOO_SMALL = "too small"
     UNKNOWN = "unknown to this encoder"
+    OUTSIDE = "outside of what this encoder sees"
+
+
+BLIND = (OrganStatus.TOO_SMALL, OrganStatus.UNKNOWN, OrganStatus.OUTSIDE)
+"""States of an organ whose vector says nothing."""
 
 
 class EncodingCancelled(Exception):

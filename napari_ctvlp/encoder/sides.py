@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_ctvlp.anatomy.organs import display_name
 
-from .contract import OrganStatus, ScanEmbedding
+from .contract import BLIND, ScanEmbedding
 
 SURE = 0.01
 """Cosine by which the right side must beat the wrong one before an encoder is said to tell them apart."""
@@ -40,13 +40,12 @@ class Sides:
 def tell_sides(embedding: ScanEmbedding) -> Sides | None:
     """Compare a left and a right text over every pair of organs; None where the scan shows no pair it knows."""
     index = {organ: i for i, organ in enumerate(embedding.organs)}
-    unseen = (OrganStatus.TOO_SMALL, OrganStatus.UNKNOWN)
     pairs = [
         (organ, other)
         for organ in index
         if "left" in organ.split("_")
         and (other := organ.replace("left", "right")) in index
-        and not any(embedding.status[index[o]] in unseen for o in (organ, other))
+        and not any(embedding.status[index[o]] in BLIND for o in (organ, other))
     ]
     if not pairs:
         return None

@@ -18,7 +18,7 @@ from scipy.ndimage import binary_dilation
 
 from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.anatomy.dictionary import Abnormality
-from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding, ScanEncoder
+from napari_ctvlp.encoder.contract import BLIND, OrganStatus, ScanEmbedding, ScanEncoder
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import OrganMasks, Scan, read_masks, read_scan
 from training.data.records import OrganRecord
@@ -31,7 +31,6 @@ PRESENT = 0.5
 """Probability from which a finding counts as present: the plugin's."""
 LISTED = 3
 """Places of an organ's list that a known finding must be among."""
-BLIND = (OrganStatus.TOO_SMALL, OrganStatus.UNKNOWN)
 
 
 @dataclass(frozen=True)

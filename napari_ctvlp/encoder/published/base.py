@@ -42,14 +42,35 @@ SMALLEST_ML = 0.15
 """Organs smaller than this are "too small", for any encoder."""
 
 
-def organ_status(masks: OrganMasks, name: str, *, known: bool, seen: bool) -> OrganStatus:
-    """Whether an organ's embedding can be trusted; ``seen`` says whether enough of it reached the network."""
+LOST = 0.01
+"""Share of an organ beyond what an encoder sees from which it counts as cut; less is a matter of rounding."""
+
+
+def organ_status(masks: OrganMasks, name: str, *, known: bool, seen: bool, inside: float = 1.0) -> OrganStatus:
+    """Whether an organ's embedding can be trusted.
+
+    Parameters
+    ----------
+    masks : OrganMasks
+    name : str
+    known : bool
+        Whether the encoder is asked for it.
+    seen : bool
+        Whether enough of it reached the network.
+    inside : float
+        Share of it that lies in what the encoder takes of the scan.
+    """
     statistics = masks.statistics.get(name)
     if not known:
         return OrganStatus.UNKNOWN
-    if not seen or (statistics is not None and statistics.volume_ml < SMALLEST_ML):
+    if statistics is not None and statistics.volume_ml < SMALLEST_ML:
         return OrganStatus.TOO_SMALL
-    return OrganStatus.CUT if statistics is not None and statistics.touches_edge else OrganStatus.COMPLETE
+    if inside == 0 or (statistics is not None and statistics.volume_ml * inside < SMALLEST_ML):
+        return OrganStatus.OUTSIDE
+    if not seen:
+        return OrganStatus.TOO_SMALL
+    cut = inside < 1 - LOST or (statistics is not None and statistics.touches_edge)
+    return OrganStatus.CUT if cut else OrganStatus.COMPLETE
 
 
 class Meaning:

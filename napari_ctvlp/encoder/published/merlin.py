@@ -80,7 +80,7 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
     spacing_mm = SPACING[0]
     hu = HU
     max_text_tokens = MAX_TOKENS
-    preprocessing = "merlin 1"
+    preprocessing = "merlin 2"
     weights = ("model.safetensors", "merlin.pt")
     vocabulary = ""  # the folder itself, of two files
     texts_at_once = 32
@@ -189,8 +189,10 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
             vectors |= dict(zip(part, rows, strict=True))
         nothing = np.zeros(self.card.dim, np.float32)
         matrix = [vectors.get(label, nothing) for label in masks.names]
+        inside = self._inside(scan, masks)
         status = [
-            organ_status(masks, name, known=name in SEEN, seen=label in vectors) for label, name in masks.names.items()
+            organ_status(masks, name, known=name in SEEN, seen=label in vectors, inside=inside[label])
+            for label, name in masks.names.items()
         ]
         stacked = np.stack(matrix) if matrix else np.zeros((0, self.card.dim), np.float32)
         embedding = ScanEmbedding(tuple(masks.names.values()), stacked, tuple(status), self)
@@ -242,6 +244,20 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
         out[inside] = sample_nearest(masks.labels, places[::-1]).transpose(2, 1, 0)
         return out
 
+    def _inside(self, scan: Scan, masks: OrganMasks) -> dict[int, float]:
+        """Share of each label that the crop to its shape leaves.
+
+        Counted on the scan's own voxels, among those that a voxel of the crop reaches: on the network's grid a small
+        organ would gain or lose by rounding.
+        """
+        _, places = self._places(scan)
+        kept = []
+        for axis in (2, 1, 0):  # I, P, L
+            half = SPACING[axis] / scan.spacing[2 - axis] / 2 + 1e-6
+            low, high = float(places[axis].min()) - half, float(places[axis].max()) + half
+            kept.append((max(0, int(np.ceil(low))), int(np.floor(high)) + 1))
+        return {label: share_within(masks, label, kept) for label in masks.names}
+
     def _places(self, scan: Scan) -> tuple[tuple[slice, ...], list[NDArray[np.float64]]]:
         """Where along R, A, S the scan lies in the volume, and the index along L, P, I of each of those voxels.
 
@@ -264,6 +280,17 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
         clean = [" ".join(_WORDS.findall(text.lower())) for text in texts]
         given = self.tokenizer(clean, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         return {key: given[key].to(self.device) for key in ("input_ids", "attention_mask")}
+
+
+def share_within(masks: OrganMasks, label: int, kept: Sequence[tuple[int, int]]) -> float:
+    """Share of a label's voxels that lie in a box, (start, stop) along I, P, L; counts only where it must."""
+    statistics = masks.statistics.get(masks.names[label])
+    box = tuple((0, n) for n in masks.labels.shape) if statistics is None else statistics.box
+    if all(low <= start and stop <= high for (low, high), (start, stop) in zip(kept, box, strict=True)):
+        return 1.0
+    within = tuple(slice(max(a, c), max(a, c, min(b, d))) for (a, b), (c, d) in zip(kept, box, strict=True))
+    whole = np.count_nonzero(masks.labels == label) if statistics is None else statistics.voxels
+    return float(np.count_nonzero(masks.labels[within] == label) / max(whole, 1))
 
 
 def masked(volume: Tensor, labels: NDArray[np.uint8], label: int) -> Tensor:

@@ -12,7 +12,7 @@ from napari_ctvlp.ask import rank_organs, score_abnormalities
 from napari_ctvlp.encoder import EncodingCancelled, OrganStatus, ScanEncoder, load_encoder
 from napari_ctvlp.encoder.published.checkpoint import write_state
 from napari_ctvlp.encoder.published.colipri import ColipriEncoder
-from napari_ctvlp.encoder.published.colipri_grid import cube_starts
+from napari_ctvlp.encoder.published.colipri_grid import SPACING, cube_starts, known_organs, labels_on_grid
 from napari_ctvlp.encoder.registry import MARK
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.drawn import edited_masks
@@ -173,6 +173,17 @@ def test_a_long_scan_is_seen_in_several_windows(encoder, chest):
     assert status["lung_upper_lobe_left"] is OrganStatus.COMPLETE
     known = [i for i, s in enumerate(found.status) if s is OrganStatus.COMPLETE]
     np.testing.assert_allclose(np.linalg.norm(found.vectors[known], axis=1), 1, atol=1e-5)
+
+
+def test_no_cube_cuts_an_organ(encoder, chest):
+    """All of what is known reaches the grid, however many cubes that takes."""
+    scan, masks = chest
+    cubes = encoder._cubes(scan, masks)
+    shape = [along[-1] - along[0] + encoder.size for along in cubes]
+    labels = labels_on_grid(scan, masks, [along[0] for along in cubes], shape)
+    for label, name in known_organs(masks).items():
+        found = np.count_nonzero(labels == label) * SPACING**3 / 1000
+        assert found == pytest.approx(masks.statistics[name].volume_ml, rel=0.12), name
 
 
 def test_edited_masks_are_pooled_from_the_grid_that_was_kept(encoder, embedding, small_chest, monkeypatch):

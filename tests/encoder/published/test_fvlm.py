@@ -188,6 +188,19 @@ def test_a_lung_larger_than_the_window_gets_a_larger_one(encoder, chest):
     np.testing.assert_allclose(np.linalg.norm(rows(found)["lung"]), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("spacing", [(5.0, 4.0, 3.5), (9.0, 4.0, 3.5), (12.0, 6.1, 5.3)])
+@pytest.mark.parametrize("shared", [True, False])
+def test_no_window_cuts_an_organ(chest, spacing, shared):
+    _, masks = chest
+    resized = fvlm_windows.resize_labels(masks.labels, table(masks), spacing)
+    plan = fvlm_windows.plan_windows(resized, shared=shared)
+    assert sorted(organ for window in plan for organ in window.organs) == [0, 1, 2, 3]
+    for window in plan:
+        for organ in window.organs:
+            sides = zip(resized.boxes[organ], window.start, window.shape, strict=True)
+            assert all(start <= a and b <= start + n for (a, b), start, n in sides)
+
+
 def test_a_missing_organ_is_not_a_score_of_zero(encoder, chest):
     scan, masks = chest
     labels = np.where(masks.labels == 51, 0, masks.labels)

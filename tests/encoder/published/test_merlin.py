@@ -16,6 +16,7 @@ from napari_ctvlp.encoder.registry import MARK
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.drawn import edited_masks
 from napari_ctvlp.scan.statistics import organ_statistics
+from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, StoredGrid
 from tests.encoder.published.packages import run_package
 from tests.encoder.published.states import merlin_state, write_bytes_vocabulary
 from tests.encoder.published.test_colipri import as_ras
@@ -208,6 +209,45 @@ def test_organs_out_of_its_reach(encoder, belly):
     found = encoder.encode_scan(scan, replace(masks, names=names, statistics=statistics))
     status = dict(zip(found.organs, found.status, strict=True))
     assert status["brain"] is OrganStatus.UNKNOWN and status["liver"] is OrganStatus.COMPLETE
+
+
+@pytest.fixture(scope="module")
+def tall():
+    """1.1 m of 4 mm slices, of which a crop of 480 mm keeps the middle: organs within, across its edge, beyond it."""
+    shape = (275, 30, 30)
+    labels = np.zeros(shape, np.uint8)
+    labels[130:150, 8:20, 8:20] = 5
+    labels[60:90, 8:20, 8:20] = 2  # the crop begins near 78
+    labels[10:20, 8:20, 8:20] = 51
+    labels[190:198, 8:20, 8:20] = 3  # and ends near 198: all of it but a rim
+    labels[100, 5, 5] = 4
+    hu = np.where(labels > 0, 50, -1000).astype(np.int16)
+    affine = np.array([[0, 0, 4, 0], [0, 4, 0, 0], [-4, 0, 0, 0], [0, 0, 0, 1]], float)
+    stored = StoredGrid(shape[::-1], affine @ np.eye(4)[[2, 1, 0, 3]], "LPI")
+    scan = Scan(hu, (4.0, 4.0, 4.0), affine, "tall", stored, Audit(()))
+    names = {5: "liver", 2: "kidney_right", 51: "heart", 3: "kidney_left", 4: "gallbladder"}
+    return scan, OrganMasks(labels, names, "phantom", statistics=organ_statistics(scan, labels, names))
+
+
+def test_what_the_crop_takes_away_is_not_said_to_be_whole(folder, tall):
+    """No scan's edge is near: only the volume of 480 mm cuts, and absence in what it cuts must not be claimed."""
+    encoder = MerlinEncoder.from_folder(folder, device="cpu")
+    encoder.shape = (96, 96, 160)
+    scan, masks = tall
+    assert not any(s.touches_edge for s in masks.statistics.values())
+    found = encoder.encode_scan(scan, masks)
+    status = dict(zip(found.organs, found.status, strict=True))
+    assert status == {
+        "liver": OrganStatus.COMPLETE, "kidney_right": OrganStatus.CUT, "heart": OrganStatus.OUTSIDE,
+        "kidney_left": OrganStatus.COMPLETE, "gallbladder": OrganStatus.TOO_SMALL,
+    }  # fmt: skip
+    assert not found.vectors[found.organs.index("heart")].any()
+    scores = {(s.organ, s.abnormality): s for s in score_abnormalities(found)}
+    assert scores["heart", "cardiomegaly"].status == "N/A: outside of what this encoder sees"
+    assert scores["kidney_right", "renal_atrophy"].status == "N/A: cut by field of view"
+    absent = [s for s in scores.values() if s.organ == "kidney_right" and (s.probability or 1) <= 0.5]
+    assert absent == []
+    assert all(match.visual == 0 for match in rank_organs(found, "stone").organs if match.organ == "heart")
 
 
 def test_cancel_and_progress(encoder, belly):
