@@ -16,6 +16,7 @@ from pathlib import Path
 
 from napari_ctvlp.errors import UserError
 
+from .file_lock import OwnedElsewhere, owning
 from .registry import RemoteFile
 
 CHUNK = 1 << 20
@@ -61,7 +62,7 @@ def download(
     progress : callable, optional
         Called with bytes here and bytes in all.
     cancelled : callable, optional
-        Asked before every part of a megabyte.
+        Asked before and after every part of a megabyte.
     endpoint : str, optional
         Address of another hub.
 
@@ -74,42 +75,24 @@ def download(
     ------
     UserError
         For no network, a file that is not there or not to be had, a transfer that breaks off again and again, a wrong
-        digest, a full disk, a folder that cannot be written.
+        digest, a full disk, a folder that cannot be written, another process that downloads the file.
     DownloadCancelled
         When ``cancelled()`` turns true.
     """
     told = _ask(file, endpoint)
-    part = target.with_name(target.name + ".part")
-    note = target.with_name(target.name + ".part.digest")
+
+    def give_up() -> None:
+        if cancelled is not None and cancelled():
+            raise DownloadCancelled
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not note.is_file() or note.read_text(errors="replace") != told.digest:
-            part.unlink(missing_ok=True)
-            note.write_text(told.digest)
-        have = part.stat().st_size if part.is_file() else 0
-        free = shutil.disk_usage(target.parent).free
-        if free < told.size - have + SPARE:
-            raise UserError(
-                f"The disk is too full for '{target.name}': {(told.size - have) / 1e6:,.0f} MB are needed in "
-                f"'{target.parent}', {free / 1e6:,.0f} MB are free."
-            )
-        for attempt in range(TRIES):
-            try:
-                _transfer(told, part, progress, cancelled)
-                break
-            except _BrokenOff as error:
-                if attempt == TRIES - 1:
-                    here = part.stat().st_size if part.is_file() else 0
-                    raise UserError(
-                        f"The download of '{target.name}' broke off at {here / 1e6:,.1f} of {told.size / 1e6:,.1f} MB; "
-                        "do it again to go on from there."
-                    ) from error
-        if not _matches(part, told):
-            part.unlink()
-            note.unlink()
-            raise UserError(f"'{target.name}' came damaged: its digest is not {told.digest[:12]}…; download it again.")
-        part.replace(target)
-        note.unlink()
+        # one that was cancelled may still be reading: what it has in hand and what comes anew must not both be written
+        with owning(target, give_up) as waited:
+            if not (waited and target.is_file() and _matches(target, told)):
+                _bring(told, target, progress, cancelled)
+    except OwnedElsewhere as error:
+        raise UserError(f"'{target.name}' is being downloaded by another process: wait for that one.") from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise UserError(
@@ -117,6 +100,44 @@ def download(
             ) from error
         raise UserError(f"'{target}' cannot be written ({error.strerror or type(error).__name__}).") from error
     return told.digest
+
+
+def _bring(
+    told: _Told,
+    target: Path,
+    progress: Callable[[int, int], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> None:
+    """Make the file whole from what is here and what the hub sends."""
+    part = target.with_name(target.name + ".part")
+    note = target.with_name(target.name + ".part.digest")
+    if not note.is_file() or note.read_text(errors="replace") != told.digest:
+        part.unlink(missing_ok=True)
+        note.write_text(told.digest)
+    have = part.stat().st_size if part.is_file() else 0
+    free = shutil.disk_usage(target.parent).free
+    if free < told.size - have + SPARE:
+        raise UserError(
+            f"The disk is too full for '{target.name}': {(told.size - have) / 1e6:,.0f} MB are needed in "
+            f"'{target.parent}', {free / 1e6:,.0f} MB are free."
+        )
+    for attempt in range(TRIES):
+        try:
+            _transfer(told, part, progress, cancelled)
+            break
+        except _BrokenOff as error:
+            if attempt == TRIES - 1:
+                here = part.stat().st_size if part.is_file() else 0
+                raise UserError(
+                    f"The download of '{target.name}' broke off at {here / 1e6:,.1f} of {told.size / 1e6:,.1f} MB; "
+                    "do it again to go on from there."
+                ) from error
+    if not _matches(part, told):
+        part.unlink()
+        note.unlink()
+        raise UserError(f"'{target.name}' came damaged: its digest is not {told.digest[:12]}…; download it again.")
+    part.replace(target)
+    note.unlink()
 
 
 def _ask(file: RemoteFile, endpoint: str | None) -> _Told:
@@ -185,6 +206,8 @@ def _receive(
             if cancelled is not None and cancelled():
                 raise DownloadCancelled
             block = answer.read(min(CHUNK, told.size - have))
+            if cancelled is not None and cancelled():
+                raise DownloadCancelled  # cancelled means that nothing more is written, however long the hub took
             if not block:
                 break
             out.write(block)

@@ -7,7 +7,10 @@ import io
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,6 +165,76 @@ def test_a_cancelled_download_ends_at_once_and_goes_on_later(hub, tmp_path):
     assert 2_000_000 <= kept < 4_000_000 and not (tmp_path / "f").exists()
     download(FILE, tmp_path / "f", endpoint=hub.endpoint)
     assert (tmp_path / "f").read_bytes() == BIG * 3 and hub.asked[-1][1] == f"bytes={kept}-"
+
+
+def test_one_that_is_begun_anew_while_the_cancelled_one_still_reads(hub, tmp_path):
+    """The first stands in the middle of a part when it is cancelled; the second must not meet what that one writes."""
+    hub.slow.clear()
+    stop, ended, answers = threading.Event(), [], []
+
+    def cancelled() -> bool:
+        answers.append(stop.is_set())
+        return answers[-1]
+
+    def first() -> None:
+        try:
+            download(FILE, tmp_path / "f", cancelled=cancelled, endpoint=hub.endpoint)
+        except DownloadCancelled:
+            ended.append("cancelled")
+
+    def second() -> None:
+        ended.append(download(FILE, tmp_path / "f", endpoint=hub.endpoint))
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert soon(lambda: len(answers) == 3)  # the first part is written, the hub holds the second one back
+    stop.set()
+    threads[1].start()
+    assert not soon(lambda: len(hub.asked) > 1, 0.5)  # it waits for the other one to let go
+    hub.slow.set()
+    for thread in threads:
+        thread.join(15)
+    assert ended[0] == "cancelled" and len(ended) == 2
+    assert (tmp_path / "f").read_bytes() == BIG and [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_one_that_waits_can_be_cancelled_and_does_not_bring_it_twice(hub, tmp_path):
+    hub.slow.clear()
+    first = threading.Thread(target=download, args=(FILE, tmp_path / "f"), kwargs={"endpoint": hub.endpoint})
+    first.start()
+    assert soon(lambda: len(hub.asked) == 1)
+    with pytest.raises(DownloadCancelled):
+        download(FILE, tmp_path / "f", cancelled=lambda: True, endpoint=hub.endpoint)
+    threading.Timer(0.3, hub.slow.set).start()
+    download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    first.join(15)
+    assert len(hub.asked) == 1 and (tmp_path / "f").read_bytes() == BIG
+
+
+def test_another_process_that_downloads_is_told(hub, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from napari_ctvlp.encoder.file_lock import owning\n"
+        "with owning(Path(sys.argv[1]), lambda: None):\n    print('mine', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "f")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "mine\n"
+        with pytest.raises(UserError, match="another process"):
+            download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+        other.stdin.close()
+        other.wait(10)
+    download(FILE, tmp_path / "f", endpoint=hub.endpoint)
+    assert (tmp_path / "f").read_bytes() == BIG
+
+
+def soon(true, seconds: float = 10.0) -> bool:
+    """Whether something becomes true in time."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 # -- an encoder ---------------------------------------------------------------------------------------------------
