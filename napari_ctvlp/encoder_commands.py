@@ -73,16 +73,8 @@ def install(args: InstallArgs) -> None:
         print(what)
         fetch(what, agreed=args.yes or _said_yes(), progress=_bar)
         print()
-    missing = _missing(args.encoder)
-    print("\n".join(missing) or f"{args.encoder} is installed: napari-ctvlp doctor {args.encoder} examines it.")
-
-
-def _missing(name: str) -> tuple[str, ...]:
-    """What an encoder that was just installed still needs."""
-    from napari_ctvlp.encoder import list_entries
-
-    entry = list_entries().get(name.split("/")[-1])
-    return entry.missing() if entry is not None else ()
+    name, missing = what.entry.name, what.entry.missing()
+    print("\n".join(missing) or f"{name} is installed: napari-ctvlp doctor {name} examines it.")
 
 
 def _said_yes() -> bool:

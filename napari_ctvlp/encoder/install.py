@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from napari_ctvlp.atomic import write_bytes
 from napari_ctvlp.errors import UserError
 
 from .download import TIMEOUT, download
-from .registry import MARK, SHIPPED, EncoderEntry, RemoteFile, encoders_folder, list_entries, native_entry
+from .registry import (
+    MARK,
+    NATIVE,
+    WHOLE,
+    EncoderEntry,
+    RemoteFile,
+    encoders_folder,
+    list_entries,
+    native_entry,
+    origin_of,
+)
 
-OURS = ("config.json", "model.safetensors")
 _SAFE = (".json", ".safetensors", ".txt", ".md")
 """Endings of the files of an encoder of ours; nothing else is fetched, pickles least of all."""
 
@@ -45,9 +54,11 @@ def offer(name: str, *, endpoint: str | None = None) -> Offer:
     Raises
     ------
     UserError
-        When there is no such encoder, or the hub cannot be reached.
+        When there is no such encoder, its name is taken here, or the hub cannot be reached.
     """
     entry = list_entries().get(name)
+    if entry is not None and entry.origin and entry.missing():
+        entry = _of_hub(entry.origin, endpoint)
     if entry is None and name.count("/") == 1 and not Path(name).exists():
         entry = _of_hub(name, endpoint)
     if entry is None:
@@ -88,7 +99,10 @@ def fetch(
     if what.files and not agreed:
         raise UserError(f"{what.entry.name} is downloaded only with your yes to its terms.")
     done = 0.0
-    digests = {}
+    digests: dict[str, str] = {}
+    if what.files and what.entry.origin:
+        # before the first file comes: whose folder this is must be known when the download ends early
+        _mark(what.entry, dict.fromkeys((f.name for f in what.entry.files), ""))
     for file in what.files:
         share = file.size_mb / max(what.size_mb, 1e-9)
 
@@ -125,24 +139,46 @@ def supply(name: str, checkpoint: Path, *, unpickle: bool = False) -> None:
 
 def _mark(entry: EncoderEntry, digests: dict[str, str]) -> None:
     """Write down which adapter reads the folder, what its files were, and what the user said yes to."""
-    if (entry.place / "config.json").is_file() or not entry.place.is_dir():
+    if not entry.origin and ((entry.place / "config.json").is_file() or not entry.place.is_dir()):
         return
     path = entry.place / MARK
     try:
         before = json.loads(path.read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
         before = {}
-    said = {"adapter": entry.name, "files": {**before, **digests}, "terms": entry.terms}
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as out:
-        json.dump(said, out, indent=1)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(path)
+    source = {"source": entry.origin} if entry.origin else {}
+    said = {"adapter": NATIVE if entry.origin else entry.name, **source, "files": {**before, **digests}}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"'{path.parent}' cannot be written ({error.strerror or 'unknown reason'}).") from error
+    write_bytes(path, json.dumps({**said, "terms": entry.terms}, indent=1).encode())
+
+
+def _folder_for(repo: str) -> Path:
+    """The folder for an encoder of the hub.
+
+    Raises
+    ------
+    UserError
+        When its name is another encoder's here, or its folder holds what came from elsewhere.
+    """
+    name = repo.split("/")[1]
+    folder = encoders_folder() / name
+    if name in ("", ".", ".."):
+        raise UserError(f"'{repo}' names no model on the hub: write owner/name.")
+    for entry in list_entries().values():
+        if entry.name.casefold() == name.casefold() and entry.origin != repo:
+            whose = entry.origin or entry.source
+            raise UserError(f"'{repo}' has the name of an encoder that is known here ({entry.name}, {whose}).")
+    if folder.is_dir() and any(folder.iterdir()) and origin_of(folder) != repo:
+        raise UserError(f"'{folder}' holds something else than '{repo}': move it away first.")
+    return folder
 
 
 def _of_hub(repo: str, endpoint: str | None) -> EncoderEntry:
     """An encoder of ours on the hub, described by its page."""
+    folder = _folder_for(repo)
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -153,8 +189,8 @@ def _of_hub(repo: str, endpoint: str | None) -> EncoderEntry:
     except Exception as error:  # every HTTP library has its own names for "no network"
         raise UserError(f"The model hub cannot be reached ({type(error).__name__}): check the network.") from error
     names = {s.rfilename for s in page.siblings or ()}
-    if not set(OURS) <= names:
-        raise UserError(f"'{repo}' on the hub is no encoder of napari-ctvlp: it lacks {' or '.join(OURS)}.")
+    if not set(WHOLE) <= names:
+        raise UserError(f"'{repo}' on the hub is no encoder of napari-ctvlp: it lacks {' or '.join(WHOLE)}.")
     licence = str(getattr(page.card_data, "license", None) or "unstated")
     files = tuple(
         RemoteFile(
@@ -168,9 +204,7 @@ def _of_hub(repo: str, endpoint: str | None) -> EncoderEntry:
         for s in page.siblings or ()
         if Path(s.rfilename).suffix in _SAFE and ".." not in Path(s.rfilename).parts
     )
-    folder = encoders_folder() / repo.split("/")[1]
-    if folder.name in {p.name for p in SHIPPED.iterdir()}:
-        raise UserError(f"'{repo}' has the name of an encoder that ships with the package.")
     terms = f"{repo}: licence {licence}, as its page on the hub says. Research use, not for diagnosis."
     plain = native_entry(folder, "folder")
-    return replace(plain, licence=licence, trained_on=f"see the page of {repo}", summary="", files=files, terms=terms)
+    about = f"see the page of {repo}"
+    return replace(plain, licence=licence, trained_on=about, summary="", files=files, terms=terms, origin=repo)

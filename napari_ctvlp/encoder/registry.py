@@ -29,7 +29,11 @@ PLACE = "CTVLP_ENCODERS"
 """Environment variable with the folder of encoders; the user's data folder without it."""
 SHIPPED = Path(__file__).parent / "weights"
 MARK = "encoder.json"
-"""In the folder of a published encoder: which adapter reads it, and the digests of its files."""
+"""In the folder of an encoder that was installed: which adapter reads it, where it came from, digests of its files."""
+NATIVE = "native"
+"""The adapter of encoders of this project."""
+WHOLE = ("config.json", "model.safetensors")
+"""What makes a folder an encoder of this project."""
 
 Region = Literal["chest", "abdomen", "body"]
 Load = Callable[[Path, str | None], "ScanEncoder"]
@@ -88,6 +92,10 @@ class EncoderEntry:
         "built in", "folder" or "package NAME".
     folder : Path or None
         Where it lies; None for its own folder in the user's folder of encoders.
+    needs : tuple of str
+        File names without which its folder is not whole, beside those of ``files``.
+    origin : str
+        "owner/name" on the hub that it was installed from, for an encoder of this project.
     """
 
     name: str
@@ -106,6 +114,8 @@ class EncoderEntry:
     memory: str = ""
     source: str = "built in"
     folder: Path | None = None
+    needs: tuple[str, ...] = ()
+    origin: str = ""
 
     @property
     def place(self) -> Path:
@@ -126,6 +136,9 @@ class EncoderEntry:
             told.append(f"The Python package {' and '.join(absent)} is not installed: {self.install}")
         if [f for f in self.files if not (self.place / f.name).is_file()]:
             told.append(f"Its files are not downloaded: napari-ctvlp install {self.name}")
+        if lacking := [name for name in self.needs if not (self.place / name).is_file()]:
+            remedy = f"napari-ctvlp install {self.origin}" if self.origin else "copy or train it again"
+            told.append(f"Its folder lacks {', '.join(lacking)}: {remedy}")
         if self.supplied and not any((self.place / name).is_file() for name in self.supplied):
             told.append(f"Its weights are not there, and only you can bring them: {self.how}")
         return tuple(told)
@@ -150,7 +163,7 @@ def list_entries() -> dict[str, EncoderEntry]:
     entries = {p.name: native_entry(p, "built in") for p in _folders(SHIPPED) if (p / "config.json").is_file()}
     entries |= {entry.name: entry for entry in PUBLISHED}
     for folder in _folders(encoders_folder()):
-        if folder.name not in entries and (folder / "config.json").is_file():
+        if folder.name not in entries and ((folder / "config.json").is_file() or origin_of(folder)):
             entries[folder.name] = native_entry(folder, "folder")
     for point in metadata.entry_points(group=GROUP):
         package = point.dist.name if point.dist else point.value
@@ -168,25 +181,48 @@ def list_entries() -> dict[str, EncoderEntry]:
 
 
 def native_entry(folder: Path, source: str) -> EncoderEntry:
-    """Describe an encoder of this project by its ``config.json`` alone."""
+    """Describe an encoder of this project by its ``config.json``, and by what installing it wrote down."""
+    mark = _mark_of(folder)
     try:
         said = json.loads((folder / "config.json").read_text(encoding="utf-8"))["provenance"]
         said = {key: str(said.get(key, "")) for key in ("licence", "trained_on", "summary")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        said = {"licence": "unstated", "trained_on": "unknown", "summary": "Its config.json is damaged."}
+        why = "damaged" if (folder / "config.json").is_file() else "not there"
+        said = {"licence": "unstated", "trained_on": "unknown", "summary": f"Its config.json is {why}."}
 
     def load(place: Path, device: str | None) -> ScanEncoder:
         from .native import NativeEncoder
 
         return NativeEncoder.from_pretrained(place, device=device)
 
-    return EncoderEntry(folder.name, region="body", load=load, source=source, folder=folder, **said)
+    files = mark.get("files")
+    needs = tuple(dict.fromkeys((*WHOLE, *(files if isinstance(files, dict) else ()))))
+    origin = origin_of(folder)
+    return EncoderEntry(
+        folder.name, region="body", load=load, source=source, folder=folder, needs=needs, origin=origin, **said
+    )
+
+
+def origin_of(folder: Path) -> str:
+    """The "owner/name" on the hub that an encoder of this project was installed from; "" for any other folder."""
+    mark = _mark_of(folder)
+    return str(mark.get("source", "")) if mark.get("adapter") == NATIVE else ""
+
+
+def _mark_of(folder: Path) -> dict[str, object]:
+    try:
+        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return mark if isinstance(mark, dict) else {}
 
 
 def entry_at(path: Path) -> EncoderEntry | None:
-    """The entry of a folder that a published encoder was installed into, wherever it lies; None where it is none."""
+    """The entry of a folder that an encoder was installed into, wherever it lies; None where it is none."""
     if not (path / MARK).is_file():
         return None
+    if _mark_of(path).get("adapter") == NATIVE:
+        return native_entry(path, "folder")
     from .published.entries import PUBLISHED
 
     try:

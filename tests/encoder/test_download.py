@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from napari_ctvlp.cli import main
+from napari_ctvlp.doctor import examine
 from napari_ctvlp.encoder import download as room
-from napari_ctvlp.encoder import install, list_entries, load_encoder
+from napari_ctvlp.encoder import install, list_encoders, list_entries, load_encoder
 from napari_ctvlp.encoder.download import DownloadCancelled, download
 from napari_ctvlp.encoder.install import fetch, offer, supply
 from napari_ctvlp.encoder.registry import MARK, PLACE, SHIPPED, RemoteFile
@@ -322,7 +323,9 @@ def test_an_encoder_of_ours_comes_from_the_hub(hub, place):
     what = offer("me/mine", endpoint=hub.endpoint)
     assert "licence mit" in str(what) and not any(f.path == "evil.pt" for f in what.files)
     fetch(what, agreed=True, endpoint=hub.endpoint)
-    assert not (place / "mine" / "evil.pt").exists() and not (place / "mine" / MARK).exists()
+    assert not (place / "mine" / "evil.pt").exists()
+    assert json.loads((place / "mine" / MARK).read_text())["source"] == "me/mine"
+    assert list_entries()["mine"].missing() == () and load_encoder(place / "mine", device="cpu").card.dim
     assert load_encoder("mine", device="cpu").card.revision == load_encoder("starter", device="cpu").card.revision
 
 
@@ -334,8 +337,43 @@ def test_what_is_no_encoder_of_ours_is_refused(hub):
     with pytest.raises(UserError, match="There is no encoder"):
         offer("nothing")
     hub.files |= {"me/starter/config.json": b"{}", "me/starter/model.safetensors": b"-"}
-    with pytest.raises(UserError, match="ships"):
-        offer("me/starter", endpoint=hub.endpoint)
+    for name in ("me/starter", "x/merlin", "x/Merlin"):
+        with pytest.raises(UserError, match="known here"):
+            offer(name, endpoint=hub.endpoint)
+
+
+@pytest.fixture
+def two_owners(hub) -> Hub:
+    for owner in ("a", "b"):
+        hub.files |= {f"{owner}/enc/{name}": owner.encode() * 2000 for name in ("config.json", "model.safetensors")}
+    return hub
+
+
+def test_two_owners_do_not_share_a_folder(two_owners, place):
+    fetch(offer("a/enc", endpoint=two_owners.endpoint), agreed=True, endpoint=two_owners.endpoint)
+    assert offer("a/enc", endpoint=two_owners.endpoint).files == ()
+    with pytest.raises(UserError, match=r"known here \(enc, a/enc\)"):
+        offer("b/enc", endpoint=two_owners.endpoint)
+    (place / "own").mkdir()
+    (place / "own" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds something else"):
+        offer("b/own", endpoint=two_owners.endpoint)
+    with pytest.raises(UserError, match="owner/name"):
+        offer("b/..", endpoint=two_owners.endpoint)
+
+
+def test_half_an_encoder_of_the_hub_is_not_installed(two_owners, place):
+    what = offer("a/enc", endpoint=two_owners.endpoint)
+    kept = two_owners.files.pop("a/enc/model.safetensors")
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        fetch(what, agreed=True, endpoint=two_owners.endpoint)
+    (told,) = list_entries()["enc"].missing()
+    assert "model.safetensors" in told and "napari-ctvlp install a/enc" in told and "enc" not in list_encoders()
+    with pytest.raises(UserError, match="install a/enc"):
+        load_encoder("enc")
+    two_owners.files["a/enc/model.safetensors"] = kept
+    for name in ("enc", "a/enc"):  # by the name that doctor knows, or as at first
+        assert [f.name for f in offer(name, endpoint=two_owners.endpoint).files] == ["model.safetensors"]
 
 
 # -- the command --------------------------------------------------------------------------------------------------
@@ -364,6 +402,15 @@ def test_the_command_shows_the_terms_and_wants_a_yes(at_hub, capsys, monkeypatch
     monkeypatch.setattr("builtins.input", lambda _: "yes")
     main(["install", "merlin"])
     assert "is installed" in capsys.readouterr().out
+
+
+def test_the_closing_line_names_a_command_that_works(at_hub, capsys):
+    for path in (SHIPPED / "starter").rglob("*"):
+        if path.is_file():
+            at_hub.files[f"me/mine/{path.relative_to(SHIPPED / 'starter')}"] = path.read_bytes()
+    main(["install", "me/mine", "--yes"])
+    assert "napari-ctvlp doctor mine examines it" in capsys.readouterr().out
+    assert next(examine("mine")).told.startswith("mine (folder)")
 
 
 def test_the_command_takes_a_yes_beforehand_and_a_checkpoint(at_hub, capsys, tmp_path):

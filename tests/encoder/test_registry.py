@@ -107,6 +107,8 @@ def test_a_folder_of_the_user_is_known_by_its_name(place):
     shutil.copytree(SHIPPED / "starter", place / "mine", ignore=shutil.ignore_patterns("*.safetensors", "text"))
     entry = list_entries()["mine"]
     assert entry.source == "folder" and entry.licence.startswith("BSD") and entry.place == place / "mine"
+    (told,) = entry.missing()
+    assert "model.safetensors" in told and "mine" not in list_encoders()
     (place / "mine" / "config.json").write_text("{")
     assert "damaged" in list_entries()["mine"].summary
 
