@@ -255,6 +255,8 @@ def _print_answers(answers: dict[str, Any]) -> None:
     scored = sorted(
         (a for a in answers["abnormalities"] if a["probability"] is not None), key=lambda a: -a["probability"]
     )
+    if not answers["encoder"]["calibrated"]:
+        print("\nProbabilities are the model's own and not calibrated.")
     print(
         f"\n{len(scored)} of {len(answers['abnormalities'])} organ and abnormality pairs could be scored; the highest:"
     )

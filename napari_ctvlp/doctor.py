@@ -68,7 +68,7 @@ def self_checks(encoder: ScanEncoder, scan: Scan, masks: OrganMasks) -> Iterator
 def calibration_told(encoder: ScanEncoder) -> tuple[Verdict, str]:
     """Whether the probabilities of an encoder were fitted to anything."""
     calibration = encoder.calibration
-    if calibration.default == (1.0, 0.0) and not calibration.by_key:
+    if not calibration.fitted:
         return "note", "none: its probabilities are the model's own and were not fitted on any scans"
     return "ok", f"fitted for {len(calibration.by_key)} pairs of organ and abnormality, one map for the rest"
 

@@ -200,7 +200,6 @@ class Encoders:
 
     def _show_scores(self, _: object = None) -> None:
         from napari_ctvlp.ask.compare import compare
-        from napari_ctvlp.encoder.contract import Calibration
 
         embedding, opinions = self._session.embedding, self.others.opinions
         if embedding is None:
@@ -208,7 +207,7 @@ class Encoders:
             return
         encoder = embedding.encoder
         titles = [encoder.card.name, *(_title(o) for o in opinions)]
-        if opinions and encoder.calibration == Calibration():
+        if not encoder.calibration.fitted:
             titles[0] += UNCALIBRATED
         self._dock.findings.set_rows(compare(self._session.scores, embedding.groups, opinions), titles)
 

@@ -73,17 +73,22 @@ class FindingsModel(QAbstractTableModel):
         self._rows: tuple[ComparedRow, ...] = ()
         self._texts: tuple[tuple[str, ...], ...] = ()
         self._titles: tuple[str, ...] = ()
+        self._mark = ""
 
     def set_scores(self, scores: Sequence[AbnormalityScore]) -> None:
         """Show these scores of one encoder."""
         self.set_rows([ComparedRow(score) for score in scores])
 
     def set_rows(self, rows: Sequence[ComparedRow], titles: Sequence[str] = ()) -> None:
-        """Show scores of several encoders side by side; ``titles`` are what to call them, the chosen one's first."""
+        """Show scores of several encoders side by side; ``titles`` are what to call them, the chosen one's first.
+
+        One alone is not called by its name; only whether it is calibrated is told.
+        """
         self.beginResetModel()
         self._rows = tuple(rows)
         self._texts = tuple(self._texts_of(row) for row in self._rows)
         self._titles = tuple(titles) if len(titles) > 1 else ()
+        self._mark = UNCALIBRATED if len(titles) == 1 and titles[0].endswith(UNCALIBRATED) else ""
         self.endResetModel()
 
     def _texts_of(self, row: ComparedRow) -> tuple[str, ...]:
@@ -121,6 +126,8 @@ class FindingsModel(QAbstractTableModel):
             return f"{organ}, {abnormality}: {texts[PROBABILITY]}\n{score.note}"
         if role == Qt.ItemDataRole.ToolTipRole:
             spread = "" if score.probability is None else "; in brackets: spread over prompts, not over patients"
+            if self._mark and score.probability is not None:
+                spread += "\nnot calibrated: as the model gives it"
             if score.status == IN_VIEW:
                 spread += "\nin the part of the organ that is in view; it is cut by the field of view"
             return f"{organ}, {abnormality}: {texts[PROBABILITY]}{spread}"
@@ -147,10 +154,12 @@ class FindingsModel(QAbstractTableModel):
         """Qt: the names of the columns."""
         if orientation != Qt.Orientation.Horizontal:
             return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._titles[section - PROBABILITY] if self._titles and section >= PROBABILITY else HEADERS[section]
-        if role == Qt.ItemDataRole.ToolTipRole and self._titles and section >= PROBABILITY:
-            title = self._titles[section - PROBABILITY]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            title = HEADERS[section] + self._mark if section == PROBABILITY else HEADERS[min(section, PROBABILITY)]
+            if self._titles and section >= PROBABILITY:
+                title = self._titles[section - PROBABILITY]
+            if role == Qt.ItemDataRole.DisplayRole:
+                return title
             return f"{title} not calibrated: probabilities as the model gives them" if UNCALIBRATED in title else None
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from napari_ctvlp.ask.types import AbnormalityScore
-from napari_ctvlp.encoder.contract import Calibration, OrganStatus, ScanEmbedding
+from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 
 DISAGREE = 0.3
 """Difference of two probabilities from which encoders are said to disagree."""
@@ -38,7 +38,7 @@ class Opinion:
         return cls(
             encoder.card.name,
             encoder.card.licence,
-            encoder.calibration != Calibration(),
+            encoder.calibration.fitted,
             {(s.organ, s.abnormality): s for s in scores},
             embedding.groups,
         )

@@ -52,7 +52,7 @@ def answers_as_json(
     -------
     dict
         ``scan`` (name, shape and spacing_mm along I, P, L, audit), ``encoder`` (name, revision, licence,
-        prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows),
+        prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows, calibrated),
         ``queries`` (text, matched, finding or None, organs best first), ``abnormalities`` (organ, abnormality,
         probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
         the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts). No path, no
@@ -77,6 +77,7 @@ def answers_as_json(
             "trained_on": card.trained_on,
             "spacing_mm": card.spacing_mm,
             "hu_windows": [list(window) for window in card.hu_windows],
+            "calibrated": embedding.encoder.calibration.fitted,
         },
         "queries": [
             {

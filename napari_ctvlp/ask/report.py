@@ -21,6 +21,11 @@ MOST_FINDINGS = 12
 WORTH_A_PICTURE = 0.5
 """Probability from which a finding that nobody asked for gets its pictures."""
 
+PROBABILITIES = {
+    True: "Probabilities were fitted on validation scans, and hold for scans like those.",
+    False: "Probabilities are the model's own and not calibrated.",
+}
+
 
 def write_report(path: str | Path, scan: Scan, masks: OrganMasks, answers: dict[str, Any]) -> None:
     """Write the report.
@@ -50,8 +55,8 @@ def report_html(scan: Scan, masks: OrganMasks, answers: dict[str, Any], layout: 
         f"<h1>{escape(scan.name)}</h1>",
         f'<p class="quiet">{_subtitle(answers)}</p>',
         layout.notice(
-            "Research use, not for diagnosis. Probabilities are calibrated for the scans that the encoder was trained "
-            f"on: {escape(answers['encoder']['trained_on'])}."
+            f"Research use, not for diagnosis. {PROBABILITIES[bool(answers['encoder']['calibrated'])]} "
+            f"The encoder was trained on: {escape(answers['encoder']['trained_on'])}."
         ),
         *_section("Questions", _queries(scan, masks, answers, layout)),
         *_section("Findings worth a look", _slices(scan, masks, answers, layout)),

@@ -83,6 +83,11 @@ class Calibration:
     default: tuple[float, float] = (1.0, 0.0)
     by_key: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it was fitted on any scans; else probabilities are the model's own."""
+        return self != Calibration()
+
     def probability(self, key: str, score: float) -> float:
         """Calibrated probability in 0..1 for a score in logits."""
         slope, offset = self.by_key.get(key, self.default)

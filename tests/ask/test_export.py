@@ -41,6 +41,7 @@ def test_the_layout(answers):
         "trained_on": "nothing",
         "spacing_mm": 3.0,
         "hu_windows": [[-160.0, 240.0]],
+        "calibrated": False,
     }
     stone, banana = answers["queries"]
     assert list(stone) == ["text", "matched", "finding", "organs"]

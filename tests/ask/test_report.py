@@ -16,6 +16,7 @@ from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
 from napari_ctvlp.ask.pictures import EDGES, OUTLINE, key_slice, lettered
 from napari_ctvlp.ask.report import MOST_PICTURES, report_html, write_report
 from napari_ctvlp.ask.report_layout import PaperLayout
+from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.errors import UserError
 from tests.conftest import WordEncoder
 
@@ -82,6 +83,16 @@ def test_the_page_holds_everything(phantom):
     ):  # fmt: skip
         assert words in page.text
     assert "100.8" in page.text  # millilitres of the liver
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_probabilities_are_called_fitted_only_where_they_are(phantom, monkeypatch, fitted):
+    if fitted:
+        monkeypatch.setattr(WordEncoder, "calibration", Calibration((2.0, 0.0)))
+    answers = answers_of(*phantom)
+    text = Page(report_html(*phantom, answers)).text
+    assert answers["encoder"]["calibrated"] is fitted
+    assert ("fitted on validation scans" in text) is fitted and ("not calibrated" in text) is not fitted
 
 
 def test_the_page_needs_no_other_file(phantom):

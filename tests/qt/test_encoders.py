@@ -14,6 +14,7 @@ from napari_ctvlp._qt.findings_model import DISAGREE_MARK, PROBABILITY
 from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp.ask.types import AbnormalityScore
+from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.encoder.download import DownloadCancelled
 from napari_ctvlp.encoder.registry import PLACE, EncoderEntry, RemoteFile
 from napari_ctvlp.errors import UserError
@@ -238,6 +239,20 @@ def test_scores_of_two_encoders_stand_side_by_side_and_disagreement_is_marked(ma
     assert column(dock, 0) == ["liver"]
     compare_action(dock, "other").trigger()
     assert model.columnCount() == 3 and len(column(dock, 0)) == 4 and not dock.findings.disagreeing.isVisible()
+
+
+def test_one_alone_that_is_not_calibrated_is_marked(made, phantom, monkeypatch):
+    dock, session, _ = made
+    session.set_scan(*phantom)
+    model, horizontal = dock.findings.table.model(), Qt.Orientation.Horizontal
+    assert [model.headerData(i, horizontal) for i in range(3)] == ["Organ", "Finding", "Probability *"]
+    assert "not calibrated" in model.headerData(2, horizontal, Qt.ItemDataRole.ToolTipRole)
+    assert "not calibrated" in model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    assert model.headerData(0, horizontal, Qt.ItemDataRole.ToolTipRole) is None
+    monkeypatch.setattr(WordEncoder, "calibration", Calibration((2.0, 0.0)))
+    session.use_encoder("starter")
+    assert model.headerData(2, horizontal) == "Probability"
+    assert "not calibrated" not in model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
 
 
 def test_the_second_becomes_the_first_when_it_is_chosen(made, phantom):
