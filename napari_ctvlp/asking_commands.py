@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ctvlp.command_arguments import Inputs
-from napari_ctvlp.commands import open_inputs
+from napari_ctvlp.commands import open_inputs, tell_region
 from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def evidence(args: EvidenceArgs) -> None:
         raise UserError(f"'{entry.key}' is looked for in {', '.join(entry.places)}; not in '{args.organ}'.")
     scan, masks = open_inputs(args, "napari-ctvlp evidence SCAN --masks MASKS --organ O --abnormality A")
     embedding = _encoded(encoder, scan, masks)
+    region = tell_region(args.encoder, masks)
     found = gather(embedding, scan, masks, args.organ, entry)
     plan = [] if args.quick else changes(found, embedding, scan, masks)
     after = []
@@ -87,7 +88,7 @@ def evidence(args: EvidenceArgs) -> None:
     _tell("")
     told = evidence_as_json(found, scan, after)
     if args.json is not None:
-        write_json(args.json, {**_made_with(scan, masks, embedding), **told})
+        write_json(args.json, {**_made_with(scan, masks, embedding, region), **told})
         print(f"Evidence written to {args.json}")
         return
     print(f"{args.organ}, {entry.key}: {_said(told['score'])}")
@@ -124,6 +125,7 @@ def compare(args: CompareArgs) -> None:
     dictionary = _dictionary(encoder)
     scan, masks = open_inputs(args, "napari-ctvlp compare SCAN --masks MASKS --ask ONE --against ANOTHER")
     embedding = _encoded(encoder, scan, masks)
+    region = tell_region(args.encoder, masks)
     first, second = (rank_organs(embedding, text, dictionary=dictionary) for text in (args.ask, args.against))
     rows = [
         {
@@ -137,7 +139,7 @@ def compare(args: CompareArgs) -> None:
     ]
     if args.json is not None:
         about = [{"text": r.text, "matched": r.matched, "message": r.message} for r in (first, second)]
-        write_json(args.json, {**_made_with(scan, masks, embedding), "queries": about, "organs": rows})
+        write_json(args.json, {**_made_with(scan, masks, embedding, region), "queries": about, "organs": rows})
         print(f"Comparison written to {args.json}")
         return
     for title, ranking in (("first ", first), ("second", second)):
@@ -162,6 +164,7 @@ def prompts(args: PromptsArgs) -> None:
     used = _entry(_dictionary(encoder), args.abnormality)
     scan, masks = open_inputs(args, "napari-ctvlp prompts SCAN --masks MASKS --abnormality A")
     embedding = _encoded(encoder, scan, masks)
+    region = tell_region(args.encoder, masks)
     saved = try_entry(embedding, used)
     tried = saved if other is None else try_entry(embedding, other)
     before = {score.organ: score for score in saved.scores}
@@ -181,7 +184,9 @@ def prompts(args: PromptsArgs) -> None:
         ]
         rows.append(row)
     if args.json is not None:
-        write_json(args.json, {**_made_with(scan, masks, embedding), "abnormality": args.abnormality, "organs": rows})
+        write_json(
+            args.json, {**_made_with(scan, masks, embedding, region), "abnormality": args.abnormality, "organs": rows}
+        )
         print(f"Scores written to {args.json}")
         return
     for row in rows:
@@ -217,7 +222,7 @@ def _entry(entries: Sequence[Abnormality], key: str) -> Abnormality:
     return found
 
 
-def _made_with(scan: Scan, masks: OrganMasks, embedding: ScanEmbedding) -> dict[str, Any]:
+def _made_with(scan: Scan, masks: OrganMasks, embedding: ScanEmbedding, region: str) -> dict[str, Any]:
     """What a file says of its making."""
     from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
 
@@ -226,7 +231,13 @@ def _made_with(scan: Scan, masks: OrganMasks, embedding: ScanEmbedding) -> dict[
         "scan": scan.name,
         "scan_hash": scan_hash(scan),
         "masks_hash": masks_hash(masks),
-        "encoder": {"name": card.name, "revision": card.revision, "licence": card.licence},
+        "encoder": {
+            "name": card.name,
+            "revision": card.revision,
+            "licence": card.licence,
+            "calibrated": embedding.encoder.calibration.fitted,
+            "region_warning": region or None,
+        },
     }
 
 

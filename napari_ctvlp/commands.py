@@ -65,6 +65,16 @@ def embedded(name: str, scan: Scan, masks: OrganMasks) -> ScanEmbedding:
     return EmbeddingCache().encode_scan(load_encoder(name), scan, masks)
 
 
+def tell_region(encoder: str, masks: OrganMasks) -> str:
+    """Say on standard error that a scan lies outside of what an encoder was trained on; gives what was said."""
+    from napari_ctvlp.encoder.region import region_note
+
+    told = region_note(encoder, masks)
+    if told:
+        print(f"note: {told}", file=sys.stderr)
+    return told
+
+
 def questions_of(asked: tuple[str, ...], path: Path | None) -> list[str]:
     """Questions given one by one and in a file.
 
@@ -108,7 +118,11 @@ def answers_to(
         from napari_ctvlp.ask.teach import score_taught
 
         scores += score_taught(embedding, findings)
-    return embedding, answers_as_json(scan, embedding, rankings, scores, masks, dictionary=dictionary, taught=findings)
+    region = tell_region(encoder, masks)
+    answers = answers_as_json(
+        scan, embedding, rankings, scores, masks, dictionary=dictionary, taught=findings, region=region
+    )
+    return embedding, answers
 
 
 def taught_in(paths: Sequence[Path], embedding: ScanEmbedding) -> tuple[TaughtFinding, ...]:
@@ -171,6 +185,7 @@ def followup(args: FollowUpArgs) -> None:
         raise UserError(f"{DIFFERENT_PATIENTS} With --any-patient they are compared all the same.")
     before = Exam(prior, read_masks(prior_masks_path, prior))
     embedding, rooms = embedded(args.encoder, scan, masks), Rooms()
+    tell_region(args.encoder, masks)
     taught = taught_in(args.taught, embedding)
     scores = (*rooms.score_abnormalities(embedding), *rooms.score_taught(embedding, taught))
     _, found = compared(before, Exam(scan, masks, embedding, scores), rooms, taught)
@@ -260,6 +275,7 @@ def export(args: ExportArgs) -> None:
         from napari_ctvlp.scan.stored import painted
 
         embedding = embedded(args.encoder, scan, masks)
+        tell_region(args.encoder, masks)
         dictionary = dictionary_of(embedding.encoder, current_dictionary())
         ranking = rank_organs(embedding, args.ask, dictionary=dictionary)
         score = {match.organ: match.score for match in ranking.organs}

@@ -32,13 +32,21 @@ class Results:
     scores: Sequence[AbnormalityScore] = ()
     located: SimilarityMap | None = None
     taught: Sequence[TaughtFinding] = ()
+    encoder_name: str = ""
 
     @classmethod
     def of(cls, session: Session) -> Results:
         """What is open in a session now, and what came out."""
         rankings = () if session.ranking is None else (session.ranking,)
         return cls(
-            session.scan, session.masks, session.embedding, rankings, session.scores, session.located, session.taught
+            session.scan,
+            session.masks,
+            session.embedding,
+            rankings,
+            session.scores,
+            session.located,
+            session.taught,
+            session.encoder_name,
         )
 
 
@@ -98,12 +106,20 @@ def answers_of(results: Results) -> dict[str, Any]:
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json
     from napari_ctvlp.ask.bank import dictionary_of
+    from napari_ctvlp.encoder.region import region_note
 
     scan, masks, embedding = results.scan, results.masks, results.embedding
     assert scan is not None and embedding is not None
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
     return answers_as_json(
-        scan, embedding, results.rankings, results.scores, masks, dictionary=dictionary, taught=results.taught
+        scan,
+        embedding,
+        results.rankings,
+        results.scores,
+        masks,
+        dictionary=dictionary,
+        taught=results.taught,
+        region=region_note(results.encoder_name, masks) if results.encoder_name and masks is not None else "",
     )
 
 

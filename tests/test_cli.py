@@ -235,3 +235,41 @@ def test_several_encoders_are_asked_of_one_scan(tmp_path, monkeypatch, capsys):
         assert max(said) - min(said) >= 0.3 and set(row["probabilities"]) == {"starter", "density"}
     main(["score", "--sample", "--also", "density"])
     assert ("disagree most on" in capsys.readouterr().out) == bool(told["disagreements"])
+
+
+@pytest.fixture
+def chest_encoder(monkeypatch):
+    """The density encoder of the example package, as one of the chest; the sample is an abdomen."""
+    from napari_ctvlp import encoder as room
+    from napari_ctvlp.encoder import region
+    from tests.encoder.example.density_encoder import DensityEncoder, entry
+
+    plain, known = room.load_encoder, region.list_entries() | {"density": dataclasses.replace(entry, region="chest")}
+    monkeypatch.setattr(room, "load_encoder", lambda name: DensityEncoder() if name == "density" else plain(name))
+    monkeypatch.setattr(region, "list_entries", lambda: known)
+
+
+SAID = "note: density was trained on CT of the chest; this scan shows only a part of it"
+
+
+def test_a_scan_outside_of_the_region_is_told_of_every_encoder(chest_encoder, tmp_path, capsys):
+    given = ["score", "--sample", "--json", str(tmp_path / "a.json")]
+    main([*given, "--also", "density"])
+    assert SAID in capsys.readouterr().err
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert told["encoder"]["region_warning"] is None
+    assert SAID.removeprefix("note: ") in told["others"][0]["encoder"]["region_warning"]
+    main(given)
+    assert "note" not in capsys.readouterr().err
+
+
+def test_all_commands_that_ask_tell_it(chest_encoder, tmp_path, capsys):
+    page, why = tmp_path / "r.html", tmp_path / "w.json"
+    main(["report", "--sample", "--encoder", "density", "--html", str(page)])
+    assert SAID in capsys.readouterr().err and SAID.removeprefix("note: ") in page.read_text()
+    questions = ["--ask", "fluid", "--against", "bone"]
+    main(["compare", "--sample", "--encoder", "density", *questions, "--json", str(why)])
+    assert SAID in capsys.readouterr().err
+    assert "chest" in json.loads(why.read_text())["encoder"]["region_warning"]
+    main(["export", "--sample", "--encoder", "density", "--map", str(tmp_path / "m.nii"), "--ask", "fluid"])
+    assert SAID in capsys.readouterr().err

@@ -14,8 +14,8 @@ from napari_ctvlp._qt.encoder_picker import EncoderChoice
 from napari_ctvlp._qt.findings_model import UNCALIBRATED
 from napari_ctvlp.encoder.download import DownloadCancelled
 from napari_ctvlp.encoder.install import Offer, fetch, offer, supply
-from napari_ctvlp.encoder.region import outside_region
-from napari_ctvlp.encoder.registry import EncoderEntry, entry_at, list_entries
+from napari_ctvlp.encoder.region import region_note
+from napari_ctvlp.encoder.registry import EncoderEntry, list_entries
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.second_opinions import SecondOpinions
 from napari_ctvlp.session import Report, Runner, Session
@@ -177,6 +177,7 @@ class Encoders:
         else:
             self.others.cancel()
             self.refresh()
+            self._show_region()
 
     # -- several at once ---------------------------------------------------------------------------------------
 
@@ -185,6 +186,7 @@ class Encoders:
             self.others.add(name)
         else:
             self.others.remove(name)
+        self._show_region()
 
     def _on_others_activity(self, activity: tuple[str, float | None] | None) -> None:
         if self._stop is not None:
@@ -196,6 +198,7 @@ class Encoders:
 
     def _on_others_failed(self, error: Exception) -> None:
         self.refresh()
+        self._show_region()
         self._session.failed.emit(error)
 
     def _show_scores(self, _: object = None) -> None:
@@ -222,10 +225,10 @@ class Encoders:
         self._show_region()
 
     def _show_region(self) -> None:
-        name, masks = self._session.encoder_name, self._session.masks
-        entry = list_entries().get(name) or entry_at(Path(name))
-        told = outside_region(entry.name, entry.region, masks) if entry is not None and masks is not None else ""
-        self._picker.set_note(told)
+        """Tell of every encoder that is asked, the chosen one first, where the scan lies outside of its region."""
+        masks, names = self._session.masks, (self._session.encoder_name, *self.others.names)
+        told = [] if masks is None else [region_note(name, masks) for name in names]
+        self._picker.set_note("\n".join(filter(None, told)))
 
 
 def _title(opinion: Opinion) -> str:

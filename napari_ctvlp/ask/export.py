@@ -34,6 +34,7 @@ def answers_as_json(
     *,
     dictionary: Sequence[Abnormality] | None = None,
     taught: Sequence[TaughtFinding] = (),
+    region: str = "",
 ) -> dict[str, Any]:
     """Answers as plain values, ready for JSON; floats rounded to four digits.
 
@@ -47,12 +48,15 @@ def answers_as_json(
         The dictionary that the scores were made with; the built-in one by default.
     taught : sequence of TaughtFinding
         Those that the scores were made with, too.
+    region : str
+        One sentence where the scan lies outside of what the encoder was trained on.
 
     Returns
     -------
     dict
         ``scan`` (name, shape and spacing_mm along I, P, L, audit), ``encoder`` (name, revision, licence,
-        prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows, calibrated),
+        prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows, calibrated, region_warning:
+        a sentence or None),
         ``queries`` (text, matched, finding or None, organs best first), ``abnormalities`` (organ, abnormality,
         probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
         the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts). No path, no
@@ -78,6 +82,7 @@ def answers_as_json(
             "spacing_mm": card.spacing_mm,
             "hu_windows": [list(window) for window in card.hu_windows],
             "calibrated": embedding.encoder.calibration.fitted,
+            "region_warning": region or None,
         },
         "queries": [
             {

@@ -57,6 +57,7 @@ def report_html(scan: Scan, masks: OrganMasks, answers: dict[str, Any], layout: 
         layout.notice(
             f"Research use, not for diagnosis. {PROBABILITIES[bool(answers['encoder']['calibrated'])]} "
             f"The encoder was trained on: {escape(answers['encoder']['trained_on'])}."
+            + (f" <b>{escape(region)}</b>" if (region := answers["encoder"]["region_warning"]) else "")
         ),
         *_section("Questions", _queries(scan, masks, answers, layout)),
         *_section("Findings worth a look", _slices(scan, masks, answers, layout)),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.scan.types import OrganMasks
 
-from .registry import Region
+from .registry import Region, entry_at, list_entries
 
 LANDMARKS: dict[Region, tuple[str, ...]] = {
     "chest": (*GROUPS["lung"], *GROUPS["heart"]),
@@ -36,3 +38,9 @@ def outside_region(name: str, region: Region, masks: OrganMasks) -> str:
     some = any(organ in masks.statistics for organ in landmarks)
     seen = "shows only a part of it" if some else "shows none of it"
     return f"{name} was trained on CT of the {region}; this scan {seen}, so its answers here may mean nothing."
+
+
+def region_note(encoder: str | Path, masks: OrganMasks) -> str:
+    """`outside_region` of an encoder by its name or folder; "" for one of which nothing is known beforehand."""
+    entry = list_entries().get(str(encoder)) or entry_at(Path(encoder))
+    return "" if entry is None else outside_region(entry.name, entry.region, masks)

@@ -42,6 +42,7 @@ def test_the_layout(answers):
         "spacing_mm": 3.0,
         "hu_windows": [[-160.0, 240.0]],
         "calibrated": False,
+        "region_warning": None,
     }
     stone, banana = answers["queries"]
     assert list(stone) == ["text", "matched", "finding", "organs"]

@@ -58,9 +58,9 @@ def entries(monkeypatch, tmp_path):
             EncoderEntry("own", "unstated", region="chest", supplied=("w.pt",), how="ask them", take=take, **common),
         )
     }  # fmt: skip
-    from napari_ctvlp.encoder import install
+    from napari_ctvlp.encoder import install, region
 
-    for module in (room, install):
+    for module in (room, install, region):
         monkeypatch.setattr(module, "list_entries", lambda: known)
     return known
 
@@ -128,6 +128,15 @@ def test_a_chest_model_on_an_abdomen_says_so(made, phantom):
     choose(dock, "other")
     assert dock.encoder.note.isVisible() and "chest" in dock.encoder.note.text()
     choose(dock, "starter")
+    assert not dock.encoder.note.isVisible()
+
+
+def test_a_chest_model_that_is_asked_too_says_so(made, phantom):
+    dock, session, _ = made
+    session.set_scan(*phantom)
+    compare_action(dock, "other").trigger()
+    assert dock.encoder.note.isVisible() and dock.encoder.note.text().count("other was trained on CT of the chest") == 1
+    compare_action(dock, "other").trigger()
     assert not dock.encoder.note.isVisible()
 
 
