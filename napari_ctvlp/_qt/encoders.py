@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def choice_of(entry: EncoderEntry) -> EncoderChoice:
     """What the picker shows of an entry."""
-    size = f"{entry.size_mb:,.0f} MB" if entry.size_mb else "size not known"
+    missing = entry.missing()
+    size = f"{'about ' if missing else ''}{entry.size_mb:,.0f} MB" if entry.size_mb else "size not known"
     return EncoderChoice(
         entry.name,
         entry.licence,
@@ -34,7 +35,7 @@ def choice_of(entry: EncoderEntry) -> EncoderChoice:
         "any region" if entry.region == "body" else entry.region,
         size + (f"; memory {entry.memory}" if entry.memory else ""),
         str(entry.place),
-        not entry.missing(),
+        not missing,
     )
 
 

@@ -78,6 +78,8 @@ class EncoderEntry:
         What a download brings.
     supplied : tuple of str
         File names in its folder that only the user can bring, any one of which is enough.
+    supplied_mb : float
+        About what those weigh.
     how : str
         How to get those.
     take : callable of (checkpoint, folder, unpickle), optional
@@ -107,6 +109,7 @@ class EncoderEntry:
     terms: str = ""
     files: tuple[RemoteFile, ...] = ()
     supplied: tuple[str, ...] = ()
+    supplied_mb: float = 0.0
     how: str = ""
     take: Take | None = None
     requires: tuple[str, ...] = ()
@@ -124,9 +127,11 @@ class EncoderEntry:
 
     @property
     def size_mb(self) -> float:
-        """What its files weigh on disk; what a download would bring where they are not there."""
+        """What its files weigh on disk; about what they will weigh where they are not all there."""
         found = sum(p.stat().st_size for p in self.place.rglob("*") if p.is_file()) if self.place.is_dir() else 0
-        return found / 1e6 if found and not self.missing() else sum(f.size_mb for f in self.files)
+        if found and not self.missing():
+            return found / 1e6
+        return sum(f.size_mb for f in self.files) + self.supplied_mb
 
     def missing(self) -> tuple[str, ...]:
         """What stands between the user and this encoder: one sentence each, with the command that helps."""
@@ -134,13 +139,14 @@ class EncoderEntry:
         absent = [module for module in self.requires if not _importable(module)]
         if absent:
             told.append(f"The Python package {' and '.join(absent)} is not installed: {self.install}")
-        if [f for f in self.files if not (self.place / f.name).is_file()]:
-            told.append(f"Its files are not downloaded: napari-ctvlp install {self.name}")
+        if absent := [f.name for f in self.files if not (self.place / f.name).is_file()]:
+            told.append(f"Not downloaded yet: {', '.join(absent)}; napari-ctvlp install {self.name}")
         if lacking := [name for name in self.needs if not (self.place / name).is_file()]:
             remedy = f"napari-ctvlp install {self.origin}" if self.origin else "copy or train it again"
             told.append(f"Its folder lacks {', '.join(lacking)}: {remedy}")
         if self.supplied and not any((self.place / name).is_file() for name in self.supplied):
-            told.append(f"Its weights are not there, and only you can bring them: {self.how}")
+            names = " or ".join(self.supplied)
+            told.append(f"Its weights ({names}) are not there, and only you can bring them: {self.how}")
         return tuple(told)
 
 

@@ -39,7 +39,7 @@ COLIPRI = EncoderEntry(
         "trained on, CT-RATE, is for non-commercial use (CC BY-NC-SA 4.0). The vocabulary of CXR-BERT (MIT) comes with "
         "it. Research use, not for diagnosis."
     ),
-    files=(RemoteFile("microsoft/colipri", "model.safetensors", "model.safetensors", 1000.0), _VOCABULARY),
+    files=(RemoteFile("microsoft/colipri", "model.safetensors", "model.safetensors", 1033.0), _VOCABULARY),
     memory="about 4 GB",
 )
 
@@ -64,6 +64,7 @@ FVLM = EncoderEntry(
     ),
     files=(_VOCABULARY,),
     supplied=("model.safetensors",),
+    supplied_mb=820.0,
     take=_take_fvlm,
     how="ask its authors (github.com/alibaba-damo-academy/fvlm), then napari-ctvlp install fvlm --checkpoint FILE",
     memory="about 2 GB",
@@ -93,7 +94,7 @@ MERLIN = EncoderEntry(
             "stanfordmimi/Merlin",
             "i3_resnet_clinical_longformer_best_clip_04-02-2024_23-21-36_epoch_99.pt",
             "merlin.pt",
-            1000.0,
+            1084.0,
         ),
         RemoteFile(_LONGFORMER, "vocab.json", "vocab.json", 0.9),
         RemoteFile(_LONGFORMER, "merges.txt", "merges.txt", 0.5),
