@@ -39,7 +39,10 @@ class InstallArgs:
 
 @dataclass(frozen=True)
 class DoctorArgs:
-    """Say what an encoder is, what it still needs, and whether it tells left from right and reads HU."""
+    """Say what an encoder is, what it still needs, and whether it tells left from right and reads HU.
+
+    Ends with status 1 where something that it needs is missing.
+    """
 
     encoder: Annotated[str, tyro.conf.Positional]
     """Name of an encoder, or folder of one."""
@@ -91,7 +94,7 @@ def doctor(args: DoctorArgs) -> None:
     """``napari-ctvlp doctor``."""
     if (args.scan is None) != (args.masks is None):
         raise UserError("The self-checks need a scan and its masks: --scan SCAN --masks MASKS.")
-    from napari_ctvlp.doctor import examine
+    from napari_ctvlp.doctor import MISSING, examine
 
     given = None
     if args.scan is not None and args.masks is not None:
@@ -99,8 +102,16 @@ def doctor(args: DoctorArgs) -> None:
 
         scan = read_scan(args.scan)
         given = scan, read_masks(args.masks, scan)
-    for check in examine(args.encoder, given):
+    lacking = False
+    for check in examine(args.encoder, given, _tell if sys.stderr.isatty() else None):
         print(check, flush=True)
+        lacking = lacking or check.name == MISSING
+    if lacking:
+        raise SystemExit(1)
+
+
+def _tell(what: str, done: float) -> None:
+    print(f"\r{what:<34} {done:4.0%}", end="\r", file=sys.stderr, flush=True)
 
 
 def beside(

@@ -9,6 +9,7 @@ import pytest
 
 from napari_ctvlp.cli import main
 from napari_ctvlp.doctor import examine, left_right, self_checks
+from napari_ctvlp.encoder import list_entries
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 from napari_ctvlp.encoder.registry import PLACE
 from tests.conftest import WordEncoder
@@ -98,11 +99,68 @@ def test_the_shipped_encoder_is_examined_on_the_sample(capsys):
         assert word in told
 
 
+class Counted(SideEncoder):
+    """Counts the organs that it encodes."""
+
+    def __init__(self, organs=()):
+        super().__init__()
+        self.card = replace(self.card, organs=tuple(organs))
+        self.asked = []
+
+    def encode_scan(self, scan, masks, *, progress=None, cancelled=None):
+        self.asked.append(set(masks.names.values()))
+        assert set(np.unique(masks.labels)) <= {0, *masks.names}
+        for done in (0.0, 1.0):
+            if progress is not None:
+                progress(done)
+        return super().encode_scan(scan, masks)
+
+
+def test_a_few_organs_are_examined_and_how_far_is_told(phantom):
+    """Merlin takes minutes an organ: the kidneys are enough for both checks."""
+    encoder, told = Counted(), []
+    (line,) = [
+        c.told for c in self_checks(encoder, *phantom, lambda what, done: told.append(done)) if c.name == "organs"
+    ]
+    assert encoder.asked == [{"kidney_left", "kidney_right"}] * 4
+    assert "4 of 4 organs" in line and "examined on kidney_left, kidney_right" in line
+    assert told == sorted(told) and told[0] == 0 and told[-1] == 1
+
+
+def test_without_a_pair_it_is_the_largest_that_are_known(phantom):
+    encoder = Counted(("liver", "spleen", "kidney_left"))
+    assert {c.name: c.verdict for c in self_checks(encoder, *phantom)}["left/right"] == "note"
+    assert encoder.asked[0] == {"liver", "spleen"}
+    nothing = Counted(("heart",))
+    assert [c.name for c in self_checks(nothing, *phantom)][-1] == "organs" and nothing.asked == []
+
+
+def test_a_pair_that_is_seen_as_one_cannot_be_checked(phantom):
+    embedding = SideEncoder().encode_scan(*phantom)
+    check = left_right(replace(embedding, groups={"kidneys": ("kidney_left", "kidney_right")}))
+    assert check.verdict == "note" and "cannot be checked" in check.told and "kidneys" in check.told
+
+
+def test_software_and_missing_files_are_told_and_the_status_is_1(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(PLACE, str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "merlin"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 1
+    for words in (
+        "merlin.pt, vocab.json, merges.txt",
+        f"would lie in {tmp_path / 'merlin'} (about 1,085 MB",
+        "torch 2",
+    ):
+        assert words in told
+    assert list_entries()["fvlm"].size_mb == pytest.approx(820, abs=1)
+
+
 def test_what_is_missing_ends_the_examination(tmp_path, monkeypatch):
     monkeypatch.setenv(PLACE, str(tmp_path))
     checks = list(examine("fvlm"))
     assert [c.name for c in checks if c.verdict == "warning"] == ["missing", "missing"]
-    assert "install fvlm" in checks[-1].told
+    assert "install fvlm" in [c for c in checks if c.name == "missing"][-1].told
 
 
 def test_unknown_names_and_half_a_scan_are_refused(capsys):

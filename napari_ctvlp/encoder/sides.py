@@ -37,16 +37,27 @@ class Sides:
         return abs(self.gain) < SURE
 
 
-def tell_sides(embedding: ScanEmbedding) -> Sides | None:
-    """Compare a left and a right text over every pair of organs; None where the scan shows no pair it knows."""
+def side_pairs(embedding: ScanEmbedding) -> list[tuple[str, str]]:
+    """Pairs of a left and a right organ that the encoder sees."""
     index = {organ: i for i, organ in enumerate(embedding.organs)}
-    pairs = [
+    return [
         (organ, other)
         for organ in index
         if "left" in organ.split("_")
         and (other := organ.replace("left", "right")) in index
         and not any(embedding.status[index[o]] in BLIND for o in (organ, other))
     ]
+
+
+def seen_as_one(embedding: ScanEmbedding, pair: tuple[str, str]) -> bool:
+    """Whether both organs of a pair have one vector, so that nothing can be told of their sides."""
+    return any(set(pair) <= set(members) for members in embedding.groups.values())
+
+
+def tell_sides(embedding: ScanEmbedding) -> Sides | None:
+    """Compare a left and a right text over every pair of organs; None where the scan shows no pair it knows apart."""
+    index = {organ: i for i, organ in enumerate(embedding.organs)}
+    pairs = [pair for pair in side_pairs(embedding) if not seen_as_one(embedding, pair)]
     if not pairs:
         return None
     texts = [f"The {display_name(o)}." for pair in pairs for o in pair]

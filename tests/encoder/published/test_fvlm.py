@@ -297,7 +297,7 @@ def test_the_doctor_examines_it(folder, chest):
     checks = {check.name: check for check in examine(str(folder), chest)}
     assert checks["licence"].verdict == "note" and checks["calibration"].verdict == "note"
     assert checks["HU"].verdict == "ok" and "refused" in checks["HU"].told
-    assert "does not tell left from right" in checks["left/right"].told
+    assert checks["left/right"].verdict == "note" and "both sides as one (lung)" in checks["left/right"].told
 
 
 # -- checkpoints --------------------------------------------------------------------------------------------------
