@@ -125,6 +125,8 @@ def _part(tell: Tell | None, number: int) -> Progress | None:
 def calibration_told(encoder: ScanEncoder) -> tuple[Verdict, str]:
     """Whether the probabilities of an encoder were fitted to anything."""
     calibration = encoder.calibration
+    if calibration.note:
+        return "warning", calibration.note
     if not calibration.fitted:
         return "note", "none: its probabilities are the model's own and were not fitted on any scans"
     return "ok", f"fitted for {len(calibration.by_key)} pairs of organ and abnormality, one map for the rest"

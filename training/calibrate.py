@@ -111,7 +111,7 @@ def calibrate(config: CalibrateConfig) -> Calibration:
             "Nothing to calibrate on: no validation scan holds an organ that the encoder can be asked about."
         )
     found = fit_calibration(pairs)
-    write_calibration(folder, found)
+    write_calibration(folder, found, encoder.card.revision)
     print(f"{folder.name}: {len(found.by_key)} of {len(pairs)} pairs have a map of their own or their abnormality's.")
     return found
 

@@ -10,8 +10,8 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_calibration(folder: Path) -> Calibration:
+def read_calibration(folder: Path, revision: str) -> Calibration:
     """Read ``calibration.json`` of an encoder's folder; the plain logistic map where there is none.
+
+    Parameters
+    ----------
+    folder : Path
+    revision : str
+        Of the weights. A calibration that was fitted for others is not used, which a warning and its ``note`` say; one
+        that does not name its weights, as they did not at first, is.
 
     Raises
     ------
@@ -58,12 +65,24 @@ def read_calibration(folder: Path) -> Calibration:
     try:
         slope, offset = value["default"]
         by_key = {str(k): (float(a), float(b)) for k, (a, b) in value["by_key"].items()}
-        return Calibration((float(slope), float(offset)), by_key)
+        found = Calibration((float(slope), float(offset)), by_key)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"'{CALIBRATION}' of the encoder in '{folder.name}' is damaged.") from error
+    fitted_for = value.get("revision") or revision
+    if fitted_for == revision:
+        return found
+    note = f"'{CALIBRATION}' in '{folder.name}' was fitted for other weights ({fitted_for}) and is not used."
+    warnings.warn(note, stacklevel=2)
+    return Calibration(note=note)
 
 
-def write_calibration(folder: Path, calibration: Calibration) -> None:
+def calibration_json(calibration: Calibration, revision: str) -> str:
+    """What ``calibration.json`` holds, for weights of a revision."""
+    told = {"default": calibration.default, "by_key": calibration.by_key, "revision": revision}
+    return json.dumps(told, indent=1) + "\n"
+
+
+def write_calibration(folder: Path, calibration: Calibration, revision: str) -> None:
     """Write what :func:`read_calibration` reads, whole or not at all.
 
     Raises
@@ -71,7 +90,7 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
     UserError
         When the folder cannot be written to.
     """
-    write_bytes(folder / CALIBRATION, (json.dumps(asdict(calibration), indent=1) + "\n").encode())
+    write_bytes(folder / CALIBRATION, calibration_json(calibration, revision).encode())
 
 
 def check_folder(folder: Path) -> None:

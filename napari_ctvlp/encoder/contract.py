@@ -77,11 +77,13 @@ class EncoderCard:
 class Calibration:
     """Map from a score to a probability, per "organ/abnormality" key: ``sigmoid(slope * score + offset)`` (Platt 1999).
 
-    ``default`` serves keys without a line of their own. Fitted on validation scans, never on what is reported.
+    ``default`` serves keys without a line of their own. Fitted on validation scans, never on what is reported. ``note``
+    says why one that is there is not used.
     """
 
     default: tuple[float, float] = (1.0, 0.0)
     by_key: dict[str, tuple[float, float]] = field(default_factory=dict)
+    note: str = field(default="", compare=False)
 
     @property
     def fitted(self) -> bool:

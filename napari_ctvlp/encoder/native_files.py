@@ -40,7 +40,7 @@ def write_folder(folder: Path, parts: NativeParts, card: EncoderCard) -> None:
         }
         (target / artifact.CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
         (target / artifact.CALIBRATION).write_text(
-            json.dumps(asdict(parts.calibration), indent=1) + "\n", encoding="utf-8"
+            artifact.calibration_json(parts.calibration, card.revision), encoding="utf-8"
         )
         artifact.write_weights(target, parts.model.state_dict())
         parts.text.save(target / "text")
@@ -80,7 +80,7 @@ def read_folder(folder: Path) -> NativeParts:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"'{artifact.CONFIG}' of the encoder in '{path.name}' is damaged ({error}).") from error
     artifact.read_weights(path, model)
-    calibration = artifact.read_calibration(path)
+    calibration = artifact.read_calibration(path, artifact.digest(model.state_dict()))
     text = TextTower.from_folder(path / "text")
     if text.width != model.text_projection.in_features:
         raise UserError(f"The text model of the encoder in '{path.name}' has another width than config.json says.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -204,7 +205,8 @@ class PublishedEncoder(ABC, Generic[Network]):
             preprocessing=self.preprocessing,
         )
         self._sides = SideCheck()
-        self._texts = RememberedTexts(self._embed, parts.dim, self.card.revision, keep)
+        words = hashlib.sha256(b"".join(path.read_bytes() for path in self.vocabulary_files(vocabulary))).hexdigest()
+        self._texts = RememberedTexts(self._embed, parts.dim, f"{self.card.revision} {words[:12]}", keep)
 
     @classmethod
     def from_folder(cls, folder: str | Path, *, device: str | None = None) -> Self:
@@ -212,8 +214,14 @@ class PublishedEncoder(ABC, Generic[Network]):
         place = Path(folder)
         path = next((place / name for name in cls.weights if (place / name).is_file()), place / cls.weights[-1])
         told = f"'{path.name}' in '{place.name}'"
-        calibration = artifact.read_calibration(place)
-        return cls(read_state(path), place / cls.vocabulary, calibration, device, told, place)
+        encoder = cls(read_state(path), place / cls.vocabulary, None, device, told, place)
+        encoder.calibration = artifact.read_calibration(place, encoder.card.revision)
+        return encoder
+
+    @classmethod
+    def vocabulary_files(cls, vocabulary: Path) -> tuple[Path, ...]:
+        """What decides how a text becomes tokens."""
+        return (vocabulary,)
 
     @abstractmethod
     def build(self, state: State, vocabulary: Path, place: str) -> Parts[Network]:

@@ -99,6 +99,11 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
         dim = int(network.encode_image.i3_resnet.contrastive_head.out_channels)
         return Parts(network, _tokenizer(vocabulary, words), dim, network.logit_scale.exp().clamp(max=100).item())
 
+    @classmethod
+    def vocabulary_files(cls, vocabulary: Path) -> tuple[Path, ...]:
+        """Words, and how they are put together."""
+        return (vocabulary / "vocab.json", vocabulary / "merges.txt")
+
     @cached_property
     def batch(self) -> int:
         """Organs that go through the network together; may be set."""

@@ -32,7 +32,7 @@ class RememberedTexts:
     dim : int
         Length of a vector.
     revision : str
-        Of the encoder; what another one wrote is not used.
+        Of the encoder and its vocabulary; what another one wrote is not used.
     folder : Path, optional
         Where texts are kept; only in memory without. A folder that cannot be written is no error.
     """

@@ -405,6 +405,37 @@ def test_a_calibration_of_its_own_is_used(folder, chest, tmp_path):
     assert scores["lung", "emphysema"] == pytest.approx(1 / (1 + np.exp(-2)))
 
 
+def test_a_calibration_of_other_weights_is_not_used(folder, tmp_path):
+    import shutil
+
+    from napari_ctvlp.doctor import calibration_told
+    from napari_ctvlp.encoder.artifact import write_calibration
+    from napari_ctvlp.encoder.contract import Calibration
+
+    own = tmp_path / "own"
+    shutil.copytree(folder, own)
+    write_calibration(own, Calibration((0.5, 1.0)), load_encoder(own, device="cpu").card.revision)
+    assert load_encoder(own, device="cpu").calibration == Calibration((0.5, 1.0))
+    write_state(own / "model.safetensors", fvlm_state(seed=9))
+    with pytest.warns(UserWarning, match="fitted for other weights"):
+        encoder = load_encoder(own, device="cpu")
+    assert not encoder.calibration.fitted
+    verdict, told = calibration_told(encoder)
+    assert verdict == "warning" and told == encoder.calibration.note
+
+
+def test_texts_of_another_vocabulary_are_encoded_anew(folder, tmp_path):
+    import shutil
+
+    own = tmp_path / "own"
+    shutil.copytree(folder, own, ignore=shutil.ignore_patterns("texts.safetensors"))
+    texts = [f"prompt number {i}" for i in range(40)]
+    first = load_encoder(own, device="cpu").encode_text(texts)
+    lines = (own / "vocab.txt").read_text().splitlines()
+    (own / "vocab.txt").write_text("\n".join([*lines[:20], *lines[20:][::-1]]) + "\n")
+    assert np.abs(load_encoder(own, device="cpu").encode_text(texts) - first).max() > 0.01
+
+
 # -- masks that are edited ----------------------------------------------------------------------------------------
 
 
