@@ -25,7 +25,7 @@ class EncodersArgs:
 
 @dataclass(frozen=True)
 class InstallArgs:
-    """Bring an encoder here: shows its terms, and downloads only after your yes."""
+    """Bring an encoder here: shows its terms, and downloads or takes a file over only after your yes."""
 
     encoder: Annotated[str, tyro.conf.Positional]
     """Name of a published encoder, or owner/name of one of ours on the model hub."""
@@ -66,15 +66,21 @@ def encoders(_args: EncodersArgs) -> None:
 
 def install(args: InstallArgs) -> None:
     """``napari-ctvlp install``."""
-    from napari_ctvlp.encoder.install import fetch, offer, supply
+    from napari_ctvlp.encoder.install import fetch, offer, supply, taker
 
     if args.checkpoint is not None:
+        taker(args.encoder, args.checkpoint)  # nobody is asked about what cannot be done
+    what, agreed = offer(args.encoder), args.yes
+    if what.files or args.checkpoint is not None:
+        print(what if what.files else what.entry.terms)
+        agreed = agreed or _said_yes()
+    if args.checkpoint is not None:
+        if not agreed:
+            raise UserError(f"{args.checkpoint.name} is taken over only with your yes to these terms.")
         supply(args.encoder, args.checkpoint, unpickle=args.unpickle)
         print(f"{args.checkpoint.name} was checked and taken over.")
-    what = offer(args.encoder)
     if what.files:
-        print(what)
-        fetch(what, agreed=args.yes or _said_yes(), progress=_bar)
+        fetch(what, agreed=agreed, progress=_bar)
         print()
     name, missing = what.entry.name, what.entry.missing()
     print("\n".join(missing) or f"{name} is installed: napari-ctvlp doctor {name} examines it.")
@@ -83,7 +89,11 @@ def install(args: InstallArgs) -> None:
 def _said_yes() -> bool:
     if not sys.stdin.isatty():
         raise UserError("Nobody is here to say yes to these terms: add --yes if you agree.")
-    return input("Download? Type yes: ").strip().lower() == "yes"
+    try:
+        return input("Do you agree? Type yes: ").strip().lower() == "yes"
+    except EOFError:  # Ctrl-D
+        print()
+        return False
 
 
 def _bar(done: float) -> None:

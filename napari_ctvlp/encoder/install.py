@@ -119,20 +119,36 @@ def fetch(
         progress(1.0)
 
 
-def supply(name: str, checkpoint: Path, *, unpickle: bool = False) -> None:
-    """Take over a checkpoint that only the user can bring, as safetensors.
+def taker(name: str, checkpoint: Path) -> EncoderEntry:
+    """The encoder that is to take over a checkpoint of the user.
 
     Raises
     ------
     UserError
-        When the encoder takes none, or the file is damaged, another model's, or holds objects beside its tensors.
+        When it takes none, or there is no such file.
     """
     entry = list_entries().get(name)
     if entry is None or entry.take is None:
         raise UserError(f"'{name}' is no encoder that takes a checkpoint of yours.")
     if not checkpoint.is_file():
         raise UserError(f"There is no file '{checkpoint}'.")
-    entry.place.mkdir(parents=True, exist_ok=True)
+    return entry
+
+
+def supply(name: str, checkpoint: Path, *, unpickle: bool = False) -> None:
+    """Take over a checkpoint that only the user can bring, as safetensors; the user has read the terms and said yes.
+
+    Raises
+    ------
+    UserError
+        As `taker`, and when the file is damaged, another model's, or holds objects beside its tensors.
+    """
+    entry = taker(name, checkpoint)
+    assert entry.take is not None
+    try:
+        entry.place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"'{entry.place}' cannot be written ({error.strerror or 'unknown reason'}).") from error
     entry.take(checkpoint, entry.place, unpickle)
     _mark(entry, {})
 

@@ -399,6 +399,15 @@ def test_the_command_shows_the_terms_and_wants_a_yes(at_hub, capsys, monkeypatch
     with pytest.raises(SystemExit):
         main(["install", "merlin"])
     assert at_hub.asked == []
+
+    def ctrl_d(_):
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", ctrl_d)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main(["install", "merlin"])
+    assert caught.value.code == 2 and "only with your yes" in capsys.readouterr().err and at_hub.asked == []
     monkeypatch.setattr("builtins.input", lambda _: "yes")
     main(["install", "merlin"])
     assert "is installed" in capsys.readouterr().out
@@ -421,3 +430,27 @@ def test_the_command_takes_a_yes_beforehand_and_a_checkpoint(at_hub, capsys, tmp
     assert "is installed" in capsys.readouterr().out
     main(["install", "fvlm"])
     assert "is installed" in capsys.readouterr().out
+
+
+def test_a_checkpoint_is_taken_over_only_after_its_terms_and_a_yes(at_hub, capsys, tmp_path, place, monkeypatch):
+    import torch
+
+    torch.save({"model": fvlm_state()}, tmp_path / "mine.pth")
+    command = ["install", "fvlm", "--checkpoint", str(tmp_path / "mine.pth")]
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "no")
+    with pytest.raises(SystemExit):
+        main(command)
+    told = capsys.readouterr()
+    assert "state no licence" in told.out and "only with your yes" in told.err
+    assert at_hub.asked == [] and not (place / "fvlm").exists()
+    questions = []
+    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or "yes")
+    main(command)
+    assert "is installed" in capsys.readouterr().out and len(questions) == 1
+    main(command)  # all is here: the terms are shown and asked for again
+    assert "state no licence" in capsys.readouterr().out and len(questions) == 2
+    for wrong in (["install", "merlin", *command[2:]], [*command[:3], str(tmp_path / "none.pth")]):
+        with pytest.raises(SystemExit):
+            main(wrong)
+    assert len(questions) == 2
