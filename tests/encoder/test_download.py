@@ -285,8 +285,9 @@ def test_a_malicious_pickle_from_the_hub_does_not_run(published, place, tmp_path
     file = next(f for f in list_entries()["merlin"].files if f.name == "merlin.pt")
     published.files[f"{file.repo}/{file.path}"] = pickle.dumps({"model": Malicious()}, protocol=2)
     fetch(offer("merlin"), agreed=True, endpoint=published.endpoint)
-    with pytest.raises(UserError, match=r"merlin\.pt"):
+    with pytest.raises(UserError, match=r"merlin\.pt") as caught:
         load_encoder("merlin")
+    assert "napari-ctvlp install merlin" in str(caught.value) and "--unpickle" not in str(caught.value)
     assert not marker.exists()
 
 

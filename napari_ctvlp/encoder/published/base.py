@@ -214,7 +214,11 @@ class PublishedEncoder(ABC, Generic[Network]):
         place = Path(folder)
         path = next((place / name for name in cls.weights if (place / name).is_file()), place / cls.weights[-1])
         told = f"'{path.name}' in '{place.name}'"
-        encoder = cls(read_state(path), place / cls.vocabulary, None, device, told, place)
+        name = cls.entry.name
+        advice = (
+            f"It is not what {name}'s makers published: delete it and download it again, napari-ctvlp install {name}"
+        )
+        encoder = cls(read_state(path, advice=advice), place / cls.vocabulary, None, device, told, place)
         encoder.calibration = artifact.read_calibration(place, encoder.card.revision)
         return encoder
 

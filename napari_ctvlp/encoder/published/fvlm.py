@@ -6,6 +6,7 @@ state no licence; the user brings the checkpoint.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -98,7 +99,8 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
         cls, path: str | Path, vocabulary: str | Path, *, device: str | None = None, unpickle: bool = False
     ) -> FvlmEncoder:
         """Load from the ``.pth`` that its authors give out, read with ``weights_only=True`` unless told otherwise."""
-        state = read_state(Path(path), inside="model", unpickle=unpickle)
+        advice = "If you trust its makers, pass unpickle=True."
+        state = read_state(Path(path), unpickle=unpickle, advice=advice)
         return cls(state, Path(vocabulary), None, device, f"'{Path(path).name}'")
 
     @torch.inference_mode()
@@ -263,7 +265,9 @@ def convert(checkpoint: Path, target: Path, *, unpickle: bool = False) -> None:
     """
     from .checkpoint import without, write_state
 
-    state = read_state(checkpoint, inside="model", unpickle=unpickle)
+    command = f"napari-ctvlp install fvlm --checkpoint {shlex.quote(str(checkpoint))} --unpickle"
+    advice = f"If you trust its makers, write its tensors as safetensors once: {command}"
+    state = read_state(checkpoint, unpickle=unpickle, advice=advice)
     _network(state, f"'{checkpoint.name}'")
     if target.suffix != ".safetensors":
         raise UserError(f"'{target.name}' should end in .safetensors.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import replace
 
@@ -319,8 +320,9 @@ class Config:
 
 def test_a_pth_with_objects_is_refused_until_the_user_trusts_it(tmp_path):
     path = saved(tmp_path / "b.pth", config=Config())
-    with pytest.raises(UserError, match="--unpickle"):
+    with pytest.raises(UserError) as caught:
         convert(path, tmp_path / "model.safetensors")
+    assert f"napari-ctvlp install fvlm --checkpoint {path} --unpickle" in str(caught.value)
     assert not (tmp_path / "model.safetensors").exists()
     with pytest.warns(UserWarning, match="any code"):
         convert(path, tmp_path / "model.safetensors", unpickle=True)
@@ -351,7 +353,16 @@ def test_damaged_checkpoints_are_refused_in_one_sentence(tmp_path):
     for name in ("half.pth", "text.pth", "list.pth", "empty.pth", "absent.pth"):
         with pytest.raises(UserError, match=name) as caught:
             convert(tmp_path / name, tmp_path / "out.safetensors")
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(caught.value) and "unpickle" not in str(caught.value)
+
+
+def test_what_is_written_can_be_read_by_whom_the_umask_says(tmp_path):
+    before = os.umask(0o022)
+    try:
+        convert(saved(tmp_path / "e.pth"), tmp_path / "model.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize(
