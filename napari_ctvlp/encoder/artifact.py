@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 CALIBRATION = "calibration.json"
 CARD = "README.md"
+MOST_NAMES = 8
+"""Tensors that a message names."""
 PICKLES = (".pt", ".pth", ".pkl", ".ckpt", ".bin")
 
 
@@ -121,7 +123,7 @@ def read_weights(folder: Path, model: nn.Module) -> None:
     Raises
     ------
     UserError
-        Naming the first missing, unexpected or misshapen tensor.
+        Naming what is missing and unexpected, or the first misshapen tensor.
     """
     try:
         stored = load_file(folder / WEIGHTS)
@@ -146,13 +148,17 @@ def fill(model: nn.Module, stored: Mapping[str, Tensor], place: str, asker: str)
     Raises
     ------
     UserError
-        Naming the first missing, unexpected, misshapen or not finite tensor.
+        Naming what is missing and what is unexpected, or the first misshapen or not finite tensor.
     """
     expected = model.state_dict()
-    for name in sorted(expected.keys() - stored.keys()):
-        raise UserError(f"{place} lacks the tensor '{name}'.")
-    for name in sorted(stored.keys() - expected.keys()):
-        raise UserError(f"{place} holds an unknown tensor '{name}'.")
+    lacking, unknown = sorted(expected.keys() - stored.keys()), sorted(stored.keys() - expected.keys())
+    told = []
+    if lacking:
+        told.append(f"lacks the {_tensors(lacking)}")
+    if unknown:
+        told.append(f"holds {'the' if len(unknown) > 1 else 'an'} unknown {_tensors(unknown)}")
+    if told:
+        raise UserError(f"{place} {' and '.join(told)}.")
     for name, tensor in stored.items():
         if tensor.shape != expected[name].shape:
             raise UserError(
@@ -162,6 +168,13 @@ def fill(model: nn.Module, stored: Mapping[str, Tensor], place: str, asker: str)
         if not torch.isfinite(tensor.float()).all():
             raise UserError(f"The tensor '{name}' of {place} holds values that are not finite.")
     model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in stored.items()})
+
+
+def _tensors(names: Sequence[str]) -> str:
+    """Tensors by name, of many the first."""
+    shown = ", ".join(f"'{name}'" for name in names[:MOST_NAMES])
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"tensor{'s' if len(names) > 1 else ''} {shown}{more}"
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

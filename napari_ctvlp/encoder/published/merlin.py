@@ -325,4 +325,11 @@ def _tokenizer(folder: Path, words: int) -> Any:
     if len(vocabulary) > words:
         raise UserError(f"'vocab.json' has {len(vocabulary)} words, the checkpoint vectors for {words}: another one?")
     merges: Any = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
-    return RobertaTokenizer(vocab=vocabulary, merges=merges)
+    try:
+        if any(len(pair) != 2 for pair in merges):
+            raise ValueError("a line is no pair")
+        return RobertaTokenizer(vocab=vocabulary, merges=merges)
+    except Exception as error:  # the tokenizer's own complaints are bare ones, of a pair without its word too
+        raise UserError(
+            f"'merges.txt' in '{folder.name}' is damaged or does not belong to 'vocab.json': download both again."
+        ) from error

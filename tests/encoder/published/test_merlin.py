@@ -258,6 +258,27 @@ def test_cancel_and_progress(encoder, belly):
         encoder.encode_scan(*belly, cancelled=lambda: True)
 
 
+@pytest.mark.parametrize("inside", ["model", "state_dict"])
+def test_a_checkpoint_that_a_framework_wrapped_is_read(folder, encoder, tmp_path, inside):
+    wrapped = {f"module.{name}": tensor for name, tensor in merlin_state().items()}
+    torch.save({inside: wrapped, "epoch": 99}, tmp_path / "merlin.pt")
+    write_bytes_vocabulary(tmp_path)
+    assert MerlinEncoder.from_folder(tmp_path, device="cpu").card.revision == encoder.card.revision
+
+
+def test_many_names_that_are_wrong_are_told_together(folder):
+    state = merlin_state()
+    gone = sorted(name for name in state if ".bn2." in name and "tracked" not in name)[:10]
+    for name in gone:
+        state.pop(name)
+    state |= {"extra.one": torch.zeros(1), "extra.two": torch.zeros(1)}
+    with pytest.raises(UserError) as caught:
+        MerlinEncoder(state, folder)
+    told = str(caught.value)
+    assert all(f"'{name}'" in told for name in (*gone[:8], "extra.one", "extra.two")) and "and 2 more" in told
+    assert "\n" not in told and gone[9] not in told
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -275,8 +296,11 @@ def test_names_and_shapes_are_strict(folder, change, words):
         MerlinEncoder(state, folder)
 
 
+DAMAGED = [("merges.txt", "#version: 0.2\na b c\n"), ("merges.txt", "a\n"), ("merges.txt", "zz yy\n")]
+
+
 def test_damaged_vocabularies_are_refused(folder, tmp_path):
-    for name, text in (("vocab.json", "{}"), ("vocab.json", "["), ("merges.txt", None)):
+    for name, text in (("vocab.json", "{}"), ("vocab.json", "["), ("merges.txt", None), *DAMAGED):
         write_bytes_vocabulary(tmp_path)
         (tmp_path / name).unlink() if text is None else (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match=name.replace(".", r"\.")):
