@@ -55,6 +55,7 @@ class Encoders:
         self._picker = dock.encoder
         self._offered: Offer | None = None
         self._stop: threading.Event | None = None
+        self._stopped = ""
         self.others = SecondOpinions(session, runner)
         self._connections: list[tuple[Any, Callable[..., None]]] = [
             (session.encoder_changed, self._on_encoder),
@@ -94,12 +95,22 @@ class Encoders:
         entry = list_entries().get(name)
         if entry is None or self._stop is not None:
             return
-        self._offered = what = offer(name)
+        # one of ours on the hub that is not whole: what it lacks is told, and nobody's network is used for that
+        self._offered = Offer(entry, ()) if entry.origin else offer(name)
+        self._show_offer()
+
+    def _show_offer(self, before: str = "") -> None:
+        """Show the terms of what is on offer with the buttons that agree to them, after what there is to tell first."""
+        what = self._offered
+        if what is None:
+            return
+        entry = what.entry
         wants_file = bool(entry.take) and not any((entry.place / f).is_file() for f in entry.supplied)
-        told = str(what) if what.files else "\n".join(entry.missing())
+        told = [before, str(what) if what.files else "\n".join((entry.terms, *entry.missing()))]
         if wants_file and what.files:
-            told += f"\nIts weights only you can bring: {entry.how}"
-        self._picker.offer.show_offer(told, can_download=bool(what.files), wants_file=wants_file)
+            told.append(f"Its weights only you can bring: {entry.how}")
+        text = "\n".join(filter(None, told)).strip()
+        self._picker.offer.show_offer(text, can_download=bool(what.files), wants_file=wants_file)
 
     def _download(self) -> None:
         what = self._offered
@@ -109,6 +120,7 @@ class Encoders:
                 f"downloading {what.entry.name} ({size})",
                 what.entry.name,
                 lambda report, stop: fetch(what, agreed=True, progress=report, cancelled=stop),
+                "Stopped; what came so far is kept, and the next download goes on from there.",
             )
 
     def _choose_file(self) -> None:
@@ -121,12 +133,19 @@ class Encoders:
         """Take over a checkpoint that the user brought for the encoder that is on offer."""
         if self._offered is not None:
             name = self._offered.entry.name
-            self._work(f"checking {Path(path).name}", name, lambda _report, _stop: supply(name, Path(path)))
+            self._work(
+                f"checking {Path(path).name}",
+                name,
+                lambda _report, stop: supply(name, Path(path), cancelled=stop),
+                f"Stopped; {Path(path).name} was not taken over.",
+            )
 
-    def _work(self, text: str, name: str, work: Callable[[Report, Callable[[], bool]], None]) -> None:
+    def _work(self, text: str, name: str, work: Callable[[Report, Callable[[], bool]], None], stopped: str) -> None:
+        """Do what brings an encoder here; ``stopped`` is said when the user ends it."""
         if self._stop is not None:
             return
         stop = self._stop = threading.Event()
+        self._stopped = stopped
         row = self._picker.offer
         row.show_work(text, None)
 
@@ -142,7 +161,7 @@ class Encoders:
             if not self._end(stop):
                 return
             if isinstance(error, UserError):
-                row.show_offer(str(error), can_download=bool(self._offered and self._offered.files), wants_file=False)
+                self._show_offer(str(error))
             elif not isinstance(error, DownloadCancelled):
                 row.close_offer()
                 self._session.failed.emit(error)
@@ -170,11 +189,7 @@ class Encoders:
         if self._stop is not None:
             self._stop.set()
             self._stop = None
-            self._picker.offer.show_offer(
-                "Stopped; what came so far is kept, and the next download goes on from there.",
-                can_download=bool(self._offered and self._offered.files),
-                wants_file=False,
-            )
+            self._show_offer(self._stopped)
         else:
             self.others.cancel()
             self.refresh()

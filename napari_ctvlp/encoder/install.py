@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from napari_ctvlp.atomic import write_bytes
 from napari_ctvlp.errors import UserError
 
-from .download import TIMEOUT, download
+from .download import TIMEOUT, DownloadCancelled, download
 from .registry import (
     MARK,
     NATIVE,
@@ -135,21 +136,28 @@ def taker(name: str, checkpoint: Path) -> EncoderEntry:
     return entry
 
 
-def supply(name: str, checkpoint: Path, *, unpickle: bool = False) -> None:
+def supply(name: str, checkpoint: Path, *, unpickle: bool = False, cancelled: Callable[[], bool] | None = None) -> None:
     """Take over a checkpoint that only the user can bring, as safetensors; the user has read the terms and said yes.
 
     Raises
     ------
     UserError
         As `taker`, and when the file is damaged, another model's, or holds objects beside its tensors.
+    DownloadCancelled
+        When ``cancelled()`` is true once the file was checked: nothing was taken over.
     """
     entry = taker(name, checkpoint)
     assert entry.take is not None
     try:
         entry.place.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".checked-", dir=entry.place) as checked:
+            entry.take(checkpoint, Path(checked), unpickle)
+            if cancelled is not None and cancelled():
+                raise DownloadCancelled
+            for path in Path(checked).iterdir():
+                path.replace(entry.place / path.name)
     except OSError as error:
         raise UserError(f"'{entry.place}' cannot be written ({error.strerror or 'unknown reason'}).") from error
-    entry.take(checkpoint, entry.place, unpickle)
     _mark(entry, {})
 
 

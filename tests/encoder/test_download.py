@@ -316,6 +316,15 @@ def test_a_checkpoint_of_the_user_is_taken_over(published, tmp_path, place):
             supply(name, path)
 
 
+def test_a_check_that_is_cancelled_takes_nothing_over(tmp_path, place):
+    import torch
+
+    torch.save({"model": fvlm_state()}, tmp_path / "mine.pth")
+    with pytest.raises(DownloadCancelled):
+        supply("fvlm", tmp_path / "mine.pth", cancelled=lambda: True)
+    assert list((place / "fvlm").iterdir()) == []
+
+
 def test_an_encoder_of_ours_comes_from_the_hub(hub, place):
     for path in (SHIPPED / "starter").rglob("*"):
         if path.is_file():

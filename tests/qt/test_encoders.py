@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,7 +175,8 @@ def test_a_download_that_fails_says_why_and_can_be_tried_again(made, monkeypatch
     monkeypatch.setattr(room, "fetch", fetch)
     choose(dock, "far")
     dock.encoder.offer.agree.click()
-    assert "too full" in dock.encoder.offer.text.text() and dock.encoder.offer.agree.isVisible()
+    told = dock.encoder.offer.text.text()
+    assert "too full" in told and "non-commercial" in told and dock.encoder.offer.agree.isVisible()
     assert session.encoder_name == "starter"
 
 
@@ -204,7 +207,8 @@ def test_a_download_can_be_stopped(qtbot, entries, word_encoder, monkeypatch):
     qtbot.waitUntil(lambda: dock.encoder.offer.bar.value() == 250)
     dock.encoder.offer.cancel.click()
     qtbot.waitUntil(lambda: bool(ended))
-    assert "goes on from there" in dock.encoder.offer.text.text() and session.encoder_name == "starter"
+    told = dock.encoder.offer.text.text()
+    assert "goes on from there" in told and "non-commercial" in told and session.encoder_name == "starter"
     encoders.close()
     runner.close()
 
@@ -216,11 +220,49 @@ def test_a_checkpoint_that_only_the_user_has(made, tmp_path):
     assert "ask them" in row.text.text() and row.file.isVisible() and not row.agree.isVisible()
     (tmp_path / "bad.pth").write_bytes(b"-")
     encoders.take_file(str(tmp_path / "bad.pth"))
-    assert "objects beside its tensors" in row.text.text()
+    assert "objects beside its tensors" in row.text.text() and "ask them" in row.text.text()
+    assert row.file.isVisible() and not row.agree.isVisible()  # another file can be chosen at once
     (tmp_path / "mine.pth").write_bytes(b"-")
-    choose(dock, "own")
     encoders.take_file(str(tmp_path / "mine.pth"))
     assert session.encoder_name == "own" and not row.isVisible()
+
+
+def test_terms_stand_over_every_button_that_agrees_to_them(made, entries, tmp_path):
+    """Also where only the file of the user is missing, and after a wrong one."""
+    dock, _, encoders = made
+    words = RemoteFile("org/words", "v.txt", "v.txt", 0.2)
+    entries["own"] = replace(entries["own"], terms="own: not for sale.", files=(words,))
+    (tmp_path / "bad.pth").write_bytes(b"-")
+    row = dock.encoder.offer
+    choose(dock, "own")
+    encoders.take_file(str(tmp_path / "bad.pth"))
+    assert "not for sale" in row.text.text() and row.agree.isVisible() and row.file.isVisible()
+    (tmp_path / "own" / "v.txt").write_bytes(b"-")
+    choose(dock, "own")
+    assert "not for sale" in row.text.text() and row.file.isVisible() and not row.agree.isVisible()
+
+
+def test_a_check_that_is_stopped_does_not_talk_of_a_download(qtbot, entries, word_encoder, tmp_path, monkeypatch):
+    runner, session, dock = ThreadRunner(1), Session(rooms=Rooms(word_encoder)), Dock(words, Overlay().looks)
+    qtbot.addWidget(dock)
+    encoders = Encoders(dock, session, runner)
+    dock.show()
+    go_on, ended = threading.Event(), []
+
+    def supply(name, path, *, cancelled):
+        go_on.wait(20)
+        ended.append(cancelled())
+
+    monkeypatch.setattr(room, "supply", supply)
+    encoders.propose("own")
+    encoders.take_file(str(tmp_path / "mine.pth"))
+    dock.encoder.offer.cancel.click()
+    assert dock.encoder.offer.text.text().startswith("Stopped; mine.pth was not taken over.")
+    assert dock.encoder.offer.file.isVisible()
+    go_on.set()
+    qtbot.waitUntil(lambda: ended == [True])
+    encoders.close()
+    runner.close()
 
 
 def column(dock, number) -> list[str]:
