@@ -251,8 +251,10 @@ class CtvlpWidget(QWidget):
         self._furniture.set_window_text(self.input.title or text)
 
     def _on_map_changed(self, there: bool, wanted: bool) -> None:
-        self.dock.view.set_map(there, wanted)
-        self.dock.legend.setVisible(there and wanted)
+        why = self.similarity.why_none
+        self.dock.view.set_map(there, wanted, why)
+        self.dock.legend.set_missing(why)
+        self.dock.legend.setVisible(wanted and (there or bool(why)))
 
     def _toggle_organs(self) -> None:
         """Hide all organs, or show them again."""

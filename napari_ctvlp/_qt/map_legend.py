@@ -70,12 +70,15 @@ class MapLegend(QWidget):
         controls.addWidget(QLabel("opacity"))
         controls.addWidget(self.opacity, 1)
         controls.addWidget(self.peak)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(3)
+        self.scale = QWidget()
+        inner, layout = QVBoxLayout(self.scale), QVBoxLayout(self)
+        for each in (inner, layout):
+            each.setContentsMargins(0, 0, 0, 0)
+            each.setSpacing(3)
+        inner.addLayout(colours)
+        inner.addLayout(controls)
         layout.addWidget(self.meaning)
-        layout.addLayout(colours)
-        layout.addLayout(controls)
+        layout.addWidget(self.scale)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.opacity.valueChanged.connect(self._on_opacity)
         self.peak.clicked.connect(self.peak_requested)
@@ -90,6 +93,12 @@ class MapLegend(QWidget):
         self.low.setText(f"{located.low:.2f}")
         self.high.setText(f"{located.high:.2f}")
         self.set_peak(0, len(located.peaks))
+
+    def set_missing(self, why: str) -> None:
+        """Say why there can be no map, in place of its colours; "" shows those again."""
+        self.scale.setVisible(not why)
+        if why:
+            self.meaning.setText(why)
 
     def set_opacity(self, opacity: float) -> None:
         """Show this opacity without telling anybody."""

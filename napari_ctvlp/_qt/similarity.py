@@ -66,7 +66,9 @@ class SimilarityLayer:
         self._layer: Image | None = None
         self._setting = False
         self._peak = 0
+        self._why_none = ""
         wiring.connect(session.located_changed, self._on_located)
+        wiring.connect(session.ranking_changed, self._on_ranking)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(viewer.layers.events.removed, self._on_layer_removed)
         wiring.callback(self._remove)
@@ -82,6 +84,15 @@ class SimilarityLayer:
     def shown(self) -> bool:
         """Whether a map is to be seen."""
         return self._layer is not None and self._layer.visible and self._layer.opacity > 0
+
+    @property
+    def why_none(self) -> str:
+        """Why the answer can have no map, in a sentence; "" where it has one, or nothing was answered."""
+        session = self._session
+        embedding, ranking = session.embedding, session.ranking
+        if embedding is None or embedding.dense is not None or ranking is None or session.located is not None:
+            return ""
+        return f"No map: {embedding.encoder.card.name} gives one vector an organ and none of places within."
 
     def toggle(self) -> None:
         """Show the map or hide it."""
@@ -106,6 +117,12 @@ class SimilarityLayer:
         before = tuple(float(v) for v in self._viewer.dims.point)[-3:]
         self._undo.push("going to a peak", lambda: self._navigator.go_to(before))
         self._navigator.point_at(tuple(float(v) for v in world))
+
+    def _on_ranking(self, ranking: object) -> None:
+        """Without places nothing is located, and nobody would be told so."""
+        if self.why_none != self._why_none:
+            self._why_none = self.why_none
+            self._show()
 
     def _on_located(self, located: SimilarityMap | None) -> None:
         self._peak = 0

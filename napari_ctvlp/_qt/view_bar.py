@@ -102,10 +102,11 @@ class ViewBar(QWidget):
         """Whether the organs are shown in 3D."""
         self.body_button.setChecked(shown)
 
-    def set_map(self, there: bool, wanted: bool) -> None:
-        """Whether there is a map and whether it is wanted."""
+    def set_map(self, there: bool, wanted: bool, why_none: str = "") -> None:
+        """Whether there is a map, whether it is wanted, and why there can be none."""
         self.map_button.setChecked(wanted)
         tip = "" if there else "; the present answer has none"
+        tip = f". {why_none}" if why_none else tip
         self.map_button.setToolTip(f"Where in the organs the answer lies ({MAP_KEY}){tip}")
 
     def set_undo(self, name: str) -> None:

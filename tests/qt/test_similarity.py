@@ -147,3 +147,34 @@ def test_naparis_own_opacity_is_followed(mapped):
     viewer.layers[NAME].opacity = 0
     assert not widget.similarity.wanted
     assert not widget.dock.view.map_button.isChecked()
+
+
+def test_an_encoder_without_places_says_so(window, phantom):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    legend, button = widget.dock.legend, widget.dock.view.map_button
+    widget.ask("liver")
+    assert not legend.isVisible()
+    widget.similarity.toggle()
+    said = "No map: words gives one vector an organ"
+    assert legend.isVisible() and legend.meaning.text().startswith(said) and not legend.scale.isVisible()
+    assert said in button.toolTip()
+    widget.similarity.toggle()
+    assert not legend.isVisible()
+    widget.similarity.toggle()
+    widget.ask("")
+    assert not legend.isVisible()
+    widget.ask("spleen")
+    assert legend.isVisible() and legend.meaning.text().startswith(said)
+
+
+def test_the_colours_come_back_with_a_map(mapped):
+    _, widget = mapped
+    dense = widget.session.embedding.dense
+    object.__setattr__(widget.session.embedding, "dense", None)
+    widget.similarity.toggle()
+    widget.ask("liver")
+    assert not widget.dock.legend.scale.isVisible()
+    object.__setattr__(widget.session.embedding, "dense", dense)
+    widget.ask("spleen")
+    assert widget.dock.legend.scale.isVisible() and widget.dock.legend.meaning.text().startswith("Map")
