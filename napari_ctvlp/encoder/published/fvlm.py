@@ -23,6 +23,7 @@ from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
     Cancelled,
     FloatArray,
+    ModelInput,
     OrganStatus,
     Progress,
     ScanEmbedding,
@@ -229,6 +230,22 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
                 status[i] = state
             groups[organ] = tuple(names[i] for i in here)
         return ScanEmbedding(names, matrix, tuple(status), self, groups=groups)
+
+    def model_input(
+        self, scan: Scan, *, progress: Progress | None = None, cancelled: Cancelled | None = None
+    ) -> ModelInput:
+        """The resampled scan out of which the windows are cut that the network sees.
+
+        Raises
+        ------
+        EncodingCancelled
+            When ``cancelled()`` turns true between two steps.
+        """
+        values = windows.whole_image(scan.hu, scan.spacing, ticker(progress, cancelled)).numpy()
+        i, p, left = (n / m for n, m in zip(scan.hu.shape, values.shape, strict=True))
+        name = f"{windows.HU[0]:g} to {windows.HU[1]:g} HU"
+        start = ((i - 1) / 2, (p - 1) / 2, (left - 1) / 2)  # the grids share their edges
+        return ModelInput((name,), values[None], (0.0, 1.0), start, (i, p, left))
 
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """(n, dim) unit vectors."""

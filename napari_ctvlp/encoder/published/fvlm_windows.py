@@ -119,11 +119,25 @@ def window_image(hu: NDArray[np.int16], resized: Resized, window: Window, tick: 
     image = torch.zeros([n + -n % p for n, p in zip(window.shape, PATCH, strict=True)])
     begin, end = _filled(resized, window)
     if all(a < b for a, b in zip(begin, end, strict=True)):
-        places = [(np.arange(a, b) + 0.5) * n / m - 0.5 for a, b, n, m in zip(begin, end, hu.shape, shape, strict=True)]
-        piece = sample_linear(hu[::-1], places, tick)
+        places = [_places(n, m)[a:b] for a, b, n, m in zip(begin, end, hu.shape, shape, strict=True)]
         inside = tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, window.start, strict=True))
-        image[inside] = ((piece - HU[0]) / (HU[1] - HU[0])).clamp(0, 1)
+        image[inside] = _windowed(sample_linear(hu[::-1], places, tick))
     return image[None, None]
+
+
+def whole_image(hu: NDArray[np.int16], spacing: Sequence[float], tick: Callable[[float], None]) -> Tensor:
+    """(I, P, L) float32 in 0..1: the resampled scan that windows are cut from, not turned to D, H, W."""
+    shape = resized_shape(hu.shape, spacing)
+    return _windowed(sample_linear(hu, [_places(n, m) for n, m in zip(hu.shape, shape, strict=True)], tick))
+
+
+def _places(size: int, out: int) -> NDArray[np.float64]:
+    """Index at which each of ``out`` voxels is taken; the grids share their edges, so that it is the same reversed."""
+    return (np.arange(out) + 0.5) * size / out - 0.5
+
+
+def _windowed(hu: Tensor) -> Tensor:
+    return ((hu - HU[0]) / (HU[1] - HU[0])).clamp(0, 1)
 
 
 def sight(resized: Resized, window: Window) -> tuple[tuple[int, ...], ...]:

@@ -22,6 +22,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.statistics import organ_statistics
 from tests.encoder.published import fvlm_reference as reference
 from tests.encoder.published.states import fvlm_state, write_vocabulary
+from tests.encoder.test_model_input import check_places
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,23 @@ def table(masks) -> np.ndarray:
             if name in MEMBERS[organ]:
                 made[label] = number + 1
     return made
+
+
+def test_what_it_is_fed_lies_where_it_says(encoder, chest):
+    check_places(encoder, chest[0], lambda hu: (hu + 1150) / 1500, tolerance=0.002)
+
+
+def test_its_windows_are_cut_from_what_it_shows(encoder, chest):
+    scan, masks = chest
+    shown = encoder.model_input(scan).values[0][::-1]  # D grows to superior
+    resized = fvlm_windows.resize_labels(masks.labels, table(masks), scan.spacing)
+    window = fvlm_windows.plan_windows(resized)[0]
+    image = fvlm_windows.window_image(scan.hu, resized, window, lambda _: None)[0, 0].numpy()
+    spans = [
+        (max(s, a), min(s + n, b)) for s, n, (a, b) in zip(window.start, window.shape, resized.filled, strict=True)
+    ]
+    inside = tuple(slice(a - s, b - s) for (a, b), s in zip(spans, window.start, strict=True))
+    np.testing.assert_allclose(image[inside], shown[tuple(slice(a, b) for a, b in spans)], atol=1e-5)
 
 
 def test_texts_equal_the_reference(encoder):
