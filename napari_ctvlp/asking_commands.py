@@ -31,7 +31,7 @@ class EvidenceArgs(Inputs):
     quick: bool = False
     """Regions and sentences alone: each change takes another encoding of the scan."""
     encoder: str = "starter"
-    """Name of a shipped encoder, or folder of one."""
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     json: Path | None = None
     """Write it as JSON."""
 
@@ -45,7 +45,7 @@ class CompareArgs(Inputs):
     against: str = ""
     """The second question."""
     encoder: str = "starter"
-    """Name of a shipped encoder, or folder of one."""
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     json: Path | None = None
     """Write it as JSON."""
 
@@ -59,7 +59,7 @@ class PromptsArgs(Inputs):
     dictionary: Path | None = None
     """The other dictionary; without, the sentences of the one in use are told with what each would say alone."""
     encoder: str = "starter"
-    """Name of a shipped encoder, or folder of one."""
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     json: Path | None = None
     """Write it as JSON."""
 

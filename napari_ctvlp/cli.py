@@ -41,7 +41,7 @@ class WindowArgs:
     ask: str | None = None
     """Question to ask when the scan is ready."""
     encoder: str = "starter"
-    """Name of a shipped encoder, or folder of one."""
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     series: str | None = None
     """Which series of a DICOM folder that holds several."""
     sample: bool = False
@@ -81,7 +81,7 @@ class ScoreArgs(command_arguments.Inputs):
     ask_file: Path | None = None
     """Text file with one question a line."""
     encoder: str = "starter"
-    """Name of a shipped encoder, or folder of one."""
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     also: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default=())
     """Another encoder to ask too; repeat the option for more. Adds what each says and where they disagree."""
     taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())

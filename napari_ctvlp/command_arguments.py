@@ -42,7 +42,7 @@ class ReportArgs(Inputs):
     ask_file: Path | None = None
     """Text file with one question a line."""
     encoder: str = "starter"
-    """Name of a shipped encoder, or folder of one."""
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
     """File of findings taught by examples, to score too; repeat the option for more."""
     html: Path | None = None
@@ -68,7 +68,7 @@ class ExportArgs(Inputs):
     input: Path | None = None
     """Write what the encoder is fed, on its own grid: one file (.nii or .nii.gz) for each of its windows of HU."""
     encoder: str = "starter"
-    """Name of a shipped encoder, or folder of one."""
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class FollowUpArgs(Inputs):
     prior_series: str | None = None
     """Which series of the prior's DICOM folder that holds several."""
     encoder: str = "starter"
-    """Name of a shipped encoder, or folder of one."""
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
     """File of findings taught by examples, to score too; repeat the option for more."""
     any_patient: bool = False

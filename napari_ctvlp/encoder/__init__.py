@@ -55,7 +55,11 @@ def load_encoder(name_or_path: str | Path = "starter", *, device: str | None = N
     UserError
         When there is no such encoder, something of it is missing, or it is damaged or unsafe to open.
     """
-    entry = list_entries().get(str(name_or_path)) or entry_at(Path(name_or_path))
+    entries = list_entries()
+    entry = entries.get(str(name_or_path)) or entry_at(Path(name_or_path))
+    if entry is None and Path(name_or_path).name == str(name_or_path) and not Path(name_or_path).exists():
+        known = ", ".join(entries)
+        raise UserError(f"There is no encoder '{name_or_path}': known are {known}; or pass the folder of one.")
     if entry is None:
         from .native import NativeEncoder
 
