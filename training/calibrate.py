@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from napari_ctvlp.encoder.artifact import write_calibration
 from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.folders import cache_folder
 from training.engine.validate import PairScores
 
 FEWEST = 6
@@ -79,8 +80,8 @@ class CalibrateConfig:
     """Factor on the usual rates of abnormalities: probabilities answer for a world in which they are as frequent."""
     seed: int = 0
     """Of the synthetic scans."""
-    cache: Path = Path("runs/test-scans/validation")
-    """Where the synthetic scans are kept."""
+    cache: Path | None = None
+    """Where the synthetic scans are kept; the user's cache folder (CTVLP_CACHE_DIR) by default."""
 
 
 def calibrate(config: CalibrateConfig) -> Calibration:
@@ -99,8 +100,9 @@ def calibrate(config: CalibrateConfig) -> Calibration:
         raise UserError(f"The encoder {config.encoder} has no folder to write its calibration to.")
     store: PreparedStore | WorldStore
     if config.data == "world":
+        cache = config.cache or cache_folder("calibration-scans")
         store = WorldStore(
-            config.cache, "validation", config.scans, config.seed, config.bodies, config.spacing, config.abnormal
+            cache, "validation", config.scans, config.seed, config.bodies, config.spacing, config.abnormal
         )
     else:
         store = PreparedStore(Path(config.data), "validation")
