@@ -17,6 +17,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.drawn import edited_masks
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, StoredGrid
+from tests.encoder.published import merlin_reference as reference
 from tests.encoder.published.packages import run_package
 from tests.encoder.published.states import merlin_state, write_bytes_vocabulary
 from tests.encoder.published.test_colipri import as_ras
@@ -90,6 +91,16 @@ def compare(encoder, scan, state, work) -> None:
     ours = [" ".join(encoder.tokenizer.convert_ids_to_tokens(row[1 : int(n) - 1])) for row, n in
             zip(given["ids"], given["mask"].sum(1), strict=True)]  # fmt: skip
     assert ours == clean
+
+
+def test_image_vectors_equal_a_reference_of_our_own(encoder, belly):
+    """Strictly loaded and without the package: the slow tests compare with that."""
+    volume = encoder.volume(belly[0])
+    with torch.no_grad():
+        found = encoder.network.images(volume[None, None])[0]
+        expected = reference.image_vector(merlin_state(), volume)
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(encoder.encode_volume(belly[0]), expected.numpy(), atol=1e-4)
 
 
 @pytest.mark.slow
