@@ -115,9 +115,8 @@ class Encoders:
     def _download(self) -> None:
         what = self._offered
         if what is not None:
-            size = f"{what.size_mb:,.0f} MB"
             self._work(
-                f"downloading {what.entry.name} ({size})",
+                f"downloading {what.entry.name} ({what.size})",
                 what.entry.name,
                 lambda report, stop: fetch(what, agreed=True, progress=report, cancelled=stop),
                 "Stopped; what came so far is kept, and the next download goes on from there.",

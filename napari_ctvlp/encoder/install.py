@@ -40,11 +40,16 @@ class Offer:
         """What is to come, about."""
         return sum(f.size_mb for f in self.files)
 
+    @property
+    def size(self) -> str:
+        """The same in words."""
+        return f"about {self.size_mb:,.0f} MB" if self.size_mb >= 1 else "less than 1 MB"
+
     def __str__(self) -> str:
         sources = ", ".join(dict.fromkeys(f.repo for f in self.files))
         return (
             f"{self.entry.terms}\n"
-            f"{len(self.files)} file(s), about {self.size_mb:,.0f} MB, "
+            f"{len(self.files)} file(s), {self.size}, "
             f"from the model hub ({sources}) to {self.entry.place}"
         )
 

@@ -262,6 +262,7 @@ def test_nothing_is_downloaded_without_a_yes(published, place):
     with pytest.raises(UserError, match="yes"):
         fetch(what, agreed=False, endpoint=published.endpoint)
     assert published.asked == [] and not place.exists()
+    assert "about 1,085 MB" in str(what) and "1 file(s), less than 1 MB" in str(offer("fvlm"))
 
 
 def test_an_encoder_is_installed_and_loads(published, place):
