@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_ctvlp._qt.arenas import share_arenas
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.opening import open_masks, open_sample, open_scan
 
@@ -60,6 +61,7 @@ def open_window(
     UserError
         With ``screenshot`` only: what went wrong on the way to the picture.
     """
+    share_arenas()  # before there are threads
     # importing torch and transformers holds the interpreter for a third of a second at a time: better now than later,
     # when there is a window to freeze
     import napari

@@ -1,4 +1,8 @@
-"""A thousand random actions on the real window while scans encode."""
+"""Random actions on the real window while scans encode.
+
+Two hundred by default; ``CTVLP_MONKEY_ACTIONS=1000`` judges the window's memory, too, and ``CTVLP_MONKEY_SEED`` takes
+another walk.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,11 @@ import threading
 import numpy as np
 import psutil
 import pytest
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari.qt import QtViewer
 from napari.utils.notifications import notification_manager
 
+from napari_ctvlp._qt.arenas import share_arenas
 from napari_ctvlp._qt.layer_lookup import masks_of
 from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.runner import ThreadRunner
@@ -25,7 +31,11 @@ from napari_ctvlp.session import Session
 from .monkey import Monkey, check
 from .windows import add_layers
 
-ACTIONS = int(os.environ.get("CTVLP_MONKEY_ACTIONS", "1000"))
+ACTIONS = int(os.environ.get("CTVLP_MONKEY_ACTIONS", "200"))
+MEASURED = 1000
+"""Memory is judged after no fewer actions: of fewer the window's first use is too large a part."""
+WARM_UP = 300
+"""Random actions before memory is first measured: until then the heap grows by the gaps between what stays."""
 REHEARSALS = 3
 """Times that every kind of action is done before memory is measured."""
 CONTROL = 20
@@ -62,6 +72,8 @@ def see_everything(viewer, widget, phantom, monkey, qtbot):
 def settled_memory(viewer, qtbot):
     """Resident megabytes once everything is closed and what was freed is given back."""
     viewer.layers.clear()
+    for notification in list(NapariQtNotification._instances):
+        notification.close()  # of a window that is not the active one they stand until somebody closes them
     for _ in range(2):
         qtbot.wait(100)  # canvases free their textures when they are drawn
         gc.collect()
@@ -101,12 +113,9 @@ def growth_of_napari_alone(viewer, phantom, qtbot):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.skipif(
-    "CTVLP_MONKEY_ACTIONS" not in os.environ,
-    reason="takes minutes, and its memory was not measured since it warms up (set CTVLP_MONKEY_ACTIONS to run it)",
-)
 @pytest.mark.parametrize("seed", [int(os.environ.get("CTVLP_MONKEY_SEED", "0"))])
-def test_a_thousand_actions_leave_nothing_behind(make_napari_viewer, phantom, qtbot, seed):
+def test_random_actions_leave_nothing_behind(make_napari_viewer, phantom, qtbot, seed):
+    share_arenas()  # as our own window does when it opens
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(900, 600)  # software drawing takes most of the time
     per_layer = growth_of_napari_alone(viewer, phantom, qtbot)
@@ -123,6 +132,9 @@ def test_a_thousand_actions_leave_nothing_behind(make_napari_viewer, phantom, qt
     try:
         see_everything(viewer, widget, phantom, monkey, qtbot)
         views_shown = [viewer.layers, *(view.model.layers for view in widget.views.views)]
+        for _ in range(WARM_UP if ACTIONS >= MEASURED else 0):
+            monkey.act()
+            qtbot.wait(int(monkey.pick([0, 0, 1, 5, 40])))
         before = memory_of_an_empty_window(viewer, widget, qtbot)
         for shown in views_shown:
             shown.events.inserted.connect(lambda event: layers.append(event.index))
@@ -144,7 +156,8 @@ def test_a_thousand_actions_leave_nothing_behind(make_napari_viewer, phantom, qt
     unexpected = [told for kind, told in failures if kind != "UserError"]
     assert not unexpected, unexpected
     assert not [note for note in said if "went wrong" in note.message]
-    assert after - per_layer * len(layers) < 1.05 * before
+    if ACTIONS >= MEASURED:
+        assert after - per_layer * len(layers) < 1.05 * before
     views = len(QtViewer._instances)
     viewer.close()
     qtbot.waitUntil(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("ctvlp")])
