@@ -42,7 +42,7 @@ _DOUBTED_AFTER = re.compile(
     r"\bmust be considered\b|\b(?:is|are) (?:considered )?(?:un)?likely\b|^[^.,;()]{0,25}\?",
     re.I,
 )
-_NORMAL = re.compile(
+NORMAL = re.compile(
     r"\b(?:unremarkable|(?<!not )normal|within normal limits|clear|intact|patent|healthy|homogen(?:e)?ously|"
     r"(?<!not )(?:natural|preserved)|(?:is|are) open|not remarkable|without (?:\w+ )?(?:abnormalit|patholog)(?:y|ies)|"
     r"no (?:\w+ ){0,4}(?:abnormalit|patholog)(?:y|ies))\b",
@@ -107,7 +107,7 @@ def _denied_after(after: str) -> bool:
 
 def says_normal(clause: str) -> bool:
     """Whether a clause calls something normal."""
-    return _NORMAL.search(clause) is not None
+    return NORMAL.search(clause) is not None
 
 
 def looks_back(sentence: str) -> bool:

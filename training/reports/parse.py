@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from napari_ctvlp.anatomy.schemes import V2_NAMES
+from training.reports.attach import Attachment
 from training.reports.cues import clause_of, clauses, is_past, looks_back, polarity, reason_at, says_normal
 from training.reports.labels import UNKNOWN, OrganLabel, Polarity, Statement, labels_of
-from training.reports.link import Found, Links, Mention, entries, link, names_organ, on_side, tokens_of
+from training.reports.link import Found, Links, Mention, entries, link, names_organ, reach_of, tokens_of
+from training.reports.omitted import Told, left_out
+from training.reports.sides import moved, on_side
 from training.reports.split import Line, sentences
 
 _SIZES = {"small", "large", "big"}
@@ -64,24 +68,35 @@ def _statements(line: Line, last: tuple[str, ...]) -> Iterator[Statement]:
     """The statements of one sentence; ``last``: the organs of the sentence before."""
     text = line.text
     links = _without_reason(link(text), reason_at(text))
-    heading = tuple(o for m in link(line.heading).mentions for o in m.organs) if line.heading else ()
-    spans, prior = clauses(text), looks_back(text)
+    heading = _organs_of(line.heading)
+    spans, prior = _told_apart(clauses(text), links.parts), looks_back(text)
+    located = _Located(links, heading, last)
     ill: set[str] = set()
+    told: list[Told] = []
     for index, found in enumerate(links.found):
         clause = clause_of(spans, found.start)
         past = is_past(text, clause, found.start) and not _REMAINS & set(found.keys)
         if past or _mere_size(found, text, links):
             continue
         where = polarity(text, clause, found.start, found.stop)
-        for key, organs in _located(found, index, links, heading, last, spans):
+        for key, organs in located.of(index):
             ill |= set(organs) if where in ("present", "uncertain") else set()
+            told.append((found.start, key, organs))
             yield from _each(organs, where, key, text, prior)
+    for key, organs in left_out(links, told):
+        yield from _each(organs, "absent", key, text, prior)
     for start, stop in spans:
         if not says_normal(text[start:stop]):
             continue
         named = [o for m in links.mentions if start <= m.start < stop for o in m.organs]
         named = named or (list(heading) if line.own or not links.mentions else [])
         yield from _each([o for o in named if o not in ill], "normal", None, text, prior)
+
+
+def _told_apart(spans: Sequence[tuple[int, int]], parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The pieces of a sentence that are in one span and in one independent clause."""
+    pieces = ((max(a, c), min(b, d)) for a, b in spans for c, d in parts)
+    return [(a, b) for a, b in pieces if b > a] or list(spans)
 
 
 def _without_reason(links: Links, at: int) -> Links:
@@ -96,49 +111,79 @@ def _each(organs: Iterable[str], how: Polarity, key: str | None, text: str, prio
         yield Statement(organ, how, key, text, prior)
 
 
-def _located(
-    found: Found,
-    index: int,
-    links: Links,
-    heading: tuple[str, ...],
-    last: tuple[str, ...],
-    spans: Sequence[tuple[int, int]],
-) -> Iterator[tuple[str | None, tuple[str, ...]]]:
-    """(key, organs) of a finding: the entries that it can mean where it stands."""
-    reach = {o for k in found.keys for o in entries()[k].organs}
-    mentions = _own(found, index, links, reach, spans)
-    here = tuple(o for m in mentions for o in m.organs)
-    if not here and not (found.named and names_organ(found)):
-        beside = tuple(o for m in _own(found, index, links, set(), spans) for o in m.organs)
-        beside = beside or (heading if found.named and not reach & set(heading) else ())
-        if beside:
-            yield from _misfit(found, beside)
-            return
-    if not here and not found.named and not links.mentions and not any(f.named for f in links.found):
-        here = tuple(o for o in heading if o in reach or not reach) or on_side(
-            tuple(o for o in last if o in reach or not reach), _side_near(found, index, links)
-        )
-    if not here and found.named and heading and reach & set(heading) and len(reach) > 1:
-        here = tuple(o for o in on_side(heading, _side_near(found, index, links)) if o in reach)
-    if not found.keys:
+class _Located:
+    """The organs of the findings of one sentence."""
+
+    def __init__(self, links: Links, heading: tuple[str, ...], last: tuple[str, ...]) -> None:
+        self.links, self.heading, self.last = links, heading, last
+        self.attachment = Attachment(links)
+
+    def of(self, index: int) -> list[tuple[str | None, tuple[str, ...]]]:
+        """(key, organs) of a finding: the entries that it can mean where it stands."""
+        found = self.links.found[index]
+        reach = reach_of(found)
+        says_place = found.named and names_organ(found)
+        here = _organs(self.attachment.places(index, reach))
+        if not here and not says_place:
+            misfit = _organs(self.attachment.directly(index))
+            if misfit:
+                return _misfit(found, moved(misfit, found.side))
+        if not here and not (says_place and found.side):
+            here = _organs(self.attachment.neighbours(index, reach, later=not says_place))
+        if not here and not says_place:
+            misfit = _organs(self.attachment.places(index, ()) or self.attachment.neighbours(index, (), later=True))
+            misfit = misfit or (self.heading if found.named and not set(reach) & set(self.heading) else ())
+            if misfit:
+                return _misfit(found, moved(misfit, found.side))
+        here = moved(here or self._from_outside(index, reach), found.side)
+        if not found.keys:
+            return [(None, here)] if here else []
         if here:
-            yield None, here
-        return
-    if here:
-        keys = [k for k in found.keys if set(entries()[k].organs) & set(here)]
-        keys.sort(key=lambda k: -len(set(found.words) & set(k.split("_"))))
-        left = list(here)
-        for key in keys:  # "plaques in the aorta and the coronary arteries" are two entries, one for each
-            own = tuple(o for o in left if o in entries()[key].organs)
-            left = [o for o in left if o not in own]
-            if own:
-                yield key, own
-    elif found.named:
-        side = _side_near(found, index, links)
-        yield found.keys[0], on_side(entries()[found.keys[0]].organs, side)
+            return _entries_of(found, here)
+        return [(found.keys[0], on_side(entries()[found.keys[0]].organs, found.side))] if found.named else []
+
+    def _from_outside(self, index: int, reach: tuple[str, ...]) -> tuple[str, ...]:
+        """The organs of a finding that its sentence names none for: those of what is named before, of the heading."""
+        found, links = self.links.found[index], self.links
+        if found.named:
+            return tuple(o for o in self.heading if o in reach) if len(reach) > 1 else ()
+        before = next((f for f in reversed(links.found[:index]) if f.named and names_organ(f)), None)
+        if before is not None and not links.mentions:
+            return tuple(o for o in on_side(reach_of(before), before.side) if o in reach)
+        if links.mentions or any(f.named for f in links.found):
+            return ()
+        for organs in (self.heading, self.last):
+            fit = tuple(o for o in organs if o in reach or not reach)
+            if fit:
+                return on_side(fit, links.side)
+        return ()
 
 
-def _misfit(found: Found, here: tuple[str, ...]) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+@lru_cache(4096)
+def _organs_of(heading: str) -> tuple[str, ...]:
+    """The organs of a heading; many reports share theirs."""
+    return _organs(link(heading).mentions)
+
+
+def _organs(mentions: Iterable[Mention]) -> tuple[str, ...]:
+    return tuple(o for m in mentions for o in m.organs)
+
+
+def _entries_of(found: Found, here: tuple[str, ...]) -> list[tuple[str | None, tuple[str, ...]]]:
+    """The entry of each organ: "plaques in the aorta and the coronary arteries" are two entries, one for each."""
+    keys = [k for k in found.keys if set(entries()[k].organs) & set(here)]
+    keys.sort(key=lambda k: -len(set(found.words) & set(k.split("_"))))
+    left = list(here)
+    out: list[tuple[str | None, tuple[str, ...]]] = []
+    for key in keys:
+        own = tuple(o for o in left if o in entries()[key].organs)
+        left = [o for o in left if o not in own]
+        if own:
+            out.append((key, own))
+    return out
+
+
+def _misfit(found: Found, here: tuple[str, ...]) -> list[tuple[str | None, tuple[str, ...]]]:
     """A finding beside organs that its entries do not have: another entry's sign, or something without an entry.
 
     "Calcified granuloma" is a lung's where nothing else is said, and the liver's in "the liver contains one".
@@ -146,10 +191,8 @@ def _misfit(found: Found, here: tuple[str, ...]) -> Iterator[tuple[str | None, t
     for entry in entries().values():
         fit = tuple(o for o in here if o in entry.organs)
         if fit and any(set(tokens_of(sign)) <= set(found.words) for sign in entry.signs):
-            yield entry.key, fit
-            return
-    if not found.named:
-        yield None, here
+            return [(entry.key, fit)]
+    return [] if found.named else [(None, here)]
 
 
 def _mere_size(found: Found, text: str, links: Links) -> bool:
@@ -159,30 +202,3 @@ def _mere_size(found: Found, text: str, links: Links) -> bool:
     said_of_organ = re.search(r"\b(?:is|are|appears?|looks?)\s+(?:\w+ly\s+)?$", text[: found.start]) is not None
     rest = re.sub(r"^\s*(?:left\b|right\b)?\s*", "", text[found.stop :])
     return not said_of_organ and not any(m.start == len(text) - len(rest) for m in links.mentions)
-
-
-def _own(
-    found: Found, index: int, links: Links, reach: set[str], spans: Sequence[tuple[int, int]]
-) -> tuple[Mention, ...]:
-    """The mentions that say where a finding is: after it, else before it, else anywhere in its clause or sentence."""
-    fit = [m for m in links.mentions if not reach or reach & set(m.organs)]
-    fit = [m for m in fit if not any(set(o.organs) < set(m.organs) for o in fit)]
-    before = links.found[index - 1].stop if index else 0
-    after = links.found[index + 1].start if index + 1 < len(links.found) else 1 << 30
-    clause = clause_of(spans, found.start)
-    for low, high in ((found.start, after), (before, found.stop), clause, (0, 1 << 30)):
-        own = tuple(m for m in fit if low <= m.start < high)
-        if own:
-            return own
-    return ()
-
-
-def _side_near(found: Found, index: int, links: Links) -> str | None:
-    """The side said with a finding that has no organ beside it."""
-    before = links.found[index - 1].stop if index else 0
-    after = links.found[index + 1].start if index + 1 < len(links.found) else 1 << 30
-    near = {s for at, s in links.sides if before <= at < found.stop} or {
-        s for at, s in links.sides if found.stop <= at < after
-    }
-    near = near or {s for _, s in links.sides}
-    return near.pop() if len(near) == 1 else None
