@@ -30,10 +30,10 @@ _DENIED_AFTER = re.compile(
 _STATED = re.compile(rf"\b(?:is|are|was|were)\s+(?:\w+ly\s+|also\s+|again\s+)?{_SEEN}\b", re.I)
 _CLOSED = re.compile(rf"{_STATED.pattern}[^,;]*(?:,|\band\b)(?!\s*(?:or|nor)\b)", re.I)
 _DOUBTED_BEFORE = re.compile(
-    r"\b(?:possib(?:le|ly|ility of)|probabl[ey]|questionable|question of|suspected|suspicion (?:of|for)|suspicious for|"
-    r"may\s+(?:be|represent|indicate|reflect|produce)|might|could|equivocal|versus|vs|concern(?:ing)? for|consider|"
-    r"cannot (?:entirely )?(?:exclude|rule out)|perhaps|(?:to )?rule out|to exclude|indeterminate for|"
-    r"(?:correlat|evaluat|assess)\w+ (?:\w+ ){0,4}for)\b",
+    r"\b(?:possib(?:le|ly|ility of)|probabl[ey]|likely|questionable|question of|suspected|suspicion (?:of|for)|"
+    r"suspicious for|may\s+(?:be|represent|indicate|reflect|produce)|might|could|equivocal|versus|vs|"
+    r"concern(?:ing)? for|consider|cannot (?:entirely )?(?:exclude|rule out)|perhaps|(?:to )?rule out|to exclude|"
+    r"indeterminate for|(?:correlat|evaluat|assess)\w+ (?:\w+ ){0,4}for)\b",
     re.I,
 )
 _DOUBTED_AFTER = re.compile(

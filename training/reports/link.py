@@ -141,15 +141,44 @@ def _finding_words() -> Phrases[tuple[tuple[str, ...], bool]]:
     table: dict[str, tuple[tuple[str, ...], bool]] = {phrase(text): ((key,), True) for text, key in own}
     for text, keys in words.names.table.items():
         table.setdefault(text, ((exact[text],) if text in exact else keys, True))
-    signs: dict[str, list[str]] = {text: list(keys) for text, keys in words.signs.table.items()}
+    beside: dict[str, list[str]] = {text: list(keys) for text, keys in words.signs.table.items()}
     for group in _terms()["signs"]:
         for text in group["words"]:
-            signs.setdefault(phrase(text), []).extend(group["of"])
-    for text, meant in signs.items():
+            beside.setdefault(phrase(text), []).extend(group["of"])
+    for text, meant in beside.items():
         table.setdefault(text, (tuple(dict.fromkeys(meant)), False))
+    for text, open_ in _unspecified().items():
+        keys, says_all = table.pop(text, ((), False))
+        if set(keys) - open_:
+            table[text] = tuple(k for k in keys if k not in open_), says_all
     for text in _terms()["abnormal"]:
         table.setdefault(phrase(text), ((), False))
     return Phrases(table.items())
+
+
+@cache
+def _unspecified() -> dict[str, set[str]]:
+    """Phrases that leave open which finding they speak of, with the entries that they therefore do not name."""
+    out: dict[str, set[str]] = {}
+    for group in _terms()["unspecified"]:
+        for text in group["words"]:
+            out.setdefault(phrase(text), set()).update(group["of"])
+    return out
+
+
+def open_to(found: Found) -> set[str]:
+    """The entries that a finding may be and does not name; a denial denies them all: "no lesion"."""
+    words = " ".join(found.words)
+    return _unspecified().get(words) or _unspecified().get(words.removesuffix("s"), set())
+
+
+@cache
+def signs() -> tuple[tuple[Abnormality, tuple[frozenset[str], ...]], ...]:
+    """Every entry with the words of each of its signs in the dictionary, without those that leave open what it is."""
+    return tuple(
+        (a, tuple(frozenset(tokens_of(t)) for t in a.signs if a.key not in _unspecified().get(phrase(t), ())))
+        for a in load_dictionary()
+    )
 
 
 def link(sentence: str) -> Links:

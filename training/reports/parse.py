@@ -11,7 +11,7 @@ from napari_ctvlp.anatomy.schemes import V2_NAMES
 from training.reports.attach import Attachment
 from training.reports.cues import clause_of, clauses, is_past, looks_back, polarity, reason_at, says_normal
 from training.reports.labels import UNKNOWN, OrganLabel, Polarity, Statement, labels_of
-from training.reports.link import Found, Links, Mention, entries, link, names_organ, reach_of, tokens_of
+from training.reports.link import Found, Links, Mention, entries, link, names_organ, open_to, reach_of, signs
 from training.reports.omitted import Told, left_out
 from training.reports.sides import moved, on_side
 from training.reports.split import Line, sentences
@@ -83,6 +83,9 @@ def _statements(line: Line, last: tuple[str, ...]) -> Iterator[Statement]:
             ill |= set(organs) if where in ("present", "uncertain") else set()
             told.append((found.start, key, organs))
             yield from _each(organs, where, key, text, prior)
+            if where == "absent" and key is None:
+                for other in sorted(open_to(found)):
+                    yield from _each((o for o in organs if o in entries()[other].organs), "absent", other, text, prior)
     for key, organs in left_out(links, told):
         yield from _each(organs, "absent", key, text, prior)
     for start, stop in spans:
@@ -188,9 +191,10 @@ def _misfit(found: Found, here: tuple[str, ...]) -> list[tuple[str | None, tuple
 
     "Calcified granuloma" is a lung's where nothing else is said, and the liver's in "the liver contains one".
     """
-    for entry in entries().values():
+    words = set(found.words)
+    for entry, told in signs():
         fit = tuple(o for o in here if o in entry.organs)
-        if fit and any(set(tokens_of(sign)) <= set(found.words) for sign in entry.signs):
+        if fit and any(sign <= words for sign in told):
             return [(entry.key, fit)]
     return [] if found.named else [(None, here)]
 
