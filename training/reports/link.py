@@ -6,17 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
-from typing import Any
 
-import yaml
-
-from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.levels import find_levels
-from napari_ctvlp.anatomy.lexicon import Phrases, Place, Token, findings, phrase, places, tokens
-from napari_ctvlp.anatomy.organs import GROUPS, ORGANS
+from napari_ctvlp.anatomy.lexicon import Token, tokens
+from napari_ctvlp.anatomy.organs import ORGANS
 from training.reports.grammar import Span, clause_at, in_one_enumeration, sentence_parts
 from training.reports.sides import is_part_of, moved, on_side, one_side, only, side_words, sides_of
+from training.reports.words import entries, finding_words, place_words, terms, tokens_of, unspecified
 
 _UNEVEN = re.compile(
     r"\b(?:right|left)\s+(?:greater|larger|more|worse|>)\s*(?:than)?\s+(?:the )?(?:left|right)\b|"
@@ -105,80 +101,10 @@ class Links:
         return tuple(m for m in self.mentions if start <= m.start < stop)
 
 
-@cache
-def _terms() -> dict[str, Any]:
-    text = Path(__file__).with_name("terms.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return data
-
-
-@cache
-def entries() -> dict[str, Abnormality]:
-    """The built-in abnormality dictionary by key."""
-    return {a.key: a for a in load_dictionary()}
-
-
-@cache
-def _place_words() -> Phrases[Place]:
-    own = [(text, Place(_members(names))) for text, names in _terms()["places"].items()]
-    table = places()
-    return Phrases([*own, *table.table.items()])
-
-
-def _members(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(o for n in names for o in GROUPS.get(n, (n,))))
-
-
-@cache
-def _finding_words() -> Phrases[tuple[tuple[str, ...], bool]]:
-    """Names before signs, the entry that a phrase is the very name of before others, mere abnormality last.
-
-    A sign of the reports (``signs`` in terms.yaml) is one of each of its entries, beside those of the dictionary.
-    """
-    words = findings(load_dictionary())
-    own = [(text, key) for key, texts in _terms()["findings"].items() for text in texts]
-    exact = {phrase(t): a.key for a in load_dictionary() for t in (a.name, a.key.replace("_", " "))}
-    table: dict[str, tuple[tuple[str, ...], bool]] = {phrase(text): ((key,), True) for text, key in own}
-    for text, keys in words.names.table.items():
-        table.setdefault(text, ((exact[text],) if text in exact else keys, True))
-    beside: dict[str, list[str]] = {text: list(keys) for text, keys in words.signs.table.items()}
-    for group in _terms()["signs"]:
-        for text in group["words"]:
-            beside.setdefault(phrase(text), []).extend(group["of"])
-    for text, meant in beside.items():
-        table.setdefault(text, (tuple(dict.fromkeys(meant)), False))
-    for text, open_ in _unspecified().items():
-        keys, says_all = table.pop(text, ((), False))
-        if set(keys) - open_:
-            table[text] = tuple(k for k in keys if k not in open_), says_all
-    for text in _terms()["abnormal"]:
-        table.setdefault(phrase(text), ((), False))
-    return Phrases(table.items())
-
-
-@cache
-def _unspecified() -> dict[str, set[str]]:
-    """Phrases that leave open which finding they speak of, with the entries that they therefore do not name."""
-    out: dict[str, set[str]] = {}
-    for group in _terms()["unspecified"]:
-        for text in group["words"]:
-            out.setdefault(phrase(text), set()).update(group["of"])
-    return out
-
-
 def open_to(found: Found) -> set[str]:
     """The entries that a finding may be and does not name; a denial denies them all: "no lesion"."""
     words = " ".join(found.words)
-    return _unspecified().get(words) or _unspecified().get(words.removesuffix("s"), set())
-
-
-@cache
-def signs() -> tuple[tuple[Abnormality, tuple[frozenset[str], ...]], ...]:
-    """Every entry with the words of each of its signs in the dictionary, without those that leave open what it is."""
-    return tuple(
-        (a, tuple(frozenset(tokens_of(t)) for t in a.signs if a.key not in _unspecified().get(phrase(t), ())))
-        for a in load_dictionary()
-    )
+    return unspecified().get(words) or unspecified().get(words.removesuffix("s"), set())
 
 
 def link(sentence: str) -> Links:
@@ -194,11 +120,11 @@ def link(sentence: str) -> Links:
         text,
         [
             Found(words[h.first].start, words[h.stop - 1].stop, tuple(w for w in free[h.first : h.stop] if w), *h.value)
-            for h in _finding_words().find(free)
+            for h in finding_words().find(free)
         ],
     )
     raw = [Mention(v.start, v.stop, v.organs) for v in levels if v.organs]
-    for hit in _place_words().find(free):
+    for hit in place_words().find(free):
         start, stop = words[hit.first].start, words[hit.stop - 1].stop
         name = next((f for f in found if f.named and f.start <= start and stop <= f.stop), None)
         if hit.value.organs and (name is None or _narrows(hit.value.organs, name)):
@@ -295,10 +221,10 @@ def _patterns() -> tuple[tuple[re.Pattern[str], tuple[str, ...], bool], ...]:
     """Phrases with a gap: "~" stands for up to five words, none of them a denial."""
     gap = r"(?:(?!(?:not?|nor|without|never)\b)[\w/-]+,?\s+){0,5}"
     out = []
-    for row in _terms()["patterns"]:
+    for row in terms()["patterns"]:
         for text in row["words"]:
             source = text.replace(" ~ ", rf"\s+{gap}").replace(" ", r"\s+")
-            keys = _finding_words().table[row["sign"]][0] if "sign" in row else tuple(row["of"])
+            keys = finding_words().table[row["sign"]][0] if "sign" in row else tuple(row["of"])
             out.append((re.compile(rf"\b(?:{source})\b", re.I), keys, "sign" not in row))
     return tuple(out)
 
@@ -332,13 +258,7 @@ def _narrows(organs: tuple[str, ...], name: Found) -> bool:
 
 def names_organ(found: Found) -> bool:
     """Whether a finding's own words say where it is, as "renal cyst" does and "calcified granuloma" does not."""
-    return bool(_place_words().find(found.words)) or any(w.startswith(_STEMS) for w in found.words)
-
-
-@cache
-def tokens_of(text: str) -> tuple[str, ...]:
-    """The folded words of a phrase."""
-    return tuple(t.word for t in tokens(text))
+    return bool(place_words().find(found.words)) or any(w.startswith(_STEMS) for w in found.words)
 
 
 def _whole(organs: tuple[str, ...]) -> tuple[str, ...]:

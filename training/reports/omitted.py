@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from training.reports.grammar import Span
-from training.reports.link import Links, entries
+from training.reports.link import Links
 from training.reports.sides import moved, only, side_words
+from training.reports.words import entries
 
 Told = tuple[int, str | None, tuple[str, ...]]
 """Where a finding stands, its entry, its organs."""

@@ -11,10 +11,11 @@ from napari_ctvlp.anatomy.schemes import V2_NAMES
 from training.reports.attach import Attachment
 from training.reports.cues import clause_of, clauses, is_past, looks_back, polarity, reason_at, says_normal
 from training.reports.labels import UNKNOWN, OrganLabel, Polarity, Statement, labels_of
-from training.reports.link import Found, Links, Mention, entries, link, names_organ, open_to, reach_of, signs
+from training.reports.link import Found, Links, Mention, link, names_organ, open_to, reach_of
 from training.reports.omitted import Told, left_out
 from training.reports.sides import moved, on_side
 from training.reports.split import Line, sentences
+from training.reports.words import entries, signs
 
 _SIZES = {"small", "large", "big"}
 _REMAINS = {"gallbladder_absent", "metal_implant", "pacemaker_lead", "aortic_stent_graft"}

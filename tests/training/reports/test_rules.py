@@ -12,7 +12,6 @@ from napari_ctvlp.anatomy.dictionary import load_dictionary
 from napari_ctvlp.anatomy.organs import ORGANS
 from napari_ctvlp.errors import UserError
 from training.reports.ct_rate import LABELS, read_labels
-from training.reports.link import _place_words, _terms
 from training.reports.measure import (
     MeasureConfig,
     ct_rate_labels,
@@ -25,6 +24,7 @@ from training.reports.measure import (
 )
 from training.reports.parse import parse_report
 from training.reports.split import sentences
+from training.reports.words import place_words, terms
 
 
 def said(text: str) -> set[tuple[str | None, str]]:
@@ -172,9 +172,9 @@ def test_bullets_separate() -> None:
 
 def test_every_term_points_to_something_that_exists() -> None:
     keys = {a.key for a in load_dictionary()}
-    groups = [*_terms()["signs"], *_terms()["unspecified"], *(row for row in _terms()["patterns"] if "of" in row)]
-    assert set(_terms()["findings"]) | {k for group in groups for k in group["of"]} <= keys
-    assert {o for place in _place_words().table.values() for o in place.organs} <= set(ORGANS)
+    groups = [*terms()["signs"], *terms()["unspecified"], *(row for row in terms()["patterns"] if "of" in row)]
+    assert set(terms()["findings"]) | {k for group in groups for k in group["of"]} <= keys
+    assert {o for place in place_words().table.values() for o in place.organs} <= set(ORGANS)
 
 
 @pytest.mark.parametrize(
