@@ -29,12 +29,13 @@ def entries() -> dict[str, Abnormality]:
 
 @cache
 def place_words() -> Phrases[Place]:
-    own = [(text, Place(_members(names))) for text, names in terms()["places"].items()]
+    own = [(text, Place(members(names))) for text, names in terms()["places"].items()]
     table = places()
     return Phrases([*own, *table.table.items()])
 
 
-def _members(names: Sequence[str]) -> tuple[str, ...]:
+def members(names: Sequence[str]) -> tuple[str, ...]:
+    """The organs of a list of organs and groups."""
     return tuple(dict.fromkeys(o for n in names for o in GROUPS.get(n, (n,))))
 
 
