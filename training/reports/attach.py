@@ -21,6 +21,7 @@ from training.reports.grammar import (
     leads_to_place_after_comma,
 )
 from training.reports.link import Found, Links, Mention, reach_of
+from training.reports.sides import one_side
 
 Mentions = tuple[Mention, ...]
 
@@ -31,12 +32,17 @@ class Attachment:
     def __init__(self, links: Links) -> None:
         self.links, self.text = links, links.text
 
-    def places(self, index: int, reach: Collection[str]) -> Mentions:
-        """The mentions that hold a finding's organs (any organ where ``reach`` is empty), in its own clause."""
+    def places(self, index: int, reach: Collection[str], own: bool = False) -> Mentions:
+        """The mentions that hold a finding's organs (any organ where ``reach`` is empty), in its own clause.
+
+        With ``own`` only those of its own phrase and list: "bilateral pleural effusions" need no other place.
+        """
         found = self.links.found[index]
         fit = [m for m in self.links.beside(found) if not reach or set(reach) & set(m.organs)]
         if not fit:
             return ()
+        if own:
+            return _narrowest(self._own(found, fit) or self._of_list(index, fit), fit)
         ways = (
             lambda: self._own(found, fit),
             lambda: self._subject(found, fit, strict=True),
@@ -52,6 +58,11 @@ class Attachment:
         found = self.links.found[index]
         every = self.links.beside(found)
         return _narrowest(self._own(found, every) or self._subject(found, every, strict=True), every)
+
+    def listed(self, index: int) -> bool:
+        """Whether a finding stands in a list with the one before it."""
+        before, found = self.links.found[index - 1], self.links.found[index]
+        return index > 0 and in_one_list(self.text[before.stop : found.start])
 
     def neighbours(self, index: int, reach: Collection[str], later: bool) -> Mentions:
         """The mentions of the nearest clause before, with ``later`` also of one after."""
@@ -153,7 +164,7 @@ class Attachment:
         )
 
 
-def _organs(mentions: Mentions) -> tuple[str, ...]:
+def _organs(mentions: Sequence[Mention]) -> tuple[str, ...]:
     return tuple(o for m in mentions for o in m.organs)
 
 
@@ -162,5 +173,7 @@ def _narrowest(mentions: Mentions, others: Sequence[Mention]) -> Mentions:
     out = []
     for m in mentions:
         parts = [o for o in others if set(o.organs) < set(m.organs)]
+        if m.both and one_side(_organs(parts)):  # a stone in both kidneys, and the largest in the right one
+            parts = []
         out += [o for o in parts if not any(set(p.organs) < set(o.organs) for p in parts)] or [m]
     return tuple(dict.fromkeys(out))

@@ -16,7 +16,9 @@ from training.reports.words import entries, finding_words, place_words, terms, t
 
 _UNEVEN = re.compile(
     r"\b(?:right|left)\s+(?:greater|larger|more|worse|>)\s*(?:than)?\s+(?:the )?(?:left|right)\b|"
-    r"\b(?:larger|greater|more|worse) on the (?:left|right)\b|\bleft anterior descending\b|"
+    r"\b(?:larger|greater|more|worse) on the (?:left|right)\b|"
+    r"\b(?:compared (?:to|with)|relative to|than)\s+(?:that of )?(?:the )?(?:left|right)(?:\s+\w+)?|"
+    r"\bleft anterior descending\b|"
     r"\bright (?:atrium|ventricle|heart)\b",
     re.I,
 )
@@ -50,11 +52,12 @@ _PAUSE = ","
 
 @dataclass(frozen=True)
 class Mention:
-    """Organs named in a sentence at (start, stop), sides applied."""
+    """Organs named in a sentence at (start, stop), sides applied; ``both``: both sides are said."""
 
     start: int
     stop: int
     organs: tuple[str, ...]
+    both: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ def _sided(text: str, raw: Sequence[Mention], found: Sequence[Found]) -> Links:
             here = [t for t in mentions if t.start >= start], [f for f in findings if f.start >= start]
             listed = _as_before(m, *here) or _as_listed(text, m, joined[k + 1 :], sides)
             m = listed or _as_before(m, mentions, findings) or _on(m, free)
-        mentions.append(_on(m, side))
+        mentions.append(replace(_on(m, side), both=side == "both"))
     return Links(text, tuple(mentions), tuple(findings), parts, only(set().union(*said)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from training.reports.attach import Attachment
+from training.reports.grammar import clause_at
 from training.reports.link import Found, Links, Mention, names_organ, reach_of
 from training.reports.sides import moved, on_side
 from training.reports.words import entries, signs
@@ -22,11 +23,16 @@ class Located:
         found = self.links.found[index]
         reach = reach_of(found)
         says_place = found.named and names_organ(found)
-        here = _organs(self.attachment.places(index, reach))
+        here = _organs(self.attachment.places(index, reach, own=says_place and found.side is not None))
         if not here and not says_place:
             misfit = _organs(self.attachment.directly(index))
             if misfit:
                 return _misfit(found, moved(misfit, found.side))
+        if not here and not found.named:
+            beside = self._of_named(index)
+            here = tuple(o for o in beside if not reach or o in reach)
+            if beside and not here and not self.attachment.listed(index):
+                return _misfit(found, moved(beside, found.side))
         if not here and not (says_place and found.side):
             here = _organs(self.attachment.neighbours(index, reach, later=not says_place))
         if not here and not says_place:
@@ -41,14 +47,17 @@ class Located:
             return _entries_of(found, here)
         return [(found.keys[0], on_side(entries()[found.keys[0]].organs, found.side))] if found.named else []
 
+    def _of_named(self, index: int) -> tuple[str, ...]:
+        """The organs of what is named before in the same clause: "left hydronephrosis with a stone"."""
+        start = clause_at(self.links.parts, self.links.found[index].start)[0]
+        before = [f for f in self.links.found[:index] if f.start >= start and f.named and names_organ(f)]
+        return on_side(reach_of(before[-1]), before[-1].side) if before else ()
+
     def _from_outside(self, index: int, reach: tuple[str, ...]) -> tuple[str, ...]:
         """The organs of a finding that its sentence names none for: those of what is named before, of the heading."""
         found, links = self.links.found[index], self.links
         if found.named:
             return tuple(o for o in self.heading if o in reach) if len(reach) > 1 else ()
-        before = next((f for f in reversed(links.found[:index]) if f.named and names_organ(f)), None)
-        if before is not None and not links.mentions:
-            return tuple(o for o in on_side(reach_of(before), before.side) if o in reach)
         if links.mentions or any(f.named for f in links.found):
             return ()
         for organs in (self.heading, self.last):

@@ -100,6 +100,8 @@ def _statements(line: Line, last: tuple[str, ...]) -> tuple[list[Statement], lis
         regional += _well((o for o in region if o not in ill), acute, text, prior)
         if acute or says_normal(text[start:stop]):
             named = [m for m in links.mentions if start <= m.start < stop]
+            if not named and text[start:stop].lower().startswith("which"):
+                named = [m for m in links.mentions if m.stop <= start][-1:]
             here = [o for m in named if not (region and is_region(text[m.start : m.stop])) for o in m.organs]
             outer = heading if (line.own or not links.mentions) and not region else ()
             out += _well((o for o in here or outer if o not in ill), acute, text, prior)
