@@ -65,7 +65,10 @@ class Phrases(Generic[Value]):
         self.table: dict[str, Value] = {}
         for text, value in entries:
             self.table.setdefault(phrase(text), value)
-        self.longest = max((key.count(" ") + 1 for key in self.table), default=0)
+        self._longest: dict[str, int] = {}  # words of the longest phrase, by its first word: most words open none
+        for key in self.table:
+            first = key.split(" ", 1)[0]
+            self._longest[first] = max(self._longest.get(first, 1), key.count(" ") + 1)
 
     @property
     def words(self) -> set[str]:
@@ -83,7 +86,8 @@ class Phrases(Generic[Value]):
         return hits
 
     def _at(self, words: Sequence[str | None], i: int) -> Hit[Value] | None:
-        for n in range(min(self.longest, len(words) - i), 0, -1):
+        longest = self._longest.get(words[i] or "", 1)
+        for n in range(min(longest, len(words) - i), 0, -1):
             part = [w for w in words[i : i + n] if w is not None]
             if len(part) < n:
                 continue

@@ -55,7 +55,8 @@ def organ_states(
     by_label : dict
         Per label ``state`` ("abnormal", "uncertain", "normal", "unknown"), ``abnormalities``, ``uncertain``,
         ``absent``, ``texts`` and ``known``: whether the organ can be learned from as normal or as having exactly these
-        abnormalities. What is doubtful, or abnormal in a way that no dictionary entry names, is not known.
+        abnormalities. An organ of which anything is doubtful, or abnormal in a way that no dictionary entry names, is
+        not known: beside a stone that is certain, a possible cyst would count as no cyst.
     elsewhere : dict
         The same by name for organs that the report speaks of and the masks do not hold.
     statements : list
@@ -78,7 +79,9 @@ def organ_states(
 
 
 def _entry(label: OrganLabel, said: Sequence[Statement]) -> dict[str, Any]:
-    known = label.state == "normal" or (label.state == "abnormal" and bool(label.abnormalities))
+    named = {s.sentence for s in said if s.polarity == "present" and s.abnormality}
+    open_ = any(s.polarity == "present" and s.sentence not in named for s in said)  # a lesion, of whatever kind
+    known = label.state in ("normal", "abnormal") and not open_ and not label.uncertain
     # of an abnormal organ only what says so: "no hydronephrosis" is no text for a kidney with a stone
     telling = [s for s in said if label.state != "abnormal" or s.polarity == "present"]
     return {

@@ -30,10 +30,10 @@ _DENIED_AFTER = re.compile(
 _STATED = re.compile(rf"\b(?:is|are|was|were)\s+(?:\w+ly\s+|also\s+|again\s+)?{_SEEN}\b", re.I)
 _CLOSED = re.compile(rf"{_STATED.pattern}[^,;]*(?:,|\band\b)(?!\s*(?:or|nor)\b)", re.I)
 _DOUBTED_BEFORE = re.compile(
-    r"\b(?:possib(?:le|ly|ility of)|probabl[ey]|questionable|question of|suspected|suspicion (?:of|for)|suspicious for|"
-    r"may\s+(?:be|represent|indicate|reflect|produce)|might|could|equivocal|versus|vs|concern(?:ing)? for|consider|"
-    r"cannot (?:entirely )?(?:exclude|rule out)|perhaps|(?:to )?rule out|to exclude|indeterminate for|"
-    r"(?:correlat|evaluat|assess)\w+ (?:\w+ ){0,4}for)\b",
+    r"\b(?:possib(?:le|ly|ility of)|probabl[ey]|likely|questionable|question of|suspected|suspicion (?:of|for)|"
+    r"suspicious for|may\s+(?:be|represent|indicate|reflect|produce)|might|could|equivocal|versus|vs|"
+    r"concern(?:ing)? for|consider|cannot (?:entirely )?(?:exclude|rule out)|perhaps|(?:to )?rule out|to exclude|"
+    r"indeterminate for|(?:correlat|evaluat|assess)\w+ (?:\w+ ){0,4}for)\b",
     re.I,
 )
 _DOUBTED_AFTER = re.compile(
@@ -42,7 +42,7 @@ _DOUBTED_AFTER = re.compile(
     r"\bmust be considered\b|\b(?:is|are) (?:considered )?(?:un)?likely\b|^[^.,;()]{0,25}\?",
     re.I,
 )
-_NORMAL = re.compile(
+NORMAL = re.compile(
     r"\b(?:unremarkable|(?<!not )normal|within normal limits|clear|intact|patent|healthy|homogen(?:e)?ously|"
     r"(?<!not )(?:natural|preserved)|(?:is|are) open|not remarkable|without (?:\w+ )?(?:abnormalit|patholog)(?:y|ies)|"
     r"no (?:\w+ ){0,4}(?:abnormalit|patholog)(?:y|ies))\b",
@@ -107,7 +107,7 @@ def _denied_after(after: str) -> bool:
 
 def says_normal(clause: str) -> bool:
     """Whether a clause calls something normal."""
-    return _NORMAL.search(clause) is not None
+    return NORMAL.search(clause) is not None
 
 
 def looks_back(sentence: str) -> bool:

@@ -20,8 +20,8 @@ import tyro
 
 from napari_ctvlp.errors import UserError
 from training.reports.ct_rate import LABELS, read_labels
-from training.reports.link import entries
 from training.reports.parse import parse_report
+from training.reports.words import entries
 
 _ROUNDS = 2000
 

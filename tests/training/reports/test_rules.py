@@ -12,7 +12,6 @@ from napari_ctvlp.anatomy.dictionary import load_dictionary
 from napari_ctvlp.anatomy.organs import ORGANS
 from napari_ctvlp.errors import UserError
 from training.reports.ct_rate import LABELS, read_labels
-from training.reports.link import _place_words, _terms
 from training.reports.measure import (
     MeasureConfig,
     ct_rate_labels,
@@ -25,6 +24,7 @@ from training.reports.measure import (
 )
 from training.reports.parse import parse_report
 from training.reports.split import sentences
+from training.reports.words import place_words, terms
 
 
 def said(text: str) -> set[tuple[str | None, str]]:
@@ -118,6 +118,32 @@ def test_lobes_named_in_one_breath() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "organ", "present", "doubtful"),
+    [
+        ("Indeterminate lesion of the liver.", "liver", (), ()),
+        ("Hypodense liver lesion too small to characterize.", "liver", (), ()),
+        ("Multiple hepatic lesions.", "liver", (), ()),
+        ("Hypodense liver lesion compatible with a cyst.", "liver", ("liver_cyst",), ()),
+        ("Liver lesion, likely a hemangioma.", "liver", (), ("liver_haemangioma",)),
+        ("Liver lesion consistent with a metastasis.", "liver", ("liver_metastasis",), ()),
+        ("Metastatic liver lesions.", "liver", ("liver_metastasis",), ()),
+        ("A 2 cm renal lesion on the left.", "kidney_left", (), ()),
+        ("Left renal mass.", "kidney_left", ("kidney_mass",), ()),
+        ("Left adrenal lesion.", "adrenal_gland_left", ("adrenal_nodule",), ()),
+    ],
+)
+def test_a_lesion_is_what_it_is_called_and_no_more(
+    text: str, organ: str, present: tuple[str, ...], doubtful: tuple[str, ...]
+) -> None:
+    label = parse_report(text).labels[organ]
+    assert (label.state, label.abnormalities, label.uncertain) == ("abnormal", present, doubtful)
+
+
+def test_no_lesion_is_none_of_what_a_lesion_may_be() -> None:
+    assert parse_report("No hepatic lesions.").labels["liver"].absent == ("liver_metastasis",)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "The heart has a natural appearance.",
@@ -146,9 +172,9 @@ def test_bullets_separate() -> None:
 
 def test_every_term_points_to_something_that_exists() -> None:
     keys = {a.key for a in load_dictionary()}
-    groups = [*_terms()["signs"], *(row for row in _terms()["patterns"] if "of" in row)]
-    assert set(_terms()["findings"]) | {k for group in groups for k in group["of"]} <= keys
-    assert {o for place in _place_words().table.values() for o in place.organs} <= set(ORGANS)
+    groups = [*terms()["signs"], *terms()["unspecified"], *(row for row in terms()["patterns"] if "of" in row)]
+    assert set(terms()["findings"]) | {k for group in groups for k in group["of"]} <= keys
+    assert {o for place in place_words().table.values() for o in place.organs} <= set(ORGANS)
 
 
 @pytest.mark.parametrize(
