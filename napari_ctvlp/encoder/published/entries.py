@@ -40,7 +40,7 @@ COLIPRI = EncoderEntry(
         "it. Research use, not for diagnosis."
     ),
     files=(RemoteFile("microsoft/colipri", "model.safetensors", "model.safetensors", 1033.0), _VOCABULARY),
-    memory="about 4 GB",
+    memory="about 3.5 GB",
 )
 
 
@@ -99,7 +99,7 @@ MERLIN = EncoderEntry(
         RemoteFile(_LONGFORMER, "vocab.json", "vocab.json", 0.9),
         RemoteFile(_LONGFORMER, "merges.txt", "merges.txt", 0.5),
     ),
-    memory="about 6 GB",
+    memory="about 4.5 GB",
 )
 
 PUBLISHED: tuple[EncoderEntry, ...] = (COLIPRI, MERLIN, FVLM)
