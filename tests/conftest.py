@@ -14,8 +14,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker has a core to itself; read w
 import numpy as np
 import pytest
 
+from napari_ctvlp._qt.own_process import share_arenas
 from napari_ctvlp.encoder.contract import Calibration, EncoderCard, OrganStatus, ScanEmbedding
 from napari_ctvlp.scan.types import Audit, AuditItem, OrganMasks, Scan, StoredGrid
+
+share_arenas()  # as our own window does, before there are threads that work
 
 SHARED = Path(os.environ.get("CTVLP_TEST_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ctvlp._qt.arenas import share_arenas
+from napari_ctvlp._qt.own_process import keep_imports_out_of_collections, share_arenas
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.opening import open_masks, open_sample, open_scan
 
@@ -65,14 +65,19 @@ def open_window(
     # importing torch and transformers holds the interpreter for a third of a second at a time: better now than later,
     # when there is a window to freeze
     import napari
+    import numpy as np
     import transformers.models.auto.modeling_auto
     import transformers.models.bert.modeling_bert  # noqa: F401
+    from napari.layers import Image, Labels
 
     import napari_ctvlp.encoder.native  # noqa: F401
     from napari_ctvlp._qt.main_widget import CtvlpWidget
     from napari_ctvlp._qt.runner import ThreadRunner
     from napari_ctvlp.session import Session
 
+    for kind in (Image, Labels):  # units and tables of colours are made with the first layer, half a second
+        kind(np.zeros((1, 1, 1), np.uint8), units=("mm",) * 3)
+    keep_imports_out_of_collections()
     viewer = napari.Viewer(title="CT query")
     viewer.window.resize(*SIZE)
     runner = ThreadRunner()

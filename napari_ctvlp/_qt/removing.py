@@ -27,11 +27,16 @@ def collecting_later() -> Iterator[None]:
     napari (0.9) collects the garbage of the whole process whenever a canvas loses a layer, because drivers of Windows
     need it: a quarter of a second once torch is loaded, in each of three views. Elsewhere the next collection will do.
     """
-    if sys.platform == "win32" or gc.get_freeze_count():
+    if sys.platform == "win32":
         yield
         return
-    gc.freeze()
+    whole = gc.collect
+
+    def of_what_is_new(generation: int = 0) -> int:
+        return whole(0)
+
+    gc.collect = of_what_is_new
     try:
         yield
     finally:
-        gc.unfreeze()
+        gc.collect = whole

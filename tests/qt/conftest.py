@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import threading
 
 import numpy as np
@@ -20,6 +21,13 @@ def qtbot(qtbot):
     """Waits longer by default: what a busy machine does late is not wrong, and what never comes still fails."""
     qtbot.waitUntil = functools.partial(qtbot.waitUntil, timeout=30_000)
     return qtbot
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept_out_of_collections():
+    """What opens a window as a process of its own does, does so for one test alone."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

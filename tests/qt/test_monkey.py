@@ -20,7 +20,6 @@ from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari.qt import QtViewer
 from napari.utils.notifications import notification_manager
 
-from napari_ctvlp._qt.arenas import share_arenas
 from napari_ctvlp._qt.layer_lookup import masks_of
 from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.runner import ThreadRunner
@@ -115,7 +114,6 @@ def growth_of_napari_alone(viewer, phantom, qtbot):
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", [int(os.environ.get("CTVLP_MONKEY_SEED", "0"))])
 def test_random_actions_leave_nothing_behind(make_napari_viewer, phantom, qtbot, seed):
-    share_arenas()  # as our own window does when it opens
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(900, 600)  # software drawing takes most of the time
     per_layer = growth_of_napari_alone(viewer, phantom, qtbot)
