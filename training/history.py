@@ -30,8 +30,8 @@ def note_call(folder: Path, step: int, settings: Mapping[str, Any], before: Mapp
     """
     calls = _read(folder)
     if not calls and before is not None:
-        calls.append({"step": 0, "settings": _flat(before)})
-    told = _flat(settings)
+        calls.append({"step": 0, "settings": flat(before)})
+    told = flat(settings)
     if calls and calls[-1]["settings"] == told:
         return
     calls.append({"step": step, "settings": told})
@@ -62,11 +62,11 @@ def _read(folder: Path) -> list[dict[str, Any]]:
     return calls
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"world": {"seed": 0}} to {"world.seed": 0}, without ways."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         if prefix or name not in WAYS:
-            found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    as_read: dict[str, Any] = json.loads(json.dumps(found))
+            found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    as_read: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return as_read

@@ -33,6 +33,7 @@ from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
 from training.engine.processes import process_group, rank, run_device, wait
 from training.engine.refine import features_of_run, fit_heads, forget_features, refine
+from training.engine.resume import check_resumable
 from training.engine.sentences import Vocabulary
 from training.engine.shard import in_one_piece
 from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, with_evidence, wordings_of
@@ -197,17 +198,19 @@ def _pretrain(config: PretrainConfig, device: str) -> None:
     if config.dry_run:
         dry_run(begin(config, device)[0])
         return
-    if not config.resume and has_checkpoint(config.run):
+    if config.resume:
+        check_resumable(config)
+    elif has_checkpoint(config.run):
         raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
     written, before = config.run / "config.json", None
     if rank() == 0:
         (config.run / "scans").mkdir(parents=True, exist_ok=True)
         if config.resume and written.is_file():
             before = told_settings(with_evidence(read_config(written)))
-        write_config(config, written)
     wait()
     run, tower, held_out = begin(config, device)
     if rank() == 0:
+        write_config(config, written)  # once the checkpoint was taken: a refused call leaves the run as it was
         note_call(config.run, run.step, told_settings(config), before)
         parameters = sum(p.numel() for p in run.learner.parameters())
         print(

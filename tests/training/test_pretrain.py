@@ -110,6 +110,30 @@ def test_a_run_that_goes_on_with_other_settings_says_so_on_its_card(tmp_path, co
     assert "in several calls" in card["command"]
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"method": "t3d"}, "of method 'clip', not 't3d'"),
+        ({"model": replace(TINY.model, dim=48)}, "go on without --model.dim, or"),
+        ({"optim": replace(TINY.optim, evidence=5.0)}, "go on without --model.evidence, --optim.evidence, or"),
+    ],
+)
+def test_a_resume_that_is_refused_leaves_the_run_as_it_was(tmp_path, config_in, changed, said):
+    config = config_in(tmp_path / "run", method="clip", minutes=0.0)
+    pretrain(config)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir() if p.is_file()}
+    with pytest.raises(UserError, match=said):
+        pretrain(replace(config, resume=True, **changed))
+    assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir() if p.is_file()} == before
+
+
+def test_a_run_that_there_is_not_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(WorldStore, "prepare", lambda store: pytest.fail("scans were made"))
+    with pytest.raises(UserError, match="holds no checkpoint to go on from"):
+        pretrain(replace(TINY, run=tmp_path / "rnu", resume=True))
+    assert not (tmp_path / "rnu").exists()
+
+
 @pytest.mark.parametrize("method", ["clip", "ours"])
 def test_a_run_of_another_method_ends_in_an_encoder(tmp_path, config_in, method, capsys):
     config = config_in(tmp_path / "run", method=method, optim=replace(TINY.optim, steps=2), validate_every=1)

@@ -28,13 +28,14 @@ from training.objectives.base import Objective, Term
 from training.objectives.gather import gather_rows, processes
 
 from .averages import follow_average
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import save_checkpoint
 from .feeding import feed_of, needs_of
 from .log import Log, log
 from .memory import out_of_memory_told
 from .network import Learner
 from .organs import Seen, last_seen
 from .processes import anyone, rank, share_state, wait
+from .resume import refusal_told, take_over
 from .sentences import Vocabulary
 from .shard import Shards, clip_gradients, in_one_piece, load_optimizer, shard, states, step
 from .step import StepResult, StepSettings, training_step
@@ -101,25 +102,12 @@ def start(config: PretrainConfig, learner: Learner, store: ScanSource, vocabular
     average_text = None if learner.text is None else copy.deepcopy(learner.text).requires_grad_(False)
     seen = last_seen(config.optim.batch)
     run = Run(config, learner, average, store, vocabulary, optimizer, heads, average_text, seen=seen)
-    if config.resume:
-        state = load_checkpoint(config.run)
-        if state.get("method") != config.method:
-            raise UserError(f"The run was of method '{state.get('method')}', not '{config.method}'.")
-        if ("average_text" in state) != (average_text is not None):
-            raise UserError(
-                "A run whose text tower is frozen cannot go on with a trained one, nor the other way round."
-            )
-        learner.load_state_dict(state["model"])
-        run.average.load_state_dict(state["average"])
-        run.heads.load_state_dict(state["heads"])
-        if average_text is not None:
-            average_text.load_state_dict(state["average_text"])
-        run.step, run.skipped = int(state["step"]), int(state["skipped"])
-        run.skipped_in_a_row = int(state["skipped_in_a_row"])
+    state = take_over(run) if config.resume else None
     if config.optim.shard and processes() > 1:
         shard(run)
-    if config.resume:
-        load_optimizer(run, state["optimizer"])
+    if state is not None:
+        with refusal_told(config):
+            load_optimizer(run, state["optimizer"])
     return run
 
 
