@@ -13,27 +13,13 @@ from typing import Any
 
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.nifti import is_nifti_name, stem
-from napari_ctvlp.scan.reader import looks_like_dicom
 
 from .manifest import split_of
+from .pairing import MASK_FOLDERS, MASK_NAME, Pairing, below, name_of
 from .prepared import write_bytes
 
 Row = dict[str, str]
 
-_MASK_FOLDERS = (
-    "segmentations",
-    "segmentation",
-    "masks",
-    "mask",
-    "labels",
-    "seg",
-    "labelstr",
-    "ts_total",
-    "merlinplus",
-)
-_MASK_NAME = re.compile(
-    r"(?:^|[_.-])(?:seg|segmentations?|masks?|labels?|multilabel|totalseg(?:mentator)?)(?:[_.-]|$)", re.I
-)
 _CT_RATE = re.compile(r"((?:train|valid)_\d+)_[a-z]+_\d+")
 
 
@@ -56,7 +42,7 @@ def draft_manifest(tree: Path, manifest: Path) -> str:
         raise UserError(f"{manifest.name}: is there already; name another file to draft into.")
     if manifest.suffix.lower() not in (".csv", ".jsonl"):
         raise UserError(f"{manifest.name}: a manifest is drafted as .csv or .jsonl.")
-    layout, rows = _rows(tree)
+    layout, rows, unsure = _rows(tree)
     if not rows:
         raise UserError(f"{tree.name}: holds no .nii, .nii.gz or DICOM scans.")
     base = manifest.absolute().parent
@@ -66,21 +52,25 @@ def draft_manifest(tree: Path, manifest: Path) -> str:
     base.mkdir(parents=True, exist_ok=True)
     write_bytes(manifest, _as_text(rows, manifest.suffix.lower()).encode())
     without = {w: sum(not r[k] for r in rows) for k, w in (("masks", "masks"), ("report", "a report"))}
-    lacks = "".join(f", {n} without {what}" for what, n in without.items() if n)
+    told = {"masks": f" ({unsure} of them beside several that may be theirs)" if unsure else ""}
+    lacks = "".join(f", {n} without {what}{told.get(what, '')}" for what, n in without.items() if n)
     return f"{len(rows)} studies of {len({r['patient'] for r in rows})} patients ({layout}{lacks})"
 
 
-def _rows(tree: Path) -> tuple[str, list[Row]]:
+def _rows(tree: Path) -> tuple[str, list[Row], int]:
+    """The layout in words, the studies, and how many have no masks because several may be theirs."""
     files = sorted(p for p in tree.rglob("*") if p.is_file() and not p.name.startswith("."))
     volumes = [p for p in files if is_nifti_name(p)]
     if any(_CT_RATE.fullmatch(stem(p)) for p in volumes):
-        return "CT-RATE's layout", _ct_rate(files, volumes)
-    if any(p.name.startswith("reports_final.") or "merlin_data" in p.parts for p in files):
-        return "Merlin's layout", _merlin(files, volumes)
-    return "no known layout", list(_any_tree(tree, volumes))
+        return "CT-RATE's layout", _ct_rate(tree, files, volumes), 0
+    home = tree.absolute().name == "merlin_data"
+    if home or any(p.name.startswith("reports_final.") or below(p, tree, "merlin_data") for p in files):
+        return "Merlin's layout", _merlin(tree, files, volumes), 0
+    pairing = Pairing(tree, volumes)
+    return "no known layout", list(_any_tree(pairing)), len(pairing.unsure)
 
 
-def _ct_rate(files: Sequence[Path], volumes: Sequence[Path]) -> list[Row]:
+def _ct_rate(tree: Path, files: Sequence[Path], volumes: Sequence[Path]) -> list[Row]:
     """CT-RATE: TRAIN/patient/scan/volume.nii.gz, masks alike under ts_seg/ts_total, reports and labels as tables.
 
     Its validation set is what everyone tests on, so it becomes "test"; a tenth of the training patients validates.
@@ -92,10 +82,10 @@ def _ct_rate(files: Sequence[Path], volumes: Sequence[Path]) -> list[Row]:
         name = stem(path)
         if not _CT_RATE.fullmatch(name):
             continue
-        if _below(path, "ts_seg") or _below(path, *_MASK_FOLDERS):
-            if name not in masks or _below(path, "ts_total"):
+        if below(path, tree, "ts_seg", *MASK_FOLDERS):
+            if name not in masks or below(path, tree, "ts_total"):
                 masks[name] = path
-        elif name not in images or any(part.endswith("_fixed") for part in path.parts):
+        elif name not in images or any(part.endswith("_fixed") for part in path.relative_to(tree).parts):
             images[name] = path
     reports = _tables(files, re.compile(r".*reports\.csv"), "volumename")
     labels = _tables(files, re.compile(r".*predicted_labels\.csv"), "volumename")
@@ -112,11 +102,11 @@ def _ct_rate(files: Sequence[Path], volumes: Sequence[Path]) -> list[Row]:
     return rows
 
 
-def _merlin(files: Sequence[Path], volumes: Sequence[Path]) -> list[Row]:
+def _merlin(tree: Path, files: Sequence[Path], volumes: Sequence[Path]) -> list[Row]:
     """Merlin: merlin_data/study.nii.gz, reports_final.xlsx, zero_shot_findings_disease_cls.csv; masks are one's own."""
     reports = _tables(files, re.compile(r"reports_final\.(?:csv|xlsx)"), "study id")
     labels = _tables(files, re.compile(r"zero_shot_findings_disease_cls\.csv"), "study id")
-    images = {stem(p): p for p in volumes if not _below(p, *_MASK_FOLDERS) and not _MASK_NAME.search(stem(p))}
+    images = {stem(p): p for p in volumes if not below(p, tree, *MASK_FOLDERS) and not MASK_NAME.search(stem(p))}
     masks = {stem(p): p for p in volumes if p not in set(images.values())}
     masks |= {p.parent.name: p.parent for p in volumes if p.parent.name in images and p != images[p.parent.name]}
     rows = []
@@ -129,57 +119,22 @@ def _merlin(files: Sequence[Path], volumes: Sequence[Path]) -> list[Row]:
     return rows
 
 
-def _any_tree(tree: Path, volumes: Sequence[Path]) -> Iterator[Row]:
+def _any_tree(pairing: Pairing) -> Iterator[Row]:
     """Scans with masks beside them: CASE/ct.nii.gz with CASE/segmentations, or images/CASE with masks/CASE."""
-    images = [p for p in volumes if not _below(p, *_MASK_FOLDERS, below=tree) and not _MASK_NAME.search(stem(p))]
-    images += _dicom_folders(tree)
-    for image in sorted(images):
-        masks = _beside(image, tree)
-        place = image.relative_to(tree)
-        alone = sum(i.parent == image.parent for i in images) == 1 and image.parent != tree
-        parts = place.parent.parts if alone else (*place.parent.parts, stem(image))
-        parts = tuple(p for p in parts if p.lower() not in ("images", "imagestr", "ct", "dicom")) or (stem(image),)
+    for image, masks in pairing.masks.items():
+        place = image.relative_to(pairing.tree)
+        alone = pairing.alone(image) and image.parent != pairing.tree
+        parts = place.parent.parts if alone else (*place.parent.parts, name_of(image))
+        parts = tuple(p for p in parts if p.lower() not in ("images", "imagestr", "ct", "dicom")) or (name_of(image),)
         yield _row("_".join(parts), parts[0], image, masks, _report_beside(image), "")
 
 
-def _beside(image: Path, tree: Path) -> Path | None:
-    name = stem(image)
-    homes = [image.parent, *([image.parent.parent] if image.parent != tree else [])]
-    for home in homes:
-        for folder in (f for f in sorted(home.iterdir()) if f.is_dir() and f.name.lower() in _MASK_FOLDERS):
-            own = [p for p in folder.iterdir() if p != image and stem(p) in (name, re.sub(r"_0000$", "", name))]
-            if own:
-                return own[0]
-            if home == image.parent and any(is_nifti_name(p) for p in folder.iterdir()):
-                return folder
-    near = [
-        p for p in sorted(image.parent.iterdir()) if p.is_file() and is_nifti_name(p) and _MASK_NAME.search(stem(p))
-    ]
-    own = [p for p in near if stem(p).startswith(name)]
-    return own[0] if own else near[0] if len(near) == 1 else None
-
-
 def _report_beside(image: Path) -> str:
-    name = stem(image)
+    name = name_of(image)
     places = [image.parent / f"{name}.txt", image.parent / "report.txt"]
     places += [image.parent.parent / "reports" / f"{n}.txt" for n in (name, image.parent.name)]
     found = next((p for p in places if p.is_file()), None)
     return found.read_text(encoding="utf-8", errors="replace").strip() if found else ""
-
-
-def _dicom_folders(tree: Path) -> list[Path]:
-    found: list[Path] = []
-    for folder in sorted(p for p in (tree, *tree.rglob("*")) if p.is_dir()):
-        files = [p for p in folder.iterdir() if p.is_file()]
-        own = len(files) > 1 and not any(is_nifti_name(p) for p in files)
-        if own and any(map(looks_like_dicom, files[:20])) and not _below(folder, *_MASK_FOLDERS, below=tree):
-            found.append(folder)
-    return found
-
-
-def _below(path: Path, *names: str, below: Path | None = None) -> bool:
-    parts = path.relative_to(below).parts[:-1] if below is not None else path.parts[:-1]
-    return any(part.lower() in names for part in parts)
 
 
 def _row(study: str, patient: str, image: Path, masks: Path | None, report: str, split: str) -> Row:
