@@ -105,14 +105,16 @@ def _shown(config: PrepareConfig, folder: Path, study: str) -> str:
 
 def _tell(summary: Summary, folder: Path, most: int = 20) -> None:
     out = [p for p in summary.problems if p.left_out]
+    warned = [p for p in summary.problems if p.severity == "warning"]
     splits = ", ".join(f"{n} {name}" for name, n in sorted(summary.splits.items()))
     print(
         f"{folder}: {summary.ready} studies ({splits or 'none'}); {summary.made} prepared now, {summary.reread} read "
-        f"anew, {len(out)} left out"
+        f"anew, {len(out)} left out, {len({p.study for p in warned})} with warnings"
     )
-    for p in out[:most]:
-        print(f"  left out: {p.study or '?'} (line {p.line}): {p.reason}")
-    if len(summary.problems) > min(len(out), most):
+    for what, told in (("left out", out), ("warning", warned)):
+        for p in told[:most]:
+            print(f"  {what}: {p.study or '?'} (line {p.line}): {p.reason}")
+    if len(summary.problems) > min(len(out), most) + min(len(warned), most):
         print(f"  {len(summary.problems)} lines of problems and notes in {folder / 'problems.csv'}")
 
 

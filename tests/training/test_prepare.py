@@ -212,6 +212,35 @@ def test_bad_studies_are_told_with_their_reason_and_stop_nothing(tmp_path):
     assert run(manifest, keep_doubtful=True, to=tmp_path / "all").ready == 2  # the one that is no CT may be forced
 
 
+def problems_of(manifest: Path) -> dict[tuple[str, str], str]:
+    with (manifest.parent / "prepared" / "problems.csv").open() as handle:
+        return {(r["study"], r["severity"]): r["reason"] for r in csv.DictReader(handle)}
+
+
+def test_what_may_be_wrong_with_a_study_is_in_the_table_of_every_run(tmp_path, capsys):
+    write_pair(tmp_path, "own")
+    write_scan(tmp_path / "coarse.nii.gz", phantom()[1][:, ::2], affine=ipl_affine((3, 3, 2)))
+    silent = row("silent", image="own.nii.gz", masks="own_seg.nii.gz", report="")
+    rows = [row("own"), row("grid", image="own.nii.gz", masks="coarse.nii.gz"), silent]
+    manifest = write_manifest(tmp_path / "m.jsonl", rows)
+    for _ in range(2):  # also of studies that are up to date
+        assert run(manifest).ready == 3 and "2 with warnings" in (said := capsys.readouterr().out)
+        table = problems_of(manifest)
+        assert ("own", "warning") not in table
+        assert "another grid" in table["grid", "warning"] and "no report" in table["silent", "warning"]
+        assert "warning: grid (line 2): masks lie on another grid" in said
+
+
+def test_masks_that_may_be_another_patients_are_told(tmp_path, shared_data):
+    ct = shared_data / "ct" / "ts_abdomen_top30"
+    own, other = ct / "seg_v2_multilabel.nii.gz", ct.parent / "ts_abdomen" / "seg_v2_multilabel.nii.gz"
+    rows = [row(n, image=str(ct / "ct.nii.gz"), masks=str(m)) for n, m in (("own", own), ("other", other))]
+    manifest = write_manifest(tmp_path / "m.jsonl", rows)
+    assert run(manifest).ready == 2
+    table = problems_of(manifest)
+    assert ("own", "warning") not in table and "may be those of another scan: " in table["other", "warning"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

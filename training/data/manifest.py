@@ -65,12 +65,19 @@ class Study:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a study was left out (``left_out``), or what has to be known of one that was not."""
+    """Why a study was left out (``left_out``), or what has to be known of one that was not; ``warning``: and may be
+    wrong."""
 
     study: str
     line: int
     reason: str
     left_out: bool = True
+    warning: bool = False
+
+    @property
+    def severity(self) -> str:
+        """In the table of problems."""
+        return "left out" if self.left_out else "warning" if self.warning else "note"
 
 
 @dataclass(frozen=True)

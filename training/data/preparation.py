@@ -23,8 +23,8 @@ from tqdm import tqdm
 from napari_ctvlp.errors import UserError
 from training.reports.labels import Statement
 
-from .ingest import Job, Settings, ingest, missing_part
-from .manifest import Manifest, Problem, Study, split_of
+from .ingest import WARNED, Job, Settings, ingest, missing_part
+from .manifest import Manifest, Problem, split_of
 from .organ_texts import reader_version, spoken
 from .prepared import VERSION, PreparedStore, write_bytes, write_json
 
@@ -103,7 +103,7 @@ def prepare_studies(
         left_out = {p.line for p in problems if p.left_out}
         ready = [job for job in jobs if job.study.line not in left_out]
         index = [{"key": j.key, "study": j.study.study, "split": j.split} for j in ready]
-        problems += _notes(job.study for job in ready)
+        problems += _notes(ready)
         problems.sort(key=lambda p: p.line)
         _write_problems(folder / "problems.csv", problems)
         write_json(folder / "index.json", {"version": VERSION, "studies": index})
@@ -170,10 +170,16 @@ def _sweep(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _notes(studies: Iterable[Study]) -> Iterator[Problem]:
-    for study in studies:
-        if not study.report:
-            yield Problem(study.study, study.line, "has no report: the state of every organ is unknown", left_out=False)
+def _notes(jobs: Iterable[Job]) -> Iterator[Problem]:
+    """What has to be known of the studies that are ready: warnings of the audit, and notes on masks and reports."""
+    for job in jobs:
+        record = json.loads(job.record.read_bytes())
+        told = [(f"image: {name}: {value}", True) for name, value, severity in record["audit"] if severity == "warning"]
+        told += [(note, note.startswith(WARNED)) for note in record["notes"]]
+        if not job.study.report:
+            told.append(("has no report: the state of every organ is unknown", True))
+        for reason, warning in told:
+            yield Problem(job.study.study, job.study.line, reason, left_out=False, warning=warning)
 
 
 def _with_reading(job: Job, language_model: tuple[str, Reader] | None) -> Job:
@@ -251,7 +257,7 @@ def _end_with(sentinel: int) -> None:
 def _write_problems(path: Path, problems: Iterable[Problem]) -> None:
     text = io.StringIO()
     table = csv.writer(text)
-    table.writerow(("study", "line", "left_out", "reason"))
+    table.writerow(("study", "line", "left_out", "severity", "reason"))
     for p in problems:
-        table.writerow((p.study, p.line, "yes" if p.left_out else "no", p.reason))
+        table.writerow((p.study, p.line, "yes" if p.left_out else "no", p.severity, p.reason))
     write_bytes(path, text.getvalue().encode())
