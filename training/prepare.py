@@ -6,6 +6,11 @@ to date is left alone. A study that cannot be prepared is left out and told in `
 studies, are drawn into splits; use pseudonyms as study and patient ids.
 
 Begin with ``python -m training.prepare studies.csv --init DIR``, which drafts the manifest from a folder tree.
+
+Columns of a manifest: ``study``, ``image`` (NIfTI file or DICOM folder) and ``masks`` (multi-label file, or folder with
+a file an organ), which every row has; ``report``, or ``findings`` and ``impression``; ``patient`` (a study is one by
+default); ``series`` (number, of a DICOM folder that holds several); ``split`` (train, validation or test; drawn where
+empty); ``label:NAME`` for labels of one's own (1 present, 0 absent, empty not known). Paths start at the manifest.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from napari_ctvlp.errors import UserError
 from training.config import ModelConfig
 from training.data.draft import draft_manifest
 from training.data.explain import explain_report, explain_study
-from training.data.ingest import Settings
+from training.data.job import Settings
 from training.data.manifest import read_manifest
 from training.data.preparation import Summary, find_study, prepare_studies
 from training.data.prepared import stored_format
@@ -43,7 +48,7 @@ class PrepareConfig:
     spacing: float = ModelConfig().spacing
     """Voxel size in mm."""
     margin: float = 10.0
-    """mm kept around the body."""
+    """mm kept around the body, 0 or more."""
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
     """Of patients in train, validation and test, where the manifest names no split."""
     split_seed: int = 0
@@ -52,6 +57,8 @@ class PrepareConfig:
     llm: Path | None = None
     """Folder of an instruction model (transformers, local files only) that reads what the rules leave unknown; only
     what it quotes verbatim is taken."""
+    check: bool = False
+    """Read every volume that is there already, and make damaged ones anew."""
     workers: int = max(1, (os.cpu_count() or 2) - 1)
     """Processes; 0 works in this one."""
 
@@ -68,6 +75,10 @@ def prepare(config: PrepareConfig) -> Summary | None:
         return None
     if not 0.25 <= config.spacing <= 20:
         raise UserError(f"A spacing of {config.spacing:g} mm is no training grid; give 0.25 to 20.")
+    if not 0 <= config.margin <= 1000:
+        raise UserError(f"A margin of {config.margin:g} mm would cut the body; give --margin 0 to 1000.")
+    if config.workers < 0:
+        raise UserError(f"There are no {config.workers} processes; give --workers 0 or more.")
     if min(config.shares) < 0 or sum(config.shares) <= 0:
         raise UserError("The shares of train, validation and test must not be negative, nor all 0.")
     settings = Settings(config.spacing, stored_format(), config.margin, config.keep_doubtful)
@@ -85,6 +96,7 @@ def prepare(config: PrepareConfig) -> Summary | None:
         seed=config.split_seed,
         workers=config.workers,
         language_model=language_model,
+        check=config.check,
     )
     _tell(summary, folder)
     return summary

@@ -22,7 +22,7 @@ import torch
 from tests.benchmarks.bench_store import make_files
 from training.config import LoaderConfig
 from training.data.batch import Batch
-from training.data.ingest import Settings
+from training.data.job import Settings
 from training.data.loader import Feed, batches
 from training.data.manifest import Manifest, Study
 from training.data.preparation import prepare_studies

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.data.ingest import Settings
+from training.data.job import Settings
 from training.data.manifest import Manifest, Study
 from training.data.preparation import prepare_studies
 from training.data.prepared import PreparedStore

@@ -21,12 +21,13 @@ from napari_ctvlp.errors import UserError
 from tests.scan.makers import ipl_affine, write_scan, write_series
 from training.data import prepared
 from training.data.batch import training_batch
-from training.data.ingest import Settings, body_box
+from training.data.ingest import body_box
+from training.data.job import Settings
 from training.data.manifest import SPLITS, read_manifest, split_of
 from training.data.preparation import find_study, prepare_studies
 from training.data.prepared import PreparedStore, StoredVolume, encoded
 from training.data.records import LabelledScan
-from training.prepare import PrepareConfig, prepare
+from training.prepare import PrepareConfig, main, prepare
 from training.reports.llm import PROMPT, LocalReader, accepted
 
 SPACING = 3.0
@@ -326,6 +327,51 @@ def test_the_same_manifest_twice_does_nothing_and_what_changed_is_made_anew(tmp_
         run(manifest, spacing=5.0)
     monkeypatch.setattr("training.data.preparation.reader_version", lambda: "newer rules")
     assert run(manifest).reread == 2
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_volume_damaged_at_its_size_is_found_and_made_anew(tmp_path, old):
+    write_pair(tmp_path, "s0")
+    write_pair(tmp_path, "s1")
+    manifest = write_manifest(tmp_path / "m.jsonl", [row("s0"), row("s1")])
+    run(manifest)
+    studies = tmp_path / "prepared" / "studies"
+    record, volume = next(studies.glob("s0*.json")), next(studies.glob("s0*.hu.*"))
+    wanted = contents(studies)
+    if old:  # a store from before there were checksums is read through
+        value = json.loads(record.read_text())
+        value["files"] = {kind: file[:2] for kind, file in value["files"].items()}
+        record.write_text(json.dumps(value))
+    data = volume.read_bytes()
+    volume.write_bytes(data[: len(data) // 2] + b"\xff" * (len(data) - len(data) // 2))
+    assert run(manifest).made == 0
+    with pytest.raises(UserError, match="again with --check"):
+        np.asarray(store_of(manifest).load(0).hu)
+    assert run(manifest, check=True).made == 1 and run(manifest, check=True).made == 0
+    assert contents(studies) == wanted
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"margin": -50.0}, "margin of -50 mm"),
+        ({"workers": -1}, "give --workers 0 or more"),
+        ({"to": Path("m.jsonl") / "store"}, "store' cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_any_study_is_read(tmp_path, monkeypatch, changes, said):
+    monkeypatch.chdir(tmp_path)
+    write_manifest(tmp_path / "m.jsonl", [row("s0")])
+    with pytest.raises(UserError, match=said):
+        prepare(PrepareConfig(Path("m.jsonl"), **({"workers": 0} | changes)))
+
+
+def test_help_tells_the_columns_of_a_manifest(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["prepare", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().out
+    assert all(column in said for column in ("study", "masks", "series", "label:NAME", "validation", "impression"))
 
 
 class Killed(BaseException):

@@ -49,8 +49,11 @@ def draft_manifest(tree: Path, manifest: Path) -> str:
     for row in rows:
         for key in ("image", "masks"):
             row[key] = _relative(row[key], base)
-    base.mkdir(parents=True, exist_ok=True)
-    write_bytes(manifest, _as_text(rows, manifest.suffix.lower()).encode())
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        write_bytes(manifest, _as_text(rows, manifest.suffix.lower()).encode())
+    except OSError as error:
+        raise UserError(f"'{manifest}' cannot be written ({error.strerror or error}): draft it elsewhere.") from error
     without = {w: sum(not r[k] for r in rows) for k, w in (("masks", "masks"), ("report", "a report"))}
     told = {"masks": f" ({unsure} of them beside several that may be theirs)" if unsure else ""}
     lacks = "".join(f", {n} without {what}{told.get(what, '')}" for what, n in without.items() if n)

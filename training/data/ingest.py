@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -17,14 +16,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from napari_ctvlp.anatomy.schemes import SCHEMES
-from napari_ctvlp.encoder.preprocess import VERSION as PREPROCESSING
 from napari_ctvlp.encoder.preprocess import resample_hu, resample_labels
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import OrganMasks, Scan, read_masks, read_scan
 from napari_ctvlp.scan.naming import V2, scheme_share
-from training.reports.labels import Statement
 
-from .manifest import Problem, Study
+from .job import Job, digest_of, missing_part
+from .manifest import Problem
 from .organ_texts import organ_states, spoken
 from .prepared import VERSION, encoded, write_bytes, write_json
 
@@ -40,79 +38,6 @@ _REFUSED = ("orientation", "HU range", "rescale")
 """Audit items whose warning means that the network would be fed something else than this patient's CT."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What makes the same files another prepared study."""
-
-    spacing: float
-    kind: str
-    margin: float = 10.0
-    """mm kept around the body."""
-    keep_doubtful: bool = False
-    """Whether studies stay whose audit warns of a guessed orientation or of values that are not HU."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A study with its split, its place, and what else was read in its report."""
-
-    study: Study
-    split: str
-    folder: Path
-    settings: Settings
-    reader: str
-    """Version of what reads reports."""
-    extra: tuple[Statement, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Name of its files."""
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", self.study.study)[:60].strip("._") or "study"
-        return f"{plain}-{_digest(self.study.study)[:6]}"
-
-    @property
-    def record(self) -> Path:
-        """Its record."""
-        return self.folder / "studies" / f"{self.key}.json"
-
-    @property
-    def volume_hash(self) -> str:
-        """Of what its volumes are made from."""
-        files = [_identity(self.study.image), _identity(self.study.masks)]
-        return _digest(VERSION, PREPROCESSING, self.settings, self.study.series, files)
-
-    @property
-    def text_hash(self) -> str:
-        """Of what the rest of its record is made from."""
-        s = self.study
-        return _digest(VERSION, self.reader, s.study, s.patient, s.report, sorted(s.labels.items()), self.split)
-
-
-def _digest(*what: object) -> str:
-    return hashlib.blake2b(repr(what).encode(), digest_size=12).hexdigest()
-
-
-def _identity(path: Path) -> list[tuple[str, int, int]]:
-    """Names, sizes and times of a file or of all files in a folder; contents would cost as much as preparing."""
-    try:
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
-        return [(str(f.relative_to(path)), s.st_size, s.st_mtime_ns) for f, s in ((f, f.stat()) for f in files)]
-    except OSError:
-        return []
-
-
-def missing_part(job: Job) -> str:
-    """What of a study has to be made: "" for nothing, "texts" for its record, "all"."""
-    try:
-        record = json.loads(job.record.read_bytes())
-        whole = record["volume_hash"] == job.volume_hash and all(
-            (job.record.parent / name).stat().st_size == size for name, size in record["files"].values()
-        )
-        return "all" if not whole else "texts" if record["text_hash"] != job.text_hash else ""
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "all"
-
-
 def ingest(job: Job) -> list[Problem]:
     """Make what is missing of a study.
 
@@ -126,7 +51,7 @@ def ingest(job: Job) -> list[Problem]:
     OSError
         If the store cannot be written: that is no fault of the study, and the run ends.
     """
-    part = missing_part(job)
+    part = missing_part(job, check=job.check)
     if not part:
         return []
     volumes: dict[str, bytes] = {}
@@ -150,7 +75,7 @@ def ingest(job: Job) -> list[Problem]:
     record = about | {
         "version": VERSION,
         "study": job.study.study,
-        "patient": _digest("patient", job.study.patient),
+        "patient": digest_of("patient", job.study.patient),
         "split": job.split,
         "report": spoken(job.study.report),
         "labels": dict(job.study.labels),
@@ -159,7 +84,7 @@ def ingest(job: Job) -> list[Problem]:
         "text_hash": job.text_hash,
     }
     write_json(job.record, record)
-    for name in old - {n for n, _ in about["files"].values()}:
+    for name in old - {n for n, *_ in about["files"].values()}:
         (folder / name).unlink(missing_ok=True)
     return []
 
@@ -173,7 +98,7 @@ def _names(organs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def _files_of(record: Path) -> set[str]:
     try:
-        return {name for name, _ in json.loads(record.read_bytes())["files"].values()}
+        return {name for name, *_ in json.loads(record.read_bytes())["files"].values()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
 
@@ -222,7 +147,8 @@ def _made(job: Job) -> tuple[dict[str, Any], dict[str, bytes]]:
         "audit": [[i.name, i.value, i.severity] for i in scan.audit.items if i.severity != "ok"],
         "notes": notes,
         "files": {
-            kind: [name, len(data)] for kind, (name, data) in zip(("hu", "labels"), volumes.items(), strict=True)
+            kind: [name, len(data), crc32(data)]
+            for kind, (name, data) in zip(("hu", "labels"), volumes.items(), strict=True)
         },
         "volume_hash": state,
     }

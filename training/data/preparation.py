@@ -23,7 +23,8 @@ from tqdm import tqdm
 from napari_ctvlp.errors import UserError
 from training.reports.labels import Statement
 
-from .ingest import WARNED, Job, Settings, ingest, missing_part
+from .ingest import WARNED, ingest
+from .job import Job, Settings, missing_part
 from .manifest import Manifest, Problem, split_of
 from .organ_texts import reader_version, spoken
 from .prepared import VERSION, PreparedStore, write_bytes, write_json
@@ -52,6 +53,7 @@ def prepare_studies(
     seed: int = 0,
     workers: int = 1,
     language_model: tuple[str, Reader] | None = None,
+    check: bool = False,
 ) -> Summary:
     """Bring a prepared store up to date with a manifest.
 
@@ -69,37 +71,36 @@ def prepare_studies(
         Processes; 0 works in this one.
     language_model : (identity, reader), optional
         Reads reports beside the rules.
+    check : bool
+        Read every volume that is there, and make those anew that are damaged.
 
     Raises
     ------
     UserError
         If the folder holds a store of another kind, is in use, or cannot be written.
     """
-    (folder / "studies").mkdir(parents=True, exist_ok=True)
     version = reader_version() + (language_model[0] if language_model else "")
-    with _claimed(folder):
+    with _writable(folder), _claimed(folder):
         _agree(folder, settings)
         jobs = [
-            Job(s, s.split or split_of(s.patient, shares, seed), folder, settings, version) for s in manifest.studies
+            Job(s, s.split or split_of(s.patient, shares, seed), folder, settings, version, check=check)
+            for s in manifest.studies
         ]
         parts = Counter[str]()
         todo = []
-        for job in jobs:
-            part = missing_part(job)
+        for job in tqdm(jobs, desc="checked", unit="study", disable=None if check else True):
+            part = missing_part(job, check=check)
             parts[part] += 1
             if part:
                 todo.append(job)
         _sweep(folder)
         problems = list(manifest.problems)
-        try:
-            read = (_with_reading(job, language_model) for job in todo)
-            with tqdm(total=len(jobs), initial=parts[""], desc="studies", unit="study", disable=None) as bar:
-                for found in _run(read, workers):
-                    problems += found
-                    bar.set_postfix_str(f"{sum(p.left_out for p in problems)} left out")
-                    bar.update()
-        except OSError as error:
-            raise UserError(f"'{folder.name}' cannot be written ({error.strerror or error}).") from error
+        read = (_with_reading(job, language_model) for job in todo)
+        with tqdm(total=len(jobs), initial=parts[""], desc="studies", unit="study", disable=None) as bar:
+            for found in _run(read, workers):
+                problems += found
+                bar.set_postfix_str(f"{sum(p.left_out for p in problems)} left out")
+                bar.update()
         left_out = {p.line for p in problems if p.left_out}
         ready = [job for job in jobs if job.study.line not in left_out]
         index = [{"key": j.key, "study": j.study.study, "split": j.split} for j in ready]
@@ -119,6 +120,16 @@ def find_study(folder: Path, study: str) -> dict[str, Any]:
     if study in store.studies:
         return store.record(store.studies.index(study))
     raise UserError(f"'{folder.name}' holds no study '{study}'; {folder.name}/problems.csv tells what was left out.")
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Make the folder; a disk that takes no more, or a place that may not be written, is told in a sentence."""
+    try:
+        (folder / "studies").mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(f"'{folder}' cannot be written ({error.strerror or error}): give another --to.") from error
 
 
 @contextmanager

@@ -119,7 +119,7 @@ class StoredVolume:
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"{self.path.name}: this volume of the prepared store is missing or damaged; run "
-                "python -m training.prepare again."
+                "python -m training.prepare again with --check."
             ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
