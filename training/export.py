@@ -34,7 +34,7 @@ from training.config import PretrainConfig
 from training.data.records import ScanSource
 from training.data.text_models import load_text_tower
 from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
-from training.engine.checkpoint import load_checkpoint, write_state
+from training.engine.checkpoint import load_checkpoint, newest_step, write_state
 from training.engine.sources import sources, with_evidence
 from training.engine.validate import embed_store, prompt_texts, score_pairs
 from training.history import WAYS, changes
@@ -88,9 +88,11 @@ def _classes(value: Mapping[str, Any]) -> Classes:
 
 
 def read_finished(config: PretrainConfig, tower: TextTower) -> Finished:
-    """What a run came to: its end, or its last checkpoint; a text tower that it trained is put into ``tower``."""
-    if (config.run / "final.pt").is_file():
-        state = torch.load(config.run / "final.pt", map_location="cpu", weights_only=True)
+    """What a run came to: its end, or its last checkpoint where it went on since or is under way; a text tower that it
+    trained is put into ``tower``."""
+    final = config.run / "final.pt"
+    state = torch.load(final, map_location="cpu", weights_only=True) if final.is_file() else None
+    if state is not None and int(state["step"]) >= newest_step(config.run):
         calibration = Calibration(tuple(state["calibration"]["default"]), dict(state["calibration"]["by_key"]))
         classes, step, result = _classes(state["classes"]), int(state["step"]), json.loads(state["result"])
         text = _take_over(tower, state.get("text"))

@@ -8,8 +8,8 @@ studies, are drawn into splits; use pseudonyms as study and patient ids.
 Begin with ``python -m training.prepare studies.csv --init DIR``, which drafts the manifest from a folder tree.
 
 Columns of a manifest: ``study``, ``image`` (NIfTI file or DICOM folder) and ``masks`` (multi-label file, or folder with
-a file an organ), which every row has; ``report``, or ``findings`` and ``impression``; ``patient`` (a study is one by
-default); ``series`` (number, of a DICOM folder that holds several); ``split`` (train, validation or test; drawn where
+a file an organ), which every row has; ``report``, or ``findings`` and ``impression``; ``patient`` (by default the
+study); ``series`` (number, of a DICOM folder that holds several); ``split`` (train, validation or test; drawn where
 empty); ``label:NAME`` for labels of one's own (1 present, 0 absent, empty not known). Paths start at the manifest.
 """
 

@@ -29,6 +29,7 @@ from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import WorldStore
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.engine.sources import sources, with_evidence
+from training.evaluation.run import load
 from training.export import ExportConfig, export
 from training.history import changes
 from training.pretrain import pretrain
@@ -175,6 +176,20 @@ def test_a_stopped_run_can_be_exported(tmp_path, config_in, capsys):
     assert encoder.card.organs == tuple(state["classes"]["organs"])
     with pytest.raises(UserError, match="no run"):
         export(ExportConfig(tmp_path / "nothing", tmp_path / "to"))
+
+
+def test_a_finished_run_that_goes_on_gives_its_newest_weights(tmp_path, config_in):
+    run = tmp_path / "run"
+    pretrain(config_in(run, optim=replace(TINY.optim, steps=2)))
+    finished = load_encoder(run / "encoder", device="cpu").card.revision
+    assert load(run).card.revision == finished
+    export(ExportConfig(run, tmp_path / "first"))
+    assert load_encoder(tmp_path / "first", device="cpu").card.revision == finished
+    pretrain(config_in(run, optim=replace(TINY.optim, steps=4), resume=True, minutes=0.0))
+    newest = digest(load_checkpoint(run)["average"])
+    export(ExportConfig(run, tmp_path / "second"))
+    assert load(run).card.revision == newest == load_encoder(tmp_path / "second", device="cpu").card.revision
+    assert json.loads((tmp_path / "second" / "config.json").read_text())["provenance"]["training"]["steps"] == 3
 
 
 def test_a_trained_text_tower_is_what_the_encoder_answers_with(tmp_path, config_in, text_model, capsys):

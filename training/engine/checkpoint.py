@@ -37,8 +37,14 @@ def has_checkpoint(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (LAST, BEFORE))
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """The newest checkpoint of a run that can be read, pickle-free (``weights_only``).
+def newest_step(folder: Path) -> int:
+    """Step of the newest checkpoint of a run, 0 where there is none; its tensors are not read."""
+    return int(load_checkpoint(folder, mapped=True)["step"]) if has_checkpoint(folder) else 0
+
+
+def load_checkpoint(folder: Path, *, mapped: bool = False) -> dict[str, Any]:
+    """The newest checkpoint of a run that can be read, pickle-free (``weights_only``); ``mapped`` reads a tensor when
+    it is used.
 
     Raises
     ------
@@ -48,7 +54,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     found = [p for p in (folder / LAST, folder / BEFORE) if p.is_file()]
     for path in found:
         try:
-            return dict(torch.load(path, map_location="cpu", weights_only=True))
+            return dict(torch.load(path, map_location="cpu", weights_only=True, mmap=mapped))
         except Exception as error:  # torch raises many kinds for a damaged or unsafe file
             print(f"'{path.name}' cannot be read ({type(error).__name__}); trying the one before.")
     what = "can be read" if found else "was found"

@@ -22,6 +22,7 @@ from napari_ctvlp.errors import UserError
 from training.data.prepared import PreparedStore
 from training.data.store import WORLD_VERSION, WorldStore
 from training.data.text_models import load_text_tower
+from training.engine.checkpoint import newest_step
 from training.engine.metrics import Resampling
 from training.engine.validate import embed_store
 
@@ -104,7 +105,10 @@ def load(folder: Path) -> ScanEncoder:
         return load_encoder(str(folder))
     for place in (folder, folder / "encoder"):
         if (place / "model.safetensors").is_file():
-            return NativeEncoder.from_pretrained(place)
+            encoder = NativeEncoder.from_pretrained(place)
+            # a run that went on since it wrote its encoder has newer weights
+            if place == folder or int(encoder.provenance.training.get("steps", 0)) >= newest_step(folder):
+                return encoder
     if not (folder / "config.json").is_file():
         raise UserError(f"'{folder}' is neither the folder of an encoder nor of a run.")
     from dataclasses import replace
