@@ -29,6 +29,7 @@ from training.comparison.runs import load_answers, places_of, train_and_ask
 from training.comparison.table import Figure, as_markdown, entry, figure, patients_of
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.prepared import PreparedStore, write_bytes, write_json
+from training.data.records import AT_LEAST
 from training.data.store import WorldStore
 from training.data.text_models import load_text_tower
 from training.data.texts import classes_of
@@ -76,6 +77,8 @@ class CompareConfig:
     )
     refine: RefineConfig = field(default_factory=lambda: RefineConfig(steps=400, within=2.0))
     text: TextConfig = field(default_factory=TextConfig)
+    at_least: int = AT_LEAST
+    """An abnormality of an organ that fewer training scans show is no class."""
     jobs: int = 2
     """Runs at a time."""
     threads: int = 1
@@ -95,6 +98,7 @@ def base_of(config: CompareConfig) -> PretrainConfig:
         optim=config.optim,
         refine=config.refine,
         text=config.text,
+        at_least=config.at_least,
         validate_every=config.optim.steps,
         checkpoint_every=max(1, config.optim.steps // 4),
         device=config.device,
@@ -120,7 +124,7 @@ def embed_texts(base: PretrainConfig, store: Stored, cache: Path) -> None:
     """Embed every text once, for all runs."""
     records = [r for i in range(store.count) for r in store.records(i).values()]
     reports = [store.report(i) for i in range(store.count)]
-    classes = classes_of(records)
+    classes = classes_of(records, at_least=base.at_least)
     tower = load_text_tower(base.text)
     text_bank(tower, classes, wordings_of(classes), records, reports, cache, hard=True)
 

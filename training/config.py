@@ -10,6 +10,8 @@ import tyro
 
 from napari_ctvlp.encoder.vit import VitConfig
 
+from .data.records import AT_LEAST
+
 
 @dataclass(frozen=True)
 class WorldConfig:
@@ -176,6 +178,9 @@ class PretrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
+    at_least: int = AT_LEAST
+    """An abnormality of an organ that fewer training scans show is no class: it is neither learned, nor validated, nor
+    calibrated. Scans that are streamed have every class of the world."""
     seed: int = 0
     resume: bool = False
     """Go on from the run's last checkpoint, with the settings of the run; ``--resume DIR`` names the run too."""

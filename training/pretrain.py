@@ -23,7 +23,7 @@ from training.config import PretrainConfig
 from training.data.records import OrganRecord
 from training.data.stream import WorldStream
 from training.data.text_models import load_text_tower, pinned
-from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes_of, classes_of_world
+from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes_of, classes_of_world, told_classes
 from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
@@ -71,11 +71,11 @@ def report(run: loop.Run, bank: Bank, embedded: Embedded, pairs: list[PairScores
     chance, with each organ's contrast in the last steps."""
     accuracy = organ_accuracy(run.average, embedded, run.classes, bank, HELD_OUT_NAMES)
     aucs = auc_by_abnormality(pairs)
-    mean = sum(i.value for i in aucs.values()) / max(1, len(aucs))
+    mean = sum(i.value for i in aucs.values()) / len(aucs) if aucs else None
     scans = len(set(embedded.scan.tolist()))
     print(
         f"\nstep {run.step}: organs by sight {accuracy:.3f} (chance {1 / len(run.classes.organs):.3f}), "
-        f"abnormality AUC {mean:.3f} (chance 0.5), {scans} held-out scans"
+        f"abnormality AUC {'-' if mean is None else f'{mean:.3f}'} (chance 0.5), {scans} held-out scans"
     )
     for key, interval in aucs.items():
         print(
@@ -89,7 +89,7 @@ def report(run: loop.Run, bank: Bank, embedded: Embedded, pairs: list[PairScores
     return {
         "scans": scans,
         "organ_accuracy": round(accuracy, 4),
-        "mean_auc": round(mean, 4),
+        "mean_auc": None if mean is None else round(mean, 4),
         "auc": {k: [round(i.value, 4), round(i.low, 4), round(i.high, 4)] for k, i in aucs.items()},
         "organs": organ_log(contrast, by_organ),
     }
@@ -123,7 +123,7 @@ def classes_and_records(config: PretrainConfig, store: Stored | WorldStream) -> 
     records = [r for i in range(store.count) for r in store.records(i).values()]
     if not records:
         raise UserError("The training scans hold no organs: their masks are empty or of no known scheme.")
-    return classes_of(records), records
+    return classes_of(records, at_least=config.at_least), records
 
 
 def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Stored]:
@@ -141,6 +141,8 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     text = trained_tower(tower, config.text)
     states = len(classes.states)
     learner = make_learner(config, lambda: NativeModel(shape, tower.width), states, text).to(device)
+    if rank() == 0 and records:
+        print(told_classes(records, config.at_least, config.method, of_organs=learner.needs.organs))
     read = learner.needs.whole and not isinstance(store, WorldStream)
     reports = [store.report(i) for i in range(store.count)] if read else []
     bank: Bank

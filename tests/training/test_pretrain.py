@@ -25,8 +25,10 @@ from napari_ctvlp.errors import UserError
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.batch import crop_or_pad, training_batch
 from training.data.lesions import Looked
+from training.data.records import OrganRecord
 from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import WorldStore
+from training.data.texts import classes_of, told_classes
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.engine.sources import sources, with_evidence
 from training.evaluation.run import load
@@ -142,7 +144,10 @@ def test_a_run_of_another_method_ends_in_an_encoder(tmp_path, config_in, method,
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     # so few scans hold no abnormality often enough to be learned, and an organ without has nothing to tell apart
     assert [line["validation"]["organs"] for line in log if "validation" in line] == [{}]
-    assert "step 1: organs by sight" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "step 1: organs by sight" in said and "abnormality AUC -" in said and "0.000" not in said
+    assert "warning: 0 abnormalities of organs in at least 8 training scans each" in said
+    assert ("--method ours learns none" in said) == (method == "ours") and "lower --at-least" in said
     encoder = load_encoder(tmp_path / "run" / "encoder", device="cpu")
     assert encoder.card.organs and read_config(tmp_path / "run" / "config.json") == with_evidence(config)
 
@@ -250,6 +255,14 @@ def test_a_dry_run_says_what_it_takes_and_leaves_nothing(tmp_path, config_in, ca
     said = capsys.readouterr().out
     assert "M parameters" in said and "rows" in said and "6 steps take" in said
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["scans"]
+
+
+def test_classes_are_what_enough_scans_show():
+    records = [OrganRecord("liver", ("liver_cyst",), ())] * 3 + [OrganRecord("spleen", (), ())]
+    assert classes_of(records).states == (("liver", "normal"), ("spleen", "normal"))
+    assert classes_of(records, at_least=3).states[-1] == ("liver", "liver_cyst")
+    assert told_classes(records, 3, "ours", of_organs=True).startswith("1 abnormalities of organs in at least 3")
+    assert "learns none" not in told_classes(records, 8, "clip", of_organs=False)
 
 
 @pytest.mark.slow

@@ -15,6 +15,9 @@ from training.world.sample import WorldSample
 
 from .seeding import generator
 
+AT_LEAST = 8
+"""Scans that show an abnormality in an organ, from which on it is a class unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class OrganRecord:

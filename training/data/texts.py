@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.text import MAX_TOKENS, TextTower
 
-from .records import OrganRecord
+from .records import AT_LEAST, OrganRecord
 
 Bank = Callable[[Sequence[str]], Tensor]
 """(n, width) sentence vectors of texts."""
@@ -41,18 +42,44 @@ class Classes:
         return torch.tensor([state == NORMAL for _, state in self.states])
 
 
-def classes_of(records: Iterable[OrganRecord], *, at_least: int = 8) -> Classes:
+def classes_of(records: Iterable[OrganRecord], *, at_least: int = AT_LEAST) -> Classes:
     """Classes that occur in a run: organs seen at all, abnormalities seen ``at_least`` times in that organ."""
-    organs: set[str] = set()
-    counts: dict[tuple[str, str], int] = {}
-    for record in records:
-        organs.add(record.organ)
-        for state in record.abnormalities:
-            counts[record.organ, state] = counts.get((record.organ, state), 0) + 1
-    names = tuple(sorted(organs))
+    records = list(records)
+    names = tuple(sorted({record.organ for record in records}))
     states = [(organ, NORMAL) for organ in names]
-    states += sorted(key for key, count in counts.items() if count >= at_least)
+    states += sorted(key for key, count in pair_counts(records).items() if count >= at_least)
     return Classes(names, tuple(states))
+
+
+def pair_counts(records: Iterable[OrganRecord]) -> Counter[tuple[str, str]]:
+    """How often each organ has each abnormality."""
+    return Counter((record.organ, state) for record in records for state in record.abnormalities)
+
+
+def told_classes(records: Iterable[OrganRecord], at_least: int, method: str, *, of_organs: bool) -> str:
+    """How many abnormalities of organs are classes, and in a sentence what it means where none is.
+
+    Parameters
+    ----------
+    records : iterable of OrganRecord
+    at_least : int
+        As of `classes_of`.
+    method : str
+    of_organs : bool
+        Whether the method looks at organs.
+    """
+    counts = pair_counts(records).values()
+    enough = sum(count >= at_least for count in counts)
+    said = (
+        f"{enough} abnormalities of organs in at least {at_least} training scans each, {len(counts) - enough} in fewer"
+    )
+    if enough:
+        return f"{said} (--at-least)."
+    learned = f"--method {method} learns none of them and none" if of_organs else "none of them"
+    return (
+        f"warning: {said}: {learned} is validated, calibrated or named on the card; lower --at-least, or prepare more "
+        "studies or such whose reports name abnormalities."
+    )
 
 
 def classes_of_world() -> Classes:

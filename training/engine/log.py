@@ -29,7 +29,8 @@ class Log:
                 if isinstance(value, dict) and "loss" in value:
                     self.board.add_scalars(name, value, line["step"])
                 elif isinstance(value, dict) and "mean_auc" in value:
-                    self.board.add_scalar("validation AUC", value["mean_auc"], line["step"])
+                    if value["mean_auc"] is not None:
+                        self.board.add_scalar("validation AUC", value["mean_auc"], line["step"])
                     for organ, entry in value.get("organs", {}).items():
                         if "gain" in entry:
                             self.board.add_scalar(f"loss minus chance/{organ}", entry["gain"], line["step"])
