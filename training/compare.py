@@ -2,7 +2,8 @@
 
 All rows see the same scans in the same order, the same crops, the same number of steps and the same seeds; the test
 scans share neither seed nor anatomy with those that were trained on, and nothing is chosen on them. Runs that are done
-are kept, one that was stopped goes on: start the same command again. Writes ``compare.json`` and ``compare.md``.
+are kept, one that was stopped goes on: start the same command again. The table holds every row whose answers are there,
+those of earlier calls too: ``--rows`` adds to it. Writes ``compare.json`` and ``compare.md``.
 """
 
 from __future__ import annotations
@@ -24,16 +25,19 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.encoder.vit import VitConfig
 from napari_ctvlp.errors import UserError
-from training.comparison.rows import Row, chosen
-from training.comparison.runs import load_answers, places_of, train_and_ask
+from training.comparison.beforehand import Data, check_judged, data_of, is_of
+from training.comparison.rows import ABLATIONS, ROWS, Row, chosen
+from training.comparison.runs import is_answered, load_answers, places_of, train_and_ask
 from training.comparison.table import Figure, as_markdown, entry, figure, patients_of
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.prepared import PreparedStore, write_bytes, write_json
 from training.data.records import AT_LEAST
 from training.data.store import WorldStore
+from training.data.stream import WorldStream
 from training.data.text_models import load_text_tower
-from training.data.texts import classes_of
+from training.data.texts import Classes
 from training.engine.sources import Stored, at_spacing_of_data, sources, text_bank, wordings_of
+from training.pretrain import classes_and_records
 
 REFERENCES = ("clip", "supervised", "ours")
 """Rows that all others are compared with."""
@@ -82,7 +86,7 @@ class CompareConfig:
     jobs: int = 2
     """Runs at a time."""
     threads: int = 1
-    """CPU threads of each."""
+    """CPU threads of each; runs of other threads are the same runs."""
     device: str | None = None
     rounds: int = 1000
     """Draws of the bootstrap."""
@@ -120,11 +124,10 @@ def test_scans(config: CompareConfig, base: PretrainConfig) -> Stored:
     )
 
 
-def embed_texts(base: PretrainConfig, store: Stored, cache: Path) -> None:
+def embed_texts(base: PretrainConfig, store: Stored, classes: Classes, cache: Path) -> None:
     """Embed every text once, for all runs."""
     records = [r for i in range(store.count) for r in store.records(i).values()]
     reports = [store.report(i) for i in range(store.count)]
-    classes = classes_of(records, at_least=base.at_least)
     tower = load_text_tower(base.text)
     text_bank(tower, classes, wordings_of(classes), records, reports, cache, hard=True)
 
@@ -134,20 +137,20 @@ def run_config(config: CompareConfig, base: PretrainConfig, name: str, seed: int
     return replace(base, run=config.out / "runs" / f"{name}-{seed}", seed=seed)
 
 
-def _job(row: Row, config: PretrainConfig, held_out: Stored) -> None:
+def _job(row: Row, config: PretrainConfig, held_out: Stored, data: Data) -> None:
     try:
-        train_and_ask(row, config, held_out)
+        train_and_ask(row, config, held_out, data)
     except UserError as error:
         raise RuntimeError(str(error)) from None
 
 
-def train_all(config: CompareConfig, base: PretrainConfig, held_out: Stored) -> None:
+def train_all(config: CompareConfig, base: PretrainConfig, held_out: Stored, data: Data) -> None:
     """All runs that are not done, a few at a time, seed by seed, so that a stopped comparison has whole seeds."""
     os.environ["TQDM_DISABLE"] = "1"  # in the processes to come, whose bars would write over each other
     wanted = [(name, row, seed) for seed in config.seeds for name, row in chosen(config.rows).items()]
     with ProcessPoolExecutor(config.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         jobs = {
-            pool.submit(_job, row, run_config(config, base, name, seed), held_out): f"{name}, seed {seed}"
+            pool.submit(_job, row, run_config(config, base, name, seed), held_out, data): f"{name}, seed {seed}"
             for name, row, seed in wanted
         }
         for count, job in enumerate(as_completed(jobs), 1):
@@ -157,14 +160,15 @@ def train_all(config: CompareConfig, base: PretrainConfig, held_out: Stored) -> 
             print(f"{count} of {len(jobs)}: {jobs[job]}", flush=True)
 
 
-def table(config: CompareConfig, base: PretrainConfig, patients: NDArray[np.int64]) -> dict[str, Any]:
-    """The rows of which at least one seed is done."""
+def table(config: CompareConfig, base: PretrainConfig, patients: NDArray[np.int64], data: Data) -> dict[str, Any]:
+    """The rows of which at least one seed is done, those of earlier calls too."""
     runs, titles = {}, {}
-    for name, row in chosen(config.rows).items():
+    for name, row in (ROWS | ABLATIONS).items():
+        made = [row.of(run_config(config, base, name, seed)) for seed in config.seeds]
+        folders = [run.run for run in made if is_of(run.run, run, data)]
         for place in places_of(Path(), row):
-            folders = [run_config(config, base, name, seed).run for seed in config.seeds]
             found = [places_of(folder, row)[place] for folder in folders]
-            kept = [load_answers(path) for path in found if path.is_file()]
+            kept = [load_answers(path) for path in found if is_answered(path, data)]
             if kept:
                 key = name if place == "row" else f"{name}, asked of organs"
                 runs[key], titles[key] = kept, row.title if place == "row" else f"{row.title}, asked of organs"
@@ -193,16 +197,18 @@ def compare(config: CompareConfig) -> dict[str, Any]:
     base = base_of(config)
     store, _ = sources(base, "cpu")
     held_out = test_scans(config, base)
-    if isinstance(store, WorldStore | PreparedStore):
-        store.prepare()
-        held_out.prepare()
-        if not held_out.count:
-            raise UserError(f"'{config.data}' has no test scans to compare on.")
-        if base.text.train == "frozen":
-            base.text_cache.parent.mkdir(parents=True, exist_ok=True)
-            embed_texts(base, store, base.text_cache)
-    train_all(config, base, held_out)
-    result = table(config, base, patients_of(held_out))
+    store.prepare()
+    held_out.prepare()
+    if not held_out.count:
+        raise UserError(f"'{config.data}' has no test scans to compare on.")
+    classes, _ = classes_and_records(base, store)
+    patients, data = patients_of(held_out), data_of(store, held_out)
+    check_judged(held_out, classes, patients)
+    if not isinstance(store, WorldStream) and base.text.train == "frozen":
+        base.text_cache.parent.mkdir(parents=True, exist_ok=True)
+        embed_texts(base, store, classes, base.text_cache)
+    train_all(config, base, held_out, data)
+    result = table(config, base, patients, data)
     write_json(config.out / "compare.json", result)
     write_bytes(config.out / "compare.md", (as_markdown(result) + "\n").encode())
     return result

@@ -30,8 +30,9 @@ from training.engine.validate import Embedded, PairScores, organ_accuracy, score
 from training.objectives.base import Needs
 from training.objectives.supervised import Supervised
 from training.pretrain import asked, begin
-from training.settings import as_written, read_config, write_config
+from training.settings import write_config
 
+from .beforehand import Data, is_of, note_data
 from .rows import READ_WHOLE, Row
 
 ANSWERS = "answers.npz"
@@ -52,7 +53,7 @@ class Answers:
     present : (n,) bool
         The truth.
     about : dict
-        ``organ_accuracy``, ``seconds`` of training, ``parameters``.
+        ``organ_accuracy``, ``seconds`` of training, ``parameters``, ``test``: digest of the test scans.
     """
 
     keys: tuple[str, ...]
@@ -146,24 +147,32 @@ def places_of(folder: Path, row: Row) -> dict[str, Path]:
     return {"row": folder / ANSWERS}
 
 
-def train_and_ask(row: Row, config: PretrainConfig, held_out: ScanSource) -> None:
+def is_answered(place: Path, data: Data) -> bool:
+    """Whether there are answers, and about these test scans."""
+    return place.is_file() and load_answers(place).about.get("test") == data.test
+
+
+def train_and_ask(row: Row, config: PretrainConfig, held_out: ScanSource, data: Data) -> None:
     """Train one row with one seed, or go on where it was stopped, and keep its answers.
+
+    A run that is trained already is asked anew where its answers are about other test scans.
 
     Raises
     ------
     UserError
-        When the run's folder holds one of other settings, whose answers would stand in the wrong table.
+        When the run's folder holds one of other settings or data, whose answers would stand in the wrong table.
     """
     torch.set_num_threads(config.threads or 1)
-    places, written = places_of(config.run, row), config.run / "config.json"
+    places = places_of(config.run, row)
     config = row.of(config)
-    if written.is_file() and replace(read_config(written), run=config.run) != as_written(config):
-        raise UserError(f"'{config.run}' holds a run of other settings: choose another --out.")
-    if all(place.is_file() for place in places.values()):
+    if not is_of(config.run, config, data):
+        raise UserError(f"'{config.run}' holds a run of other settings or data: choose another --out.")
+    if all(is_answered(place, data) for place in places.values()):
         return
     config = replace(config, resume=has_checkpoint(config.run))
     config.run.mkdir(parents=True, exist_ok=True)
-    write_config(config, written)
+    note_data(config.run, data)
+    write_config(config, config.run / "config.json")
     run, _, _ = begin(config, run_device(config.device))
     began = time.monotonic()
     loop.train(run, lambda _: {})
@@ -171,6 +180,7 @@ def train_and_ask(row: Row, config: PretrainConfig, held_out: ScanSource) -> Non
     if config.refine.steps:
         run.average, run.heads = refine(run, vocabulary)
     found = answered(run, vocabulary.bank, held_out, time.monotonic() - began)
+    found = {name: replace(each, about={**each.about, "test": data.test}) for name, each in found.items()}
     save_answers(places["row"], found.get("whole", found["organs"]))
     if "organs" in places:
         save_answers(places["organs"], found["organs"])

@@ -77,6 +77,8 @@ def test_every_kind_of_row_ends_in_the_table(tmp_path):
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*")}
     assert command.compare(config)["rows"] == result["rows"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*")} == written
+    again = command.compare(replace(config, rows=("clip",), test_scans=23))  # asked anew, and not trained anew
+    assert list(again["rows"]) == ["clip", "clip, asked of organs"]
     with pytest.raises(UserError, match="holds a run of other settings"):
         command.compare(replace(config, optim=replace(config.optim, steps=3)))
 

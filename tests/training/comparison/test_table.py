@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 
 from napari_ctvlp.errors import UserError
-from training.comparison.rows import ROWS, chosen
-from training.comparison.runs import Answers, load_answers, save_answers
+from training.compare import CompareConfig, base_of, run_config, table
+from training.comparison.beforehand import Data, check_judged, is_of, note_data
+from training.comparison.rows import ABLATIONS, ROWS, chosen
+from training.comparison.runs import Answers, is_answered, load_answers, save_answers
 from training.comparison.table import as_markdown, difference, entry, figure, judged, patients_of
 from training.config import PretrainConfig
+from training.data.records import OrganRecord
+from training.data.texts import Classes
 from training.engine.metrics import Resampling, auc_within
+from training.settings import write_config
 
 SCANS = 40
 ALONE = np.arange(SCANS)
@@ -133,6 +138,56 @@ def test_a_table_holds_every_row_and_survives_a_file(tmp_path):
     text = as_markdown({"rows": rows, "references": ["clip"], "said": "what it rests on"})
     assert "| CLIP |" in text and "| OURS |" in text and text.endswith("what it rests on")
     assert rows["ours"]["above"]["clip"]["value"] > 0
+
+
+class Told(Stored):
+    """Five scans of three patients, in which every other liver has a cyst."""
+
+    def records(self, index: int) -> dict[int, OrganRecord]:
+        return {5: OrganRecord("liver", ("liver_cyst",) if index % 2 else (), ())}
+
+
+def test_what_could_not_be_judged_is_told_before_anything_is_trained():
+    classes = Classes(("liver",), (("liver", "normal"), ("liver", "liver_cyst")))
+    store = Told()
+    store.count = 12
+    check_judged(store, classes, np.arange(12))
+    for few in (
+        (store, classes, np.arange(12) // 3),
+        (store, replace(classes, states=classes.states[:1]), np.arange(12)),
+    ):
+        with pytest.raises(UserError, match="No abnormality that is trained can be judged"):
+            check_judged(*few)
+
+
+def test_answers_are_of_their_settings_their_data_and_their_test_scans(tmp_path):
+    row, data = ROWS["clip"], Data("", "t1")
+    config = row.of(replace(PretrainConfig(run=tmp_path / "r"), threads=1))
+    assert is_of(tmp_path / "r", config, data)
+    (tmp_path / "r").mkdir()
+    write_config(config, tmp_path / "r" / "config.json")
+    note_data(tmp_path / "r", data)
+    assert is_of(tmp_path / "r", replace(config, threads=2, device="cpu"), data)
+    assert not is_of(tmp_path / "r", replace(config, seed=1), data)
+    assert not is_of(tmp_path / "r", config, Data("another store", "t1"))
+    place = tmp_path / "r" / "answers.npz"
+    assert not is_answered(place, data)
+    save_answers(place, replace(answers(1, 1.0), about={"test": "t1", "seconds": 1.0, "parameters": 1}))
+    assert is_answered(place, data) and not is_answered(place, Data("", "t2"))
+
+
+def test_a_table_holds_rows_of_earlier_calls(tmp_path):
+    config = CompareConfig(out=tmp_path, rows=("fvlm-plain",), seeds=(0,), rounds=20)
+    base, data = base_of(config), Data("", "t1")
+    for number, name in enumerate(("clip", "fvlm-plain", "ours", "t3d")):
+        run = (ROWS | ABLATIONS)[name].of(run_config(config, base, name, 0))
+        run.run.mkdir(parents=True)
+        write_config(replace(run, seed=9) if name == "t3d" else run, run.run / "config.json")  # of another comparison
+        about = {"test": "t1", "seconds": 1.0, "parameters": 1}
+        save_answers(run.run / "answers.npz", replace(answers(number, 1.0), about=about))
+    found = table(config, base, ALONE, data)
+    assert list(found["rows"]) == ["clip", "ours", "fvlm-plain"] and found["references"] == ["clip", "ours"]
+    assert set(found["rows"]["fvlm-plain"]["above"]) == {"clip", "ours"}
 
 
 def test_rows_are_known_by_name():
