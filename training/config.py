@@ -185,7 +185,7 @@ class PretrainConfig:
     resume: bool = False
     """Go on from the run's last checkpoint, with the settings of the run; ``--resume DIR`` names the run too."""
     dry_run: bool = False
-    """Say how large the run is and about how long it takes, from one step, and end."""
+    """Say how large the run is, and about how long it takes and what disk, from a few steps, and end."""
     minutes: float | None = None
     """Stop after so many minutes with a checkpoint; go on with --resume."""
     validate_every: int = 100

@@ -28,6 +28,7 @@ from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
 from training.engine.features import ScanFeatures, scan_features
+from training.engine.estimate import QUICK_SCANS
 from training.engine.log import log
 from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
@@ -54,8 +55,6 @@ from training.settings import check_method, from_command_line, read_config, writ
 
 FIRST_SCANS = 32
 """Scans that the head's standardisation is fitted on before the first step."""
-QUICK_SCANS = 40
-"""Validation scans looked at while training; all of them at the end."""
 
 
 def asked(run: loop.Run) -> Vocabulary:
@@ -198,7 +197,8 @@ def pretrain(config: PretrainConfig) -> None:
 def _pretrain(config: PretrainConfig, device: str) -> None:
     """As one of the processes."""
     if config.dry_run:
-        dry_run(begin(config, device)[0])
+        run, _, held_out = begin(config, device)
+        dry_run(run, held_out)
         return
     if config.resume:
         check_resumable(config)

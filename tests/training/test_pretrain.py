@@ -30,11 +30,12 @@ from training.data.seeding import derived_seed, scans_of_step
 from training.data.store import WorldStore
 from training.data.texts import classes_of, told_classes
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
+from training.engine.estimate import rest_of
 from training.engine.sources import sources, with_evidence
 from training.evaluation.run import load
 from training.export import ExportConfig, export
 from training.history import changes
-from training.pretrain import pretrain
+from training.pretrain import begin, pretrain
 from training.settings import read_config
 
 from .tiny_text import write_tiny
@@ -253,8 +254,15 @@ def test_an_export_that_does_not_agree_puts_nothing_in_place(tmp_path, config_in
 def test_a_dry_run_says_what_it_takes_and_leaves_nothing(tmp_path, config_in, capsys):
     pretrain(config_in(tmp_path / "run", dry_run=True))
     said = capsys.readouterr().out
-    assert "M parameters" in said and "rows" in said and "6 steps take" in said
+    assert "M parameters" in said and "rows" in said and "6 steps take about " in said and "0.0 h" not in said
+    assert "making scans about 0 s, validation about " in said and "the last stage about " in said
+    assert "in the largest crops input 2x3x52x56x72 (" in said and "Disk: about 1 MB" in said
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["scans"]
+    fresh = config_in(tmp_path / "other", dry_run=True, world=replace(TINY.world, folder=tmp_path / "none"))
+    run, _, held_out = begin(fresh, "cpu")
+    rest = rest_of(run, held_out)
+    assert rest.making > 0 and rest.disk > 18 * 3 * 50**3  # 18 scans of more than 50 voxels a side
+    assert not (tmp_path / "none").exists()
 
 
 def test_classes_are_what_enough_scans_show():

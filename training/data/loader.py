@@ -53,6 +53,8 @@ class Feed(Dataset[Batch]):
         Every so many-th step is of whole volumes: the largest crops, and alone with reports.
     looked : Looked, optional
         What to look for in lesions that are known voxel by voxel.
+    largest : bool
+        Crops of the largest size in every step, to see what memory they take.
     """
 
     store: ScanSource
@@ -65,6 +67,7 @@ class Feed(Dataset[Batch]):
     processes: int = 1
     alternate: int = 0
     looked: Looked | None = None
+    largest: bool = False
 
     def __getitem__(self, step: int) -> Batch:
         whole = is_whole_step(step, self.alternate)
@@ -77,7 +80,7 @@ class Feed(Dataset[Batch]):
             views=self.views,
             rank=self.rank,
             processes=self.processes,
-            largest=whole,
+            largest=whole or self.largest,
             looked=None if whole else self.looked,
         )
         reports = self.reports and (whole or not self.alternate)

@@ -64,13 +64,13 @@ class WorldStream:
         """Begin to make scans that will be asked for soon, in the background."""
         for index in indices:
             if index not in self._scans and index not in self._ahead:
-                self._ahead[index] = self._pool.submit(self._made, index)
+                self._ahead[index] = self._pool.submit(self.make, index)
 
     def load(self, index: int) -> LabelledScan:
         """One scan."""
         if index not in self._scans:
             ahead = self._ahead.pop(index, None)
-            self._scans[index] = ahead.result() if ahead is not None else self._made(index)
+            self._scans[index] = ahead.result() if ahead is not None else self.make(index)
             while len(self._scans) > self.keep:
                 gone, _ = self._scans.popitem(last=False)
                 self._findings.pop(gone, None)
@@ -90,7 +90,8 @@ class WorldStream:
         self.load(index)
         return self._findings[index]
 
-    def _made(self, index: int) -> LabelledScan:
+    def make(self, index: int) -> LabelledScan:
+        """One scan, made anew whatever is in memory."""
         number, twin = number_of(index, self.twins)
         seed = scan_seed(self.seed, self.split, number, self.bodies)
         with torch.no_grad():

@@ -1,18 +1,20 @@
-"""What a run will take, from one step that is measured."""
+"""What a run will take: from steps that are measured, in crops as they are drawn and in the largest."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from training.data.batch import Batch
 from training.data.loader import workers_of
+from training.data.records import ScanSource
 
-from .feeding import batch_of
+from .estimate import WEIGHT_BYTES, at_mean, mean_voxels, rest_of, spoken, spoken_bytes
+from .feeding import feed_of
 from .loop import Run, gradient_step
 from .processes import rank
 from .step import StepResult
@@ -50,13 +52,15 @@ class Measured:
         return max(self.step, self.load / workers) if workers else self.load + self.step
 
 
-def measure(run: Run, step: int) -> Measured:
-    """Take a step twice and time it the second time, since a run has its sentences embedded before the first one."""
+def measure(run: Run, step: int, *, largest: bool = False) -> Measured:
+    """Take a step, in the ``largest`` crops or as they are drawn, twice and time it the second time, since a run has
+    its sentences embedded before the first one."""
     run.step, device = step, run.learner.device
+    feed = replace(feed_of(run), largest=largest)
     if not run.config.world.stream:
-        batch_of(run, step)  # the scans of a run lie on a disk, and these have to be made first
+        feed[step]  # the scans of a run lie on a disk, and these have to be made first
     began = clock(device)
-    batch = batch_of(run, step)
+    batch = feed[step]
     load = clock(device) - began
     gradient_step(run, batch)
     began = clock(device)
@@ -64,15 +68,24 @@ def measure(run: Run, step: int) -> Measured:
     return Measured(batch, result, load, clock(device) - began)
 
 
-def dry_run(run: Run) -> dict[str, float]:
-    """Measure one step, of each kind where they alternate; print and return parameters, bytes and rows of a step, and
-    hours."""
+def at_mean_crop(run: Run, usual: Measured, large: Measured) -> Measured:
+    """A step at the mean of all crops of the run, as to its times."""
+    mean = mean_voxels(run.config, run.store.spacing)
+    few, many = (math.prod(m.batch.labels.shape[1:]) for m in (usual, large))
+    load, step = (at_mean(mean, (few, getattr(usual, what)), (many, getattr(large, what))) for what in ("load", "step"))
+    return replace(usual, load=load, step=step)
+
+
+def dry_run(run: Run, held_out: ScanSource | None = None) -> dict[str, float]:
+    """Measure steps, of each kind where they alternate, and what a run takes beside them; print and return parameters,
+    bytes and rows of a step, and hours of all steps and of all else."""
     config, device = run.config, run.learner.device
     run.learner.train()
     workers, every = workers_of(config.loader, device), config.optim.alternate
     usual = measure(run, 0)
-    batch, result, load, step = usual.batch, usual.result, usual.load, usual.step
-    each, whole = usual.each(workers), ""
+    large = measure(run, 0, largest=True)
+    mean = at_mean_crop(run, usual, large)
+    result, each, whole = usual.result, mean.each(workers), ""
     if every:
         other = measure(run, every - 1)
         each = (each * (every - 1) + other.each(workers)) / every
@@ -80,25 +93,40 @@ def dry_run(run: Run) -> dict[str, float]:
         whole = f"Every {every}th step is of whole volumes: input {size}, {other.step:.2f} s a step.\n"
     run.step = 0
     parameters = sum(p.numel() for p in run.learner.parameters())
+    peak = peak_memory(device) + 2 * WEIGHT_BYTES * parameters  # the optimiser's averages come with its first step
+    rest = rest_of(run, held_out)
     found = {
         "parameters": parameters,
         "rows": result.rows,
-        "input_bytes": batch.image.nbytes + batch.labels.nbytes,
-        "peak_bytes": peak_memory(device),
-        "load_seconds": load,
-        "step_seconds": step,
+        "input_bytes": large.batch.image.nbytes + large.batch.labels.nbytes,
+        "peak_bytes": peak,
+        "load_seconds": mean.load,
+        "step_seconds": mean.step,
         "hours": each * config.optim.steps / 3600,
+        "making_hours": rest.making / 3600,
+        "other_hours": ((rest.validation or 0.0) + (rest.last or 0.0)) / 3600,
+        "disk_bytes": rest.disk,
     }
     if rank() == 0:
         ahead = f" ({workers} at a time, ahead of the steps)" if workers else ""
-        trained = "x".join(str(n) for n in batch.image.shape)
+        trained = "x".join(str(n) for n in large.batch.image.shape)
+        beside = [
+            f"{what} about {spoken(seconds)}" if seconds is not None else f"{what} not estimated in several processes"
+            for what, seconds in (
+                ("making scans", rest.making),
+                ("validation", rest.validation),
+                ("the last stage", rest.last),
+            )
+        ]
         print(
             f"Method {config.method} on {device}: {parameters / 1e6:.2f} M parameters, "
             f"{len(run.classes.organs)} organs, {len(run.classes.states)} classes.\n"
-            f"A step: {config.optim.batch} scans, input {trained} ({found['input_bytes'] / 1e6:.0f} MB a process), "
-            f"{result.rows} rows, loss {float(result.loss):.3f}; peak memory {found['peak_bytes'] / 1e9:.2f} GB.\n"
-            f"{whole}Time: {step:.2f} s a step and {load:.2f} s to make its batch{ahead}; {config.optim.steps} steps "
-            f"take about {found['hours']:.1f} h, without making scans, validation and the last stage.\n"
+            f"A step: {config.optim.batch} scans, {result.rows} rows, loss {float(result.loss):.3f}; in the largest "
+            f"crops input {trained} ({found['input_bytes'] / 1e6:.0f} MB a process), peak memory {peak / 1e9:.2f} GB.\n"
+            f"{whole}Time: in the mean {mean.step:.2f} s a step and {mean.load:.2f} s to make its batch{ahead}; "
+            f"{config.optim.steps} steps take about {spoken(each * config.optim.steps)}.\n"
+            f"Besides: {', '.join(beside)}.\n"
+            f"Disk: about {spoken_bytes(rest.disk)} for scans that are not there yet, checkpoints and the last stage.\n"
             "Nothing was trained."
         )
     if not math.isfinite(float(result.loss)):

@@ -113,12 +113,13 @@ def test_a_dry_run_measures_both_kinds(capsys, monkeypatch):
     run = start(config_of("ours", alternate=4, steps=100))
     seconds = {0: 1.0, 3: 5.0}
 
-    def measured(run, step):
+    def measured(run, step, largest=False):
         batch = batch_of(run, step)
         run.step = step
         return dry.Measured(batch, loop.gradient_step(run, batch), 0.0, seconds[step])
 
     monkeypatch.setattr(dry, "measure", measured)
+    monkeypatch.setattr(dry, "at_mean_crop", lambda run, usual, large: usual)
     found = dry.dry_run(run)
     assert found["hours"] == pytest.approx((3 * 1.0 + 5.0) / 4 * 100 / 3600) and run.step == 0
     assert "Every 4th step is of whole volumes" in capsys.readouterr().out

@@ -153,7 +153,7 @@ def quick_world(monkeypatch) -> Callable[[], WorldStream]:
         stream._reports[index] = Phantoms().report(index % 4)
         return Phantoms().load(index % 4)
 
-    monkeypatch.setattr(WorldStream, "_made", made)
+    monkeypatch.setattr(WorldStream, "make", made)
     return lambda: WorldStream("train", 12, spacing=6.0)
 
 
