@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.encoder.vit import VitConfig
 from napari_ctvlp.errors import UserError
+from training.checks import check_settings
 from training.comparison.beforehand import Data, check_judged, data_of, is_of
 from training.comparison.rows import ABLATIONS, ROWS, Row, chosen
 from training.comparison.runs import is_answered, load_answers, places_of, train_and_ask
@@ -195,6 +196,7 @@ def compare(config: CompareConfig) -> dict[str, Any]:
     """Make the scans, train all rows, write and return the table."""
     chosen(config.rows)
     base = base_of(config)
+    check_settings(base)
     store, _ = sources(base, "cpu")
     held_out = test_scans(config, base)
     store.prepare()

@@ -19,6 +19,7 @@ from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
 from training.calibrate import fit_calibration
+from training.checks import check_settings
 from training.config import PretrainConfig
 from training.data.records import OrganRecord
 from training.data.stream import WorldStream
@@ -27,8 +28,8 @@ from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes
 from training.engine import loop
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
-from training.engine.features import ScanFeatures, scan_features
 from training.engine.estimate import QUICK_SCANS
+from training.engine.features import ScanFeatures, scan_features
 from training.engine.log import log
 from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
@@ -187,6 +188,7 @@ def finish(run: loop.Run, tower: TextTower, held_out: Stored, features: list[lis
 def pretrain(config: PretrainConfig) -> None:
     """Make the scans, train, validate, calibrate, export."""
     check_method(config.method)
+    check_settings(config)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = run_device(config.device)
@@ -206,7 +208,10 @@ def _pretrain(config: PretrainConfig, device: str) -> None:
         raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --run.")
     written, before = config.run / "config.json", None
     if rank() == 0:
-        (config.run / "scans").mkdir(parents=True, exist_ok=True)
+        try:
+            (config.run / "scans").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"'{config.run}' cannot be written ({error.strerror}): choose another --run.") from error
         if config.resume and written.is_file():
             before = told_settings(with_evidence(read_config(written)))
     wait()

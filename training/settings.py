@@ -14,6 +14,7 @@ import tyro
 
 from napari_ctvlp.errors import UserError
 
+from .checks import check_settings, fits, spoken_type
 from .config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, WorldConfig
 from .objectives.registry import METHODS
 
@@ -63,19 +64,27 @@ PRESETS = {
 T = TypeVar("T")
 
 
-def from_json(kind: type[T], value: dict[str, Any]) -> T:
-    """A configuration from its JSON object; what is missing keeps its default."""
+def from_json(kind: type[T], value: object, within: str = "") -> T:
+    """A configuration from its JSON object; what is missing keeps its default. ``within`` begins its settings' names.
+
+    Raises
+    ------
+    UserError
+        For a setting that there is not, or that is of another type.
+    """
+    if not isinstance(value, dict):
+        raise UserError(f"{within.rstrip('.') or 'the file'} is no JSON object of settings")
     hints = get_type_hints(kind)
     unknown = value.keys() - {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if unknown:
-        raise UserError(
-            f"The configuration has settings that this version does not know: {', '.join(sorted(unknown))}."
-        )
+        raise UserError(f"it has settings that this version does not know: {', '.join(sorted(unknown))}")
     found: dict[str, Any] = {}
     for name, entry in value.items():
         hint = hints[name]
         if dataclasses.is_dataclass(hint):
-            entry = from_json(hint, entry)  # type: ignore[arg-type]
+            entry = from_json(hint, entry, f"{within}{name}.")  # type: ignore[arg-type]
+        elif not fits(entry, hint):
+            raise UserError(f"{within}{name} is {json.dumps(entry)} and has to be {spoken_type(hint)}")
         elif isinstance(entry, list):
             entry = tuple(entry)
         elif isinstance(entry, str) and hint in (Path, Path | None):
@@ -88,11 +97,15 @@ def read_config(path: Path) -> PretrainConfig:
     """The configuration that a run wrote, without what belonged to one call of it."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        if "text_model" in value:  # where it was before there was a group of settings for texts
+        if (
+            isinstance(value, dict) and "text_model" in value
+        ):  # where it was before there was a group of settings for texts
             value["text"] = {"model": value.pop("text_model"), **value.get("text", {})}
         config = from_json(PretrainConfig, value)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"'{path}' is no configuration of a run ({error}).") from error
+    except OSError as error:
+        raise UserError(f"'{path}' is no configuration of a run that can be read ({error.strerror}).") from error
+    except ValueError as error:  # no JSON, or not of settings
+        raise UserError(f"'{path}' is no configuration of a run: {str(error).rstrip('.')}.") from error
     return as_written(config)
 
 
@@ -117,6 +130,8 @@ def check_method(method: str) -> None:
 
 def base_config(preset: str | None, config: Path | None, resumed: Path | None) -> PretrainConfig:
     """What the command line starts from: the run to go on with, a file, a preset, or the defaults."""
+    if preset is not None and config is not None:
+        raise UserError("--preset and --config are both settings to start from: give one of them.")
     if preset is not None and preset not in PRESETS:
         raise UserError(f"There is no preset '{preset}': choose {', '.join(PRESETS)}.")
     if config is not None:
@@ -138,9 +153,14 @@ def from_command_line(arguments: Sequence[str], description: str | None = None) 
     first.add_argument("--config", type=Path)
     first.add_argument("--run", "--out", type=Path)
     first.add_argument("--resume", action="store_true")
+    first.add_argument("--data", default="world")
     known, _ = first.parse_known_args(words)
     resumed = (known.run or base_config(known.preset, known.config, None).run) if known.resume else None
     base = base_config(known.preset, known.config, resumed)
+    if base == base_config(known.preset, None, None) and known.data != "world":
+        # a preset's lesions are those of the world; what the command line says of them is refused as ever
+        base = replace(base, optim=replace(base.optim, lesions=0.0))
     config = tyro.cli(PretrainConfig, args=words, default=base, description=description)
     check_method(config.method)
+    check_settings(config)
     return config

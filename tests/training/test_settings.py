@@ -12,6 +12,8 @@ from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.encoder.vit import VitConfig
 from napari_ctvlp.errors import UserError
 from training.config import ModelConfig, PretrainConfig, TextConfig, WorldConfig
+from training.engine.processes import run_device
+from training.engine.sources import with_evidence
 from training.export import command_of, told_settings
 from training.settings import PRESETS, from_command_line, read_config, write_config
 
@@ -90,11 +92,55 @@ def test_a_resumed_run_keeps_its_settings(tmp_path):
         (["--method", "nonsense"], "choose clip"),
         (["--preset", "nonsense"], "choose smoke"),
         (["--config", "missing.json"], "no configuration"),
+        (["--config", "c.json", "--preset", "smoke"], "--preset and --config are both"),
+        (["--optim.batch", "0"], "--optim.batch 0 cannot be: give 1 or more"),
+        (["--steps", "0"], "--optim.steps 0 cannot be"),
+        (["--threads", "0"], "--threads 0 cannot be"),
+        (["--model.widths", "8", "24", "--model.blocks", "1"], "do not go together"),
+        (["--optim.ema", "1"], "less than 1"),
     ],
 )
 def test_what_there_is_not_is_told(words, said):
     with pytest.raises(UserError, match=said):
         from_command_line(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"optim": {"steps": "many"}}', 'optim.steps is "many" and has to be a whole number'),
+        ('{"model": {"widths": [8, "x"]}}', "model.widths is .* has to be a list, each a whole number"),
+        ('{"model": {"backbone": "lstm"}}', "'cnn' or 'vit'"),
+        ('{"seed": true}', "seed is true and has to be a whole number"),
+        ('{"optim": [1]}', "optim is no JSON object of settings"),
+        ("[1, 2]", "the file is no JSON object of settings"),
+        ("{", "no configuration of a run"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_told_by_what_is_wrong(tmp_path, text, said):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=said):
+        from_command_line(["--config", str(tmp_path / "config.json")])
+
+
+def test_a_preset_serves_prepared_data():
+    assert from_command_line(["--preset", "starter"]).optim.lesions == 5.0
+    config = from_command_line(["--preset", "starter", "--data", "prepared"])
+    assert config.optim == replace(PRESETS["starter"].optim, lesions=0.0)
+    with pytest.raises(UserError, match=r"add --optim\.lesions 0"):
+        with_evidence(from_command_line(["--preset", "starter", "--data", "prepared", "--optim.lesions", "1"]))
+
+
+def test_a_device_that_there_is_not_is_told(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for device, said in (
+        ("cuda", "PyTorch sees no GPU"),
+        ("cuda:1", "PyTorch sees no GPU"),
+        ("gpu", "no device 'gpu'"),
+    ):
+        with pytest.raises(UserError, match=said):
+            run_device(device)
+    assert run_device(None) == run_device("cpu") == "cpu"
 
 
 def test_a_setting_of_another_version_is_told(tmp_path):

@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from napari_ctvlp.errors import UserError
+
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
 
@@ -28,7 +30,19 @@ def rank() -> int:
 
 
 def run_device(wanted: str | None) -> str:
-    """The device of this process: what is asked for, else a GPU of its own where there is one."""
+    """The device of this process: what is asked for, else a GPU of its own where there is one.
+
+    Raises
+    ------
+    UserError
+        For a GPU that PyTorch does not see, or no device at all.
+    """
+    try:
+        kind = "cpu" if wanted is None else torch.device(wanted).type
+    except RuntimeError as error:
+        raise UserError(f"There is no device '{wanted}': give --device cpu or cuda, or leave it out.") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"PyTorch sees no GPU for --device {wanted}: leave it out, or give --device cpu.")
     if wanted is not None and wanted != "cuda":
         return wanted
     if wanted is None and not torch.cuda.is_available():

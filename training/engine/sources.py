@@ -88,7 +88,10 @@ def with_evidence(config: PretrainConfig) -> PretrainConfig:
         weight = EVIDENCE.get(config.method, 0.0)
         config = replace(config, optim=replace(config.optim, evidence=weight))
     if config.optim.lesions and config.data != "world":
-        raise UserError("--optim.lesions needs scans whose lesions are known voxel by voxel: --data world.")
+        raise UserError(
+            "--optim.lesions needs scans whose lesions are known voxel by voxel: add --optim.lesions 0, or take "
+            "--data world."
+        )
     if not (weight or config.optim.lesions) or config.model.evidence:
         return config
     return replace(config, model=replace(config.model, evidence=_abnormalities(config)))
