@@ -35,7 +35,7 @@ from training.evaluation.twins import told_apart, twin_figures
 class EvaluateConfig:
     """Evaluate an encoder on test scans."""
 
-    encoder: Annotated[Path, tyro.conf.Positional] = Path("napari_ctvlp/encoder/weights/starter")
+    encoder: Annotated[Path, tyro.conf.Positional] = Path("starter")
     """Folder of an encoder or of a run, or the name of an installed encoder."""
     data: str = "world"
     """"world": synthetic scans; else the folder of a prepared store."""

@@ -18,7 +18,8 @@ from napari_ctvlp.encoder.vision import VisionConfig
 from training.config import ModelConfig, OptimConfig, PretrainConfig
 from training.data.prepared import encoded
 from training.engine.checkpoint import load_checkpoint
-from training.evaluate import main
+from training.evaluate import EvaluateConfig, main
+from training.evaluation.run import load
 from training.export import ExportConfig, export
 from training.pretrain import pretrain
 
@@ -195,3 +196,8 @@ def test_the_world_is_evaluated_with_twins_and_located_lesions(encoder, tmp_path
     assert found["scans"] == 3 and len(list((tmp_path / "twins").glob("*-twin.json"))) == 3
     twins = found["twins"]
     assert (twins["value"] is None or 0 <= twins["value"] <= 1) and "located" in found
+
+
+def test_the_shipped_encoder_is_evaluated_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load(EvaluateConfig().encoder).card.name == "starter"
