@@ -31,6 +31,7 @@ from training.data.store import WorldStore
 from training.data.texts import classes_of, told_classes
 from training.engine.checkpoint import load_checkpoint, save_checkpoint
 from training.engine.estimate import rest_of
+from training.engine.log import Log
 from training.engine.sources import sources, with_evidence
 from training.evaluation.run import load
 from training.export import ExportConfig, export
@@ -380,6 +381,27 @@ def test_an_odd_number_of_twins_is_refused(tmp_path):
     for config in odd:
         with pytest.raises(UserError, match="even numbers"):
             sources(replace(config, run=tmp_path), "cpu")
+
+
+def test_a_log_tells_every_step_once_after_a_kill(tmp_path):
+    lines = [{"step": n, "loss": n} for n in (10, 20, 30, 40)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 4')
+    writer = Log(tmp_path, 20)  # the last checkpoint
+    writer({"step": 30, "loss": 3})
+    writer.close()
+    kept = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert kept == [*lines[:2], {"step": 30, "loss": 3}]
+
+
+def test_a_recipe_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            WorldStore(tmp_path, "train", 0, 0, 3, 6.0).prepare()
+    assert not (tmp_path / "recipe.json").exists()
+    (tmp_path / "recipe.json").write_text('{"wor')
+    with pytest.raises(UserError, match=r"recipe\.json is damaged"):
+        WorldStore(tmp_path, "train", 0, 0, 3, 6.0).prepare()
 
 
 def test_a_store_of_another_recipe_is_refused(tmp_path):

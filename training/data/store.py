@@ -19,6 +19,7 @@ from tqdm import tqdm
 from napari_ctvlp.errors import UserError
 from training.world.findings.plan import FLOOR
 
+from .prepared import write_json
 from .records import LabelledScan, OrganRecord
 from .seeding import derived_seed
 
@@ -105,11 +106,18 @@ class WorldStore:
         if self.rarest != FLOOR:
             recipe["rarest"] = self.rarest
         path = self.folder / "recipe.json"
-        if path.is_file():
-            if json.loads(path.read_text()) != recipe:
-                raise UserError(f"'{self.folder.name}' holds scans of another recipe: choose another folder.")
-        else:
-            path.write_text(json.dumps(recipe))
+        if not path.is_file():
+            write_json(path, recipe)
+            return
+        try:
+            found = json.loads(path.read_bytes())
+        except ValueError as error:  # a kill of a version that did not write it whole
+            raise UserError(
+                f"'{self.folder.name}' does not tell of what recipe its scans are (recipe.json is damaged): remove the "
+                "folder, or choose another."
+            ) from error
+        if found != recipe:
+            raise UserError(f"'{self.folder.name}' holds scans of another recipe: choose another folder.")
 
     def _stem(self, index: int) -> Path:
         number, twin = number_of(index, self.twins)

@@ -13,13 +13,16 @@ from .processes import rank
 class Log:
     """The run's ``log.jsonl``, and TensorBoard where it is installed; the first process writes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        """``step``: the one that the run goes on from; what was written of later ones is taken back."""
         self.folder = folder
+        if rank() == 0:
+            forget_after(folder, step)
         self.board: Any = None
         if rank() == 0 and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(folder / "tensorboard"))
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def __call__(self, line: dict[str, Any]) -> None:
         """Append one line."""
@@ -50,3 +53,25 @@ def log(folder: Path, line: dict[str, Any]) -> None:
         # unbuffered: a kill leaves a line whole or not at all
         with (folder / "log.jsonl").open("ab", buffering=0) as handle:
             handle.write((json.dumps(line) + "\n").encode())
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Take lines of later steps out of a run's ``log.jsonl``: it was killed behind its last checkpoint, and will write
+    them again."""
+    path = folder / "log.jsonl"
+    if not path.is_file():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if _step_of(line) <= step]
+    if len(kept) < len(lines):
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(b"".join(kept))
+        temporary.replace(path)
+
+
+def _step_of(line: bytes) -> float:
+    """The step that a line tells of; a torn line goes with the later ones."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

@@ -210,7 +210,7 @@ def train(run: Run, validate: Callable[[Run], dict[str, Any]]) -> None:
     bar = tqdm(total=config.optim.steps, initial=run.step, unit="step", dynamic_ncols=True, **quiet)
     with (
         bar,
-        closing(Log(run.folder)) as writer,
+        closing(Log(run.folder, run.step)) as writer,
         batches(feed_of(run), steps, config.loader, run.learner.device) as made,
     ):
         _train(run, made, validate, writer, bar)
