@@ -29,10 +29,10 @@ from training.checks import check_settings
 from training.comparison.beforehand import Data, check_judged, data_of, is_of
 from training.comparison.rows import ABLATIONS, ROWS, Row, chosen
 from training.comparison.runs import is_answered, load_answers, places_of, train_and_ask
-from training.comparison.table import Figure, as_markdown, entry, figure, patients_of
+from training.comparison.table import Figure, as_markdown, entry, figure
 from training.config import ModelConfig, OptimConfig, PretrainConfig, RefineConfig, TextConfig, WorldConfig
 from training.data.prepared import PreparedStore, write_bytes, write_json
-from training.data.records import AT_LEAST
+from training.data.records import AT_LEAST, patients_of
 from training.data.store import WorldStore
 from training.data.stream import WorldStream
 from training.data.text_models import load_text_tower

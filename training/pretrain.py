@@ -46,6 +46,7 @@ from training.engine.validate import (
     auc_by_abnormality,
     auc_by_organ,
     embed_store,
+    of_patients,
     organ_accuracy,
     prompt_texts,
     score_pairs,
@@ -96,9 +97,9 @@ def report(run: loop.Run, bank: Bank, embedded: Embedded, pairs: list[PairScores
 
 
 def look(run: loop.Run, bank: Bank, held_out: Stored, scans: int | None = None) -> tuple[Embedded, list[PairScores]]:
-    """Embed held-out scans with the averaged weights and score them."""
+    """Embed held-out scans with the averaged weights and score them, patient by patient."""
     embedded = embed_store(run.average, held_out, scans, str(run.learner.device))
-    return embedded, score_pairs(run.average, embedded, run.classes, bank)
+    return embedded, of_patients(score_pairs(run.average, embedded, run.classes, bank), held_out)
 
 
 def validate(run: loop.Run, held_out: Stored) -> dict[str, Any]:

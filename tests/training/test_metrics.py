@@ -7,7 +7,7 @@ import pytest
 
 from training.calibrate import fit_calibration
 from training.engine.metrics import auc_with_interval, expected_calibration_error
-from training.engine.validate import PairScores
+from training.engine.validate import PairScores, auc_by_abnormality, of_patients
 
 
 def test_auc_of_perfect_reversed_and_random_scores():
@@ -66,3 +66,18 @@ def test_a_separated_pair_keeps_a_finite_slope():
     scores = np.r_[np.full(20, -5.0), np.full(20, 5.0)]
     fitted = fit_calibration([PairScores("a/b", scores, scores > 0, np.arange(40))])
     assert 0 < fitted.by_key["a/b"][0] < 10
+
+
+def test_validation_draws_patients_and_not_their_scans():
+    """Two scans a patient: as scans there were enough of them to say something, as patients there are not."""
+
+    class Store:
+        count = 12
+
+        def record(self, index: int) -> dict[str, str]:
+            return {"patient": str(index // 2)}
+
+    scan = np.arange(12)
+    pair = PairScores("liver/liver_cyst", np.linspace(-1, 1, 12), scan % 12 >= 6, scan)
+    assert auc_by_abnormality([pair])["liver_cyst"].enough
+    assert not auc_by_abnormality(of_patients([pair], Store()))["liver_cyst"].enough

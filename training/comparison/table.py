@@ -19,9 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
-from training.data.records import ScanSource
 from training.engine.metrics import Floats, Resampling, auc_within, enough, percentiles
-from training.evaluation.cases import patient_names
 
 from .runs import Answers
 
@@ -49,12 +47,6 @@ class Figure:
     seeds: tuple[float, ...]
     draws: Floats
     by_abnormality: Mapping[str, float]
-
-
-def patients_of(store: ScanSource) -> Numbers:
-    """(scans,) number of the patient of each scan, in the order of their first scans."""
-    number: dict[str, int] = {}
-    return np.array([number.setdefault(name, len(number)) for name in patient_names(store)], np.int64)
 
 
 def judged(answers: Answers, patients: Numbers) -> dict[str, Numbers]:

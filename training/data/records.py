@@ -82,3 +82,14 @@ def organ_records(sample: WorldSample) -> dict[int, OrganRecord]:
         for n in present
         if int(n) in names and names[int(n)] in said
     }
+
+
+def patient_names(store: ScanSource) -> list[str]:
+    """The patient of each scan of a store; a synthetic scan is a patient of its own."""
+    return [str(store.record(i)["patient"]) if hasattr(store, "record") else str(i) for i in range(store.count)]
+
+
+def patients_of(store: ScanSource) -> NDArray[np.int64]:
+    """(scans,) number of the patient of each scan, in the order of their first scans."""
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(name, len(number)) for name in patient_names(store)], np.int64)

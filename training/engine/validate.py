@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.encoder.contract import FloatArray
 from napari_ctvlp.encoder.native_model import NativeModel
 from napari_ctvlp.encoder.preprocess import network_input
-from training.data.records import OrganRecord, ScanSource
+from training.data.records import OrganRecord, ScanSource, patients_of
 from training.data.texts import Bank, Classes
 
 from .metrics import Interval, Resampling, auc, auc_interval, auc_with_interval, percentiles
@@ -116,6 +116,12 @@ def score_pairs(model: NativeModel, embedded: Embedded, classes: Classes, bank: 
             present = np.array([entry.key in embedded.records[r].abnormalities for r in rows])
             result.append(PairScores(entry.pair_key(organ), score.astype(float), present, embedded.scan[rows]))
     return result
+
+
+def of_patients(pairs: Sequence[PairScores], store: ScanSource) -> list[PairScores]:
+    """The same with the number of the patient in place of the scan's: scans of one patient are no independent draws."""
+    patient = patients_of(store)
+    return [replace(pair, scan=patient[pair.scan]) for pair in pairs]
 
 
 def auc_by_abnormality(pairs: Sequence[PairScores]) -> dict[str, Interval]:

@@ -17,7 +17,7 @@ from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.ask.bank import bank_of
 from napari_ctvlp.encoder.contract import FloatArray, OrganStatus, ScanEmbedding, ScanEncoder
 from napari_ctvlp.sample import scan_of
-from training.data.records import OrganRecord, ScanSource
+from training.data.records import OrganRecord, ScanSource, patient_names
 from training.engine.validate import Embedded, PairScores
 
 
@@ -52,11 +52,6 @@ class HeldOut:
         rows = np.flatnonzero(self.scan == scan)
         organs = tuple(self.records[r].organ for r in rows)
         return ScanEmbedding(organs, self.vectors[rows], (OrganStatus.COMPLETE,) * len(rows), encoder)
-
-
-def patient_names(store: ScanSource) -> list[str]:
-    """The patient of each scan of a store; a synthetic scan is a patient of its own."""
-    return [str(store.record(i)["patient"]) if hasattr(store, "record") else str(i) for i in range(store.count)]
 
 
 def held_out(embedded: Embedded, store: ScanSource) -> HeldOut:

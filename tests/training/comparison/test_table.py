@@ -12,9 +12,9 @@ from training.compare import CompareConfig, base_of, run_config, table
 from training.comparison.beforehand import Data, check_judged, is_of, note_data
 from training.comparison.rows import ABLATIONS, ROWS, chosen
 from training.comparison.runs import Answers, is_answered, load_answers, save_answers
-from training.comparison.table import as_markdown, difference, entry, figure, judged, patients_of
+from training.comparison.table import as_markdown, difference, entry, figure, judged
 from training.config import PretrainConfig
-from training.data.records import OrganRecord
+from training.data.records import OrganRecord, patients_of
 from training.data.texts import Classes
 from training.engine.metrics import Resampling, auc_within
 from training.settings import write_config
