@@ -241,6 +241,14 @@ def _cut(volume: StoredVolume, start: Sequence[int], size: Sequence[int], fill: 
 
 
 def _organ_records(record: Mapping[str, Any]) -> dict[int, OrganRecord]:
+    """What is known of a study's organs, also of those that its field of view cuts (``complete`` of the record).
+
+    A crop that cuts an organ makes its abnormalities unknown, since they may lie in the rest (``data/batch.py``). The
+    field of view does not: the report was written from this very scan, and what it says of a cut organ was seen in the
+    part that is there. To leave such organs out would lose the lungs of every abdominal scan and the liver of every
+    chest scan. Where one report was written from several series, ``masks`` of the manifest should hold the organs that
+    the series of the row was read for.
+    """
     return {
         int(label): OrganRecord(o["organ"], tuple(o["abnormalities"]), tuple(o["texts"]), bool(o["known"]))
         for label, o in record["organs"].items()
