@@ -1,7 +1,8 @@
 """``python -m training.evaluate ENCODER_OR_RUN``: what an encoder does on test scans that nothing was chosen on.
 
 By default on synthetic scans that share neither seed nor anatomy with training or validation; ``--data PREPARED`` takes
-the test split of a prepared store, ``--protocol`` the labels of CT-RATE or Rad-ChestCT for whole scans (the largest
+the test split of a prepared store, with what the rules read in its reports as truth, ``--protocol`` the manifest's own
+labels (``own``), or those of CT-RATE or Rad-ChestCT, for whole scans (the largest
 score over the organs that a label looks at), ``--patients`` real scans with what is known of them. Scores and
 probabilities come from the code that the plugin runs; thresholds and fits see validation scans alone; intervals are 95
 percent over patients. Prints a Markdown table and with ``--out`` writes it, a JSON with everything, and a reliability
@@ -40,7 +41,8 @@ class EvaluateConfig:
     data: str = "world"
     """"world": synthetic scans; else the folder of a prepared store."""
     protocol: str = WORLD
-    """"world": every organ and abnormality that was trained; ct-rate-18, ct-rate-16, rad-chestct: labels of scans."""
+    """"world": every organ and abnormality that was trained, of prepared scans as the rules read their reports; own:
+    the manifest's label:NAME columns whose names the dictionary knows; ct-rate-18, ct-rate-16, rad-chestct."""
     out: Path | None = None
     """Folder for evaluation.json, evaluation.md and reliability.png."""
     calibration: str | None = None

@@ -49,7 +49,8 @@ class Settings:
     Attributes
     ----------
     protocol : str
-        "world": every organ and abnormality that the encoder was trained on; or a protocol by name.
+        "world": every organ and abnormality that the encoder was trained on, as the rules read reports; "own": the
+        manifest's labels that the dictionary knows; or a protocol by name.
     calibration : str, optional
         One of `METHODS`; by default the encoder's own, for protocols of whole scans Platt's on validation.
     rounds, seed : int
@@ -69,7 +70,8 @@ class Settings:
         if self.calibration not in (None, *METHODS):
             raise UserError(f"There is no calibration '{self.calibration}': choose {', '.join(METHODS)}.")
         if self.protocol != WORLD:
-            protocols.load(self.protocol)
+            if self.protocol != protocols.OWN:
+                protocols.load(self.protocol)
             if not prepared:
                 raise UserError(
                     f"The protocol '{self.protocol}' needs a prepared store whose studies have labels: --data PREPARED."
@@ -130,28 +132,42 @@ def embed(encoder: ScanEncoder, store: Store) -> HeldOut:
     return held_out(embed_store(encoder.model, store, device=str(encoder.device)), store)
 
 
+def _labels(store: PreparedStore) -> list[Mapping[str, int]]:
+    return [store.labels(i) for i in range(store.count)]
+
+
+def _protocol(settings: Settings, test: Store) -> tuple[protocols.Protocol | None, tuple[str, ...]]:
+    """The labels that are asked for, None for all that was trained, and the store's own that cannot be."""
+    if settings.protocol == WORLD:
+        return None, ()
+    assert isinstance(test, PreparedStore)  # Settings.check saw to it
+    return (
+        protocols.own(_labels(test)) if settings.protocol == protocols.OWN else (protocols.load(settings.protocol), ())
+    )
+
+
 def _asked(
-    settings: Settings, encoder: ScanEncoder, data: HeldOut, store: Store
+    protocol: protocols.Protocol | None, encoder: ScanEncoder, data: HeldOut, store: Store
 ) -> tuple[dict[str, Question], dict[str, int]]:
     """The questions of a protocol, and per label the scans without any organ that it looks at."""
-    if settings.protocol == WORLD:
+    if protocol is None:
         return questions(encoder, data), {}
-    assert isinstance(store, PreparedStore)  # Settings.check saw to it
-    labels = [store.labels(i) for i in range(store.count)]
-    asked = protocols.ask(protocols.load(settings.protocol), encoder, data, labels)
+    assert isinstance(store, PreparedStore)
+    asked = protocols.ask(protocol, encoder, data, _labels(store))
     return asked.questions, asked.without_organ
 
 
 def evaluate(encoder: ScanEncoder, test: Store, validation: Store | None, settings: Settings) -> Evaluation:
     """Everything about an encoder on test scans; thresholds and fits see ``validation`` alone."""
     settings.check(isinstance(test, PreparedStore))
+    protocol, unknown = _protocol(settings, test)
     data = embed(encoder, test)
-    found, without = _asked(settings, encoder, data, test)
+    found, without = _asked(protocol, encoder, data, test)
     if not found:
         raise UserError("Nothing to evaluate: no test scan holds an organ and a label that can be asked for.")
     before: dict[str, Question] = {}
     if validation is not None and validation.count:
-        before, _ = _asked(settings, encoder, embed(encoder, validation), validation)
+        before, _ = _asked(protocol, encoder, embed(encoder, validation), validation)
     own = encoder.calibration if settings.protocol == WORLD else None
     maps = fitted(before, own)
     name, calibrate, notes = _chosen(settings, maps)
@@ -166,8 +182,13 @@ def evaluate(encoder: ScanEncoder, test: Store, validation: Store | None, settin
         notes.append(
             f"Too few validation scans for a threshold of their own: {', '.join(common)}; the common one serves."
         )
-    silent = _silent(settings, found)
+    silent = [] if protocol is None else [label.name for label in protocol.labels if label.name not in found]
     notes += [f"No test scan has a label for: {', '.join(silent)}."] if silent else []
+    notes += [f"Labels that no entry of the dictionary is called: {', '.join(unknown)}."] if unknown else []
+    if settings.protocol == WORLD and isinstance(test, PreparedStore):
+        notes.append(
+            "The truth is what the rules read in the reports, not labels of the manifest: --protocol own takes these."
+        )
     result = {
         "encoder": {"name": encoder.card.name, "revision": encoder.card.revision},
         "protocol": settings.protocol,
@@ -201,12 +222,6 @@ def _chosen(settings: Settings, maps: Mapping[str, Calibrator]) -> tuple[str, Ca
         raise UserError(f"The calibration '{wanted}' cannot be had here: it needs validation scans.")
     plain: Calibrator = lambda keys, scores: 1 / (1 + np.exp(-np.clip(scores, -30, 30)))  # noqa: E731
     return "none", plain, ["No calibration: probabilities are the plain logistic of the scores."]
-
-
-def _silent(settings: Settings, found: Mapping[str, Question]) -> list[str]:
-    if settings.protocol == WORLD:
-        return []
-    return [label.name for label in protocols.load(settings.protocol).labels if label.name not in found]
 
 
 def _curves(

@@ -111,6 +111,13 @@ def test_labels_of_a_prepared_store_by_a_protocol_with_the_encoder_of_a_run(enco
     assert "Hiatal hernia: 16 scans hold none of its organs" in notes and "No test scan has a label for" in notes
 
 
+def test_own_labels_of_a_prepared_store(encoder, store, tmp_path):
+    found = run(encoder, store, tmp_path, "--protocol", "own", "--check-scans", "0")
+    assert [(row["name"], row["positives"]) for row in found["abnormalities"]] == [("Lung nodule", 8)]
+    plain = run(encoder, store, tmp_path, "--check-scans", "0")
+    assert any("--protocol own takes these" in note for note in plain["notes"])
+
+
 def test_thresholds_and_fits_are_the_same_whatever_is_true_of_the_test_scans(encoder, tmp_path):
     """The same scans with other labels: what was chosen on validation stays, and the data hash tells them apart."""
     before, quick = [0, 1] * 6, ("--check-scans", "0")

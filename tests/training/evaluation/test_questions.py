@@ -174,3 +174,18 @@ def test_a_scan_has_the_largest_score_of_its_organs_and_its_label_from_any_colum
     ]
     assert q.scores[0] == pytest.approx(max(by_hand))
     assert q.present[0] and "Emphysema" in asked.questions and "Atelectasis" not in asked.questions
+
+
+def test_own_labels_are_found_in_the_dictionary_and_asked_of_whole_scans():
+    lungs = ENTRIES["lung_nodule"].organs
+    encoder = encoder_of(lungs, ("lung_nodule",))
+    data = data_of(encoder, [[(lungs[0], "nodule", ())], [(lungs[1], "clear lung", ())]])
+    rows = [{"Lung-Nodule": 1, "house style": 0}, {"Lung-Nodule": 0, "kidney stone": 0}]
+    protocol, unknown = protocols.own(rows)
+    assert [label.name for label in protocol.labels] == ["Lung-Nodule", "kidney stone"] and unknown == ("house style",)
+    assert [label.look[0].key for label in protocol.labels] == ["lung_nodule", "kidney_stone"]
+    asked = protocols.ask(protocol, encoder, data, rows)
+    assert asked.questions["Lung-Nodule"].present.tolist() == [True, False]
+    for none, said in (([{"house style": 1}], "none of house style is one"), ([{}], "no label:NAME columns")):
+        with pytest.raises(UserError, match=said):
+            protocols.own(none)

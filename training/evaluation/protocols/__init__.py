@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from napari_ctvlp.errors import UserError
 from training.evaluation.cases import HeldOut, Question, prompt_scores
 
 FOLDER = Path(__file__).parent
+OWN = "own"
+"""The protocol of labels that a manifest brings under names of the dictionary."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> Protocol:
     """A protocol by name."""
     if name not in names():
-        raise UserError(f"There is no protocol '{name}': choose world, {', '.join(names())}.")
+        raise UserError(f"There is no protocol '{name}': choose world, {OWN}, {', '.join(names())}.")
     value = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     entries = {e.key: e for e in load_dictionary()}
     labels = [
@@ -68,6 +71,38 @@ def load(name: str) -> Protocol:
         for v in value["labels"]
     ]
     return Protocol(value["name"], value["title"], value["source"], tuple(labels))
+
+
+def own(labels: Sequence[Mapping[str, int]]) -> tuple[Protocol, tuple[str, ...]]:
+    """A store's own labels as a protocol, and the names that no entry of the dictionary has.
+
+    A label is found by the key, the name or a synonym of an entry, whatever its case, and is looked for in all organs
+    of the entry.
+
+    Raises
+    ------
+    UserError
+        When no label is known.
+    """
+    entries = {
+        _plain(said): e
+        for e in reversed(load_dictionary())  # of two with one synonym the first
+        for said in (*e.synonyms, e.name, e.key)
+    }
+    given = tuple(dict.fromkeys(name for row in labels for name in row))
+    known = tuple(Label(name, (), (entries[_plain(name)],)) for name in given if _plain(name) in entries)
+    unknown = tuple(name for name in given if _plain(name) not in entries)
+    if not known:
+        what = f"none of {', '.join(unknown[:8])}" if unknown else "there are no label:NAME columns, so no label"
+        raise UserError(
+            f"The protocol '{OWN}' asks for labels of the manifest that the dictionary knows, and {what} is one: "
+            "name label:NAME columns by keys or names of the dictionary, such as label:kidney_stone."
+        )
+    return Protocol(OWN, "labels of the manifest", "the manifest's label:NAME columns", known), unknown
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.sub(r"[^a-z0-9]+", " ", name.lower()).split())
 
 
 def _look(label: str, value: Mapping[str, Any], entries: Mapping[str, Abnormality]) -> Abnormality:
