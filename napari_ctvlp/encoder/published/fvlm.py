@@ -22,6 +22,7 @@ from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.encoder import artifact
 from napari_ctvlp.encoder.contract import (
     Cancelled,
+    Cells,
     FloatArray,
     ModelInput,
     OrganStatus,
@@ -39,6 +40,7 @@ from .bert import hidden_states, tokenizer_for
 from .checkpoint import State, read_state
 from .entries import FVLM
 from .fvlm_network import ORGANS, FvlmNetwork, network_state
+from .fvlm_places import FvlmPlaces, cells_of
 
 MEMBERS: dict[str, tuple[str, ...]] = {
     "lung": GROUPS["lung"],
@@ -80,7 +82,7 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
     spacing_mm = 1.0
     hu = windows.HU
     max_text_tokens = MAX_TOKENS
-    preprocessing = "fvlm 1"
+    preprocessing = "fvlm 2"
     dictionary = items()
     passes = 0
 
@@ -189,6 +191,7 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
         vectors: dict[int, FloatArray] = {}
         plan = windows.plan_windows(resized, shared=shared) if resized is not None else []
         self.passes, made = 0, {}
+        cells: dict[str, Cells] = {}
         for done, window in enumerate(plan):
             assert resized is not None
             begin, share = 0.05 + 0.9 * done / len(plan), 0.9 / len(plan)
@@ -203,13 +206,16 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
             tokens = [windows.window_tokens(resized, window, organ).to(self.device) for organ in window.organs]
             seen = self.network.organs(levels, window.organs, tokens).float().cpu().numpy()
             vectors |= dict(zip(window.organs, seen, strict=True))
+            for number, reached in zip(window.organs, tokens, strict=True):
+                places = self.network.places(levels, number, reached).float().cpu().numpy()
+                cells |= cells_of(masks, MEMBERS[ORGANS[number]], resized, window, number, places)
             tick(begin + share)
         tick(1.0)
-        embedding = self._embedding(masks, vectors)
+        embedding = self._embedding(masks, vectors, FvlmPlaces(cells))
         self._kept[embedding] = _Kept(made, scan.hu.shape)
         return embedding
 
-    def _embedding(self, masks: OrganMasks, vectors: dict[int, FloatArray]) -> ScanEmbedding:
+    def _embedding(self, masks: OrganMasks, vectors: dict[int, FloatArray], places: FvlmPlaces) -> ScanEmbedding:
         names = tuple(masks.names.values())
         matrix = np.zeros((len(names), self.card.dim), np.float32)
         status = [OrganStatus.UNKNOWN] * len(names)
@@ -229,7 +235,7 @@ class FvlmEncoder(PublishedEncoder[FvlmNetwork]):
                 matrix[i] = vectors.get(number, 0.0)
                 status[i] = state
             groups[organ] = tuple(names[i] for i in here)
-        return ScanEmbedding(names, matrix, tuple(status), self, groups=groups)
+        return ScanEmbedding(names, matrix, tuple(status), self, places, groups)
 
     def model_input(
         self, scan: Scan, *, progress: Progress | None = None, cancelled: Cancelled | None = None

@@ -176,6 +176,28 @@ class FvlmNetwork(nn.Module):
             rows.append(self.vision_projs[organ](pooled[0, 0]))
         return F.normalize(torch.stack(rows), dim=-1)
 
+    def places(self, levels: Sequence[Tensor], organ: int, reached: Tensor) -> Tensor:
+        """Embed each place of an organ: what `organs` would give if the organ were that token alone.
+
+        Parameters
+        ----------
+        levels : sequence of (1, L, width)
+            As `levels` gives them.
+        organ : int
+            Index into `ORGANS`.
+        reached : (L,) bool
+            Tokens that it reaches.
+
+        Returns
+        -------
+        Tensor
+            (n, dim), unit length, of the n tokens that are reached.
+        """
+        seen = torch.stack([level[0, reached] for level in levels], 1)
+        query = self.query_tokens[organ].expand(len(seen), 1, -1)
+        pooled, _ = self.attention(query, seen, seen, need_weights=False)
+        return F.normalize(self.vision_projs[organ](pooled[:, 0]), dim=-1)
+
     def texts(self, hidden: Tensor) -> Tensor:
         """(n, tokens, width) hidden states of the BERT to (n, dim) unit vectors."""
         return F.normalize(self.text_proj(hidden[:, 0]), dim=-1)

@@ -44,11 +44,14 @@ class Window:
 class Resized:
     """A scan's geometry on the grid of fVLM.
 
-    ``labels`` is (D, H, W) uint8 with 1 + index of the organ; ``field`` is the box of the padded volume, which may
-    reach beyond the scan; ``filled`` the part of it that holds the scan.
+    ``stored`` are the masks' own labels, (D, H, W) uint8, and ``labels`` the same with 1 + index of the organ; ``size``
+    is the scan's (I, P, L); ``field`` is the box of the padded volume, which may reach beyond the scan; ``filled`` the
+    part of it that holds the scan.
     """
 
+    stored: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    size: tuple[int, ...]
     boxes: Mapping[int, Box]
     field: Box
     filled: Box
@@ -76,7 +79,8 @@ def resize_labels(labels: NDArray[np.uint8], table: NDArray[np.uint8], spacing: 
 
     shape = resized_shape(labels.shape, spacing)
     picks = [_nearest(n, m) for n, m in zip(labels.shape, shape, strict=True)]
-    small = table[labels[::-1][np.ix_(*picks)]]
+    stored = labels[::-1][np.ix_(*picks)]
+    small = table[stored]
     boxes: dict[int, Box] = {}
     for organ, found in enumerate(find_objects(small)):
         if found is not None:
@@ -91,7 +95,9 @@ def resize_labels(labels: NDArray[np.uint8], table: NDArray[np.uint8], spacing: 
         before = max(0, least - (high - low)) // 2
         filled.append((low, high))
         field.append((low - before, low - before + max(least, high - low)))
-    return Resized(small, boxes, (field[0], field[1], field[2]), (filled[0], filled[1], filled[2]))
+    return Resized(
+        stored, small, labels.shape, boxes, (field[0], field[1], field[2]), (filled[0], filled[1], filled[2])
+    )
 
 
 def plan_windows(resized: Resized, *, shared: bool = True) -> list[Window]:
@@ -154,13 +160,44 @@ def _filled(resized: Resized, window: Window) -> tuple[list[int], list[int]]:
 
 def window_tokens(resized: Resized, window: Window, organ: int) -> Tensor:
     """(L,) bool: tokens of a window that an organ reaches into with at least one voxel."""
+    return torch.from_numpy(_reached(resized.labels, organ + 1, window))
+
+
+def places_of(resized: Resized, window: Window, organ: int, label: int) -> NDArray[np.bool_]:
+    """(n,) bool: of the tokens that an organ reaches those that one of its masks, such as a lobe, reaches."""
+    own = _reached(resized.stored, label, window)
+    return np.asarray(own[_reached(resized.labels, organ + 1, window)])
+
+
+def token_centres(resized: Resized, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the tokens of a window lie in the scan.
+
+    Returns
+    -------
+    centres : (L, 3) float64
+        Voxel index (I, P, L) of the middle of each; L counts D slowest and W fastest, and D is the reverse of I.
+    steps : (3,) float64
+        Voxels from one to the next.
+    """
+    lines, steps = [], []
+    for begin, length, patch, size, out in zip(
+        window.start, window.shape, PATCH, resized.size, resized.labels.shape, strict=True
+    ):
+        middles = begin + (np.arange(-(-length // patch)) + 0.5) * patch - 0.5
+        lines.append((middles + 0.5) * size / out - 0.5)
+        steps.append(patch * size / out)
+    lines[0] = resized.size[0] - 1 - lines[0]
+    return np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 3), np.array(steps)
+
+
+def _reached(labels: NDArray[np.uint8], label: int, window: Window) -> NDArray[np.bool_]:
     padded = np.zeros([n + -n % p for n, p in zip(window.shape, PATCH, strict=True)], bool)
     begin = [max(s, 0) for s in window.start]
-    end = [min(s + n, m) for s, n, m in zip(window.start, window.shape, resized.labels.shape, strict=True)]
-    inside = resized.labels[tuple(slice(a, b) for a, b in zip(begin, end, strict=True))] == organ + 1
+    end = [min(s + n, m) for s, n, m in zip(window.start, window.shape, labels.shape, strict=True)]
+    inside = labels[tuple(slice(a, b) for a, b in zip(begin, end, strict=True))] == label
     padded[tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, window.start, strict=True))] = inside
     split = [size for n, p in zip(padded.shape, PATCH, strict=True) for size in (n // p, p)]
-    return torch.from_numpy(padded.reshape(split).any(axis=(1, 3, 5)).ravel())
+    return np.asarray(padded.reshape(split).any(axis=(1, 3, 5)).ravel())
 
 
 def _nearest(size: int, out: int) -> NDArray[np.int64]:
