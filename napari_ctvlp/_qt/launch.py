@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ctvlp._qt.own_process import keep_imports_out_of_collections, share_arenas
+from napari_ctvlp._qt.own_process import keep_out_of_collections, share_arenas
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.opening import open_masks, open_sample, open_scan
 
@@ -77,7 +77,6 @@ def open_window(
 
     for kind in (Image, Labels):  # units and tables of colours are made with the first layer, half a second
         kind(np.zeros((1, 1, 1), np.uint8), units=("mm",) * 3)
-    keep_imports_out_of_collections()
     viewer = napari.Viewer(title="CT query")
     viewer.window.resize(*SIZE)
     runner = ThreadRunner()
@@ -86,6 +85,7 @@ def open_window(
     viewer.window.add_dock_widget(widget, name=DOCK_NAME, area="right")
     widget.views.set_shown(True)  # making canvases takes a second: better before there is anything to wait for
     widget.undo.clear()
+    keep_out_of_collections()  # the window itself stays as long as the process, too
     failures: list[Exception] = []
     widget.session.failed.connect(failures.append)
     if ask:

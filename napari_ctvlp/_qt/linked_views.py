@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_ctvlp._qt.crosshair import Crosshair
@@ -71,6 +72,11 @@ class LinkedViews:
         self._dock: ViewsDock | None = None
         self._shown = False
         self._moving = False
+        self._waiting: list[SliceView] = []
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._show_next)
         self._wiring = Wiring()
 
     @property
@@ -81,6 +87,7 @@ class LinkedViews:
     @property
     def canvases(self) -> list[QWidget]:
         """The canvases of the slices that are to be seen, the main one first."""
+        self.settle()
         main = main_canvas(self._viewer, self._beside)
         sides = [view.view.canvas.native for view in self.views]
         return [canvas for canvas in (main, *sides) if canvas is not None and canvas.isVisible()]
@@ -101,7 +108,8 @@ class LinkedViews:
         self._dock.set_shown(shown)
         for view in self.views:
             view.set_live(shown)
-        self.update_layers()
+        self._waiting = list(self.views)
+        self.settle()
         self._follow()
         if not shown and self.crosshair is not None:
             self.crosshair.set_place(None)
@@ -109,14 +117,31 @@ class LinkedViews:
         self.shown_changed.emit(shown)
 
     def update_layers(self) -> None:
-        """Show what the main viewer shows, after layers came or went."""
+        """Show what the main viewer shows, after layers came or went.
+
+        What went goes at once; what came is shown a view at a time, since a layer takes a view a tenth of a second.
+        """
         layers = self._layers()
         for view in self.views:
             # a view that is hidden takes nothing new, but must not hold the scan that was closed
-            view.show_layers(layers if self._shown else [layer for layer in view.layers if layer in layers])
+            view.show_layers([layer for layer in view.layers if layer in layers])
+        self._waiting = list(self.views) if self._shown else []
         if not (layers and self._shown) and self.crosshair is not None:
             self.crosshair.set_place(None)
-        self._follow()
+        self._timer.start()
+
+    def settle(self) -> None:
+        """Show now what is still to be shown."""
+        while self._waiting:
+            self._show_next()
+
+    def _show_next(self) -> None:
+        if self._waiting:
+            self._waiting.pop(0).show_layers(self._layers())
+        if self._waiting:
+            self._timer.start()
+        else:
+            self._follow()
 
     def maximise(self, name: str) -> None:
         """Give one view the window, or, where it has it already, give all three their places back."""
@@ -140,6 +165,8 @@ class LinkedViews:
         with suppress(RuntimeError):
             dock.deleteLater()
         self.views = []
+        self._waiting = []
+        self._timer.stop()
         self.crosshair = None
         if self._shown:
             self._shown = False

@@ -35,8 +35,8 @@ def share_arenas(count: int = ARENAS) -> bool:
         return False
 
 
-def keep_imports_out_of_collections() -> None:
-    """Let the garbage collector pass over all that exists now: call it when modules are imported and nothing is open.
+def keep_out_of_collections() -> None:
+    """Let the garbage collector pass over all that exists now: call it when the window stands and nothing is open.
 
     Half a million objects of torch, transformers and napari are looked at by every full collection, a third of a second
     in which the window stands still; napari (0.9) asks for one, in every view, whenever a layer is removed. They stay

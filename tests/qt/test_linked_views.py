@@ -198,15 +198,16 @@ def test_cursor_in_a_side_view_is_told(linked, phantom, qtbot):
     assert "mm  ·  liver" in widget.dock.position.text()
 
 
-def test_views_follow_what_is_open(linked, phantom):
-    viewer, _, coronal, _ = linked
+def test_views_follow_what_is_open(linked, phantom, qtbot):
+    viewer, widget, coronal, sagittal = linked
     viewer.layers.remove(viewer.layers[1])
     assert len(coronal.model.layers) == 1
     viewer.layers.clear()
     assert len(coronal.model.layers) == 0
     assert coronal.crosshair.place is None
     add_layers(viewer, *phantom)
-    assert len(coronal.model.layers) == 2
+    qtbot.waitUntil(lambda: len(coronal.model.layers) == 2)
+    qtbot.waitUntil(lambda: len(sagittal.model.layers) == 2)
     assert tuple(coronal.model.dims.order) == (1, 0, 2)
 
 

@@ -34,9 +34,9 @@ def test_threads_share_one_arena_where_they_are_told_to():
 
 FROZEN = """
 import gc
-from napari_ctvlp._qt.own_process import keep_imports_out_of_collections
+from napari_ctvlp._qt.own_process import keep_out_of_collections
 before = len(gc.get_objects())
-keep_imports_out_of_collections()
+keep_out_of_collections()
 print(before, len(gc.get_objects()))
 """
 
