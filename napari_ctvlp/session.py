@@ -77,6 +77,7 @@ class Session(SessionSignals):
         self.scan = scan
         self.is_news = True
         self._encoded = None
+        self._forget_answers()
         self.scan_changed.emit(scan)
         self.set_masks(masks)
 
