@@ -65,6 +65,7 @@ def test_it_lies_on_the_scan_under_the_organs_in_all_views(shown):
     assert names.index(scan.name) < names.index(layer.name) < names.index(organs.name)
     assert np.allclose(layer.data_to_world((3, 4, 5)), scan.data_to_world((6.5, 8.5, 10.5)))
     assert viewer.canvas.overlays[WINDOW].text == "input: -160 to 240 HU"
+    widget.views.settle()
     for view in widget.views.views:
         assert [known.name for known in view.model.layers] == [scan.name, layer.name, organs.name]
 

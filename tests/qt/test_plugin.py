@@ -101,7 +101,7 @@ def test_views_map_and_3d_work_with_the_wrapped_viewer(docked, qtbot):
     widget.similarity.toggle()
     assert viewer.layers[NAME].opacity > 0
     assert viewer.layers.selection.active is active
-    assert len(widget.views.views[0].model.layers) == 3
+    qtbot.waitUntil(lambda: len(widget.views.views[0].model.layers) == 3)
     widget.similarity.next_peak()
     widget.body.set_shown(True)
     qtbot.waitUntil(lambda: widget.body.view.ready, timeout=20_000)
