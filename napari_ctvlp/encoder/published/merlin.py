@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -33,12 +32,13 @@ from napari_ctvlp.encoder.contract import (
     ScanEmbedding,
     ticker,
 )
-from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
 from .base import Parts, PublishedEncoder, check_hounsfield, organ_status
 from .checkpoint import State
 from .entries import MERLIN
+from .longformer import longformer_tokenizer
+from .merlin_masks import masked, share_within
 from .merlin_network import MerlinNetwork, network_state
 from .sampling import sample_linear, sample_nearest
 
@@ -55,8 +55,6 @@ SEEN: tuple[str, ...] = (
     "lung_lower_lobe_left", "lung_lower_lobe_right",
 )  # fmt: skip
 """Organs that reports of abdominal CT speak of."""
-GROWN = 2
-"""Voxels by which a mask is grown before all else is taken away, so that what lies at an organ's rim stays."""
 _WORDS = re.compile(r"\w+|[^\w\s]+")
 
 
@@ -97,7 +95,9 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
         artifact.fill(network, network_state(state), place, "Merlin")
         words = int(network.encode_text.text_encoder.config.vocab_size)  # type: ignore[union-attr, arg-type]
         dim = int(network.encode_image.i3_resnet.contrastive_head.out_channels)
-        return Parts(network, _tokenizer(vocabulary, words), dim, network.logit_scale.exp().clamp(max=100).item())
+        return Parts(
+            network, longformer_tokenizer(vocabulary, words), dim, network.logit_scale.exp().clamp(max=100).item()
+        )
 
     @classmethod
     def vocabulary_files(cls, vocabulary: Path) -> tuple[Path, ...]:
@@ -285,51 +285,3 @@ class MerlinEncoder(PublishedEncoder[MerlinNetwork]):
         clean = [" ".join(_WORDS.findall(text.lower())) for text in texts]
         given = self.tokenizer(clean, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         return {key: given[key].to(self.device) for key in ("input_ids", "attention_mask")}
-
-
-def share_within(masks: OrganMasks, label: int, kept: Sequence[tuple[int, int]]) -> float:
-    """Share of a label's voxels that lie in a box, (start, stop) along I, P, L; counts only where it must."""
-    statistics = masks.statistics.get(masks.names[label])
-    box = tuple((0, n) for n in masks.labels.shape) if statistics is None else statistics.box
-    if all(low <= start and stop <= high for (low, high), (start, stop) in zip(kept, box, strict=True)):
-        return 1.0
-    within = tuple(slice(max(a, c), max(a, c, min(b, d))) for (a, b), (c, d) in zip(kept, box, strict=True))
-    whole = np.count_nonzero(masks.labels == label) if statistics is None else statistics.voxels
-    return float(np.count_nonzero(masks.labels[within] == label) / max(whole, 1))
-
-
-def masked(volume: Tensor, labels: NDArray[np.uint8], label: int) -> Tensor:
-    """The volume with one organ and a rim of two voxels kept where it is, everything else 0 (air)."""
-    from scipy.ndimage import binary_dilation
-
-    where = labels == label
-    box = tuple(
-        slice(max(0, int(found[0]) - GROWN), int(found[-1]) + GROWN + 1)
-        for found in (np.flatnonzero(where.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1)))
-    )
-    kept = torch.zeros_like(volume)
-    kept[box] = volume[box] * torch.from_numpy(binary_dilation(where[box], iterations=GROWN))
-    return kept
-
-
-def _tokenizer(folder: Path, words: int) -> Any:
-    from transformers import RobertaTokenizer
-
-    try:
-        vocabulary = artifact.read_json(folder / "vocab.json")
-        lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"'merges.txt' of Merlin in '{folder.name}' is missing or unreadable.") from error
-    if not {"<s>", "<pad>", "</s>", "<unk>"} <= vocabulary.keys():
-        raise UserError(f"'vocab.json' in '{folder.name}' is no vocabulary of Clinical-Longformer.")
-    if len(vocabulary) > words:
-        raise UserError(f"'vocab.json' has {len(vocabulary)} words, the checkpoint vectors for {words}: another one?")
-    merges: Any = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
-    try:
-        if any(len(pair) != 2 for pair in merges):
-            raise ValueError("a line is no pair")
-        return RobertaTokenizer(vocab=vocabulary, merges=merges)
-    except Exception as error:  # the tokenizer's own complaints are bare ones, of a pair without its word too
-        raise UserError(
-            f"'merges.txt' in '{folder.name}' is damaged or does not belong to 'vocab.json': download both again."
-        ) from error

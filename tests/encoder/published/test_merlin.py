@@ -11,7 +11,8 @@ import torch
 from napari_ctvlp.ask import rank_organs, score_abnormalities
 from napari_ctvlp.encoder import EncodingCancelled, OrganStatus, ScanEncoder, load_encoder
 from napari_ctvlp.encoder.published.checkpoint import write_state
-from napari_ctvlp.encoder.published.merlin import SHAPE, MerlinEncoder, masked
+from napari_ctvlp.encoder.published.merlin import SHAPE, MerlinEncoder
+from napari_ctvlp.encoder.published.merlin_masks import masked
 from napari_ctvlp.encoder.registry import MARK
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.drawn import edited_masks
