@@ -199,7 +199,7 @@ def test_cursor_in_a_side_view_is_told(linked, phantom, qtbot):
 
 
 def test_views_follow_what_is_open(linked, phantom, qtbot):
-    viewer, widget, coronal, sagittal = linked
+    viewer, _, coronal, sagittal = linked
     viewer.layers.remove(viewer.layers[1])
     assert len(coronal.model.layers) == 1
     viewer.layers.clear()
