@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import label_colormap
@@ -65,6 +66,8 @@ class OpenLayers:
         self._panel = panel
         self._overlay = overlay
         self._syncing = False
+        self._in_use: Labels | None = None
+        self._aside: WeakSet[Labels] = WeakSet()
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         for emitter in (
@@ -181,12 +184,24 @@ class OpenLayers:
     def _on_masks_changed(self, masks: OrganMasks | None) -> None:
         self._panel.set_masks(masks)
         if masks is None or self._session.scan is None:
+            self._in_use = None
             self._overlay.set_layer(None)
             return
         colours = {label: _colour(label, name) for label, name in masks.names.items()}
         if self.masks_layer is None:
             self._add(masks_layer(self._session.scan, masks, colours))
+        self._show_alone(self.masks_layer)
         self._overlay.set_layer(self.masks_layer, colours)
+
+    def _show_alone(self, layer: Labels | None) -> None:
+        """Of several masks of a scan show those in use, as the side views do; the others come back when used."""
+        before, self._in_use = self._in_use, layer
+        if before is not None and before is not layer and before in self._viewer.layers and before.visible:
+            before.visible = False
+            self._aside.add(before)
+        if layer is not None and layer in self._aside:
+            self._aside.discard(layer)
+            layer.visible = True
 
     def _on_use_layer(self) -> None:
         layer = self.foreign

@@ -65,6 +65,19 @@ def test_labels_of_another_plugin_become_the_masks_on_request(window, phantom, q
     assert layer.colormap is own, "its own colours come back"
 
 
+def test_of_two_masks_those_in_use_are_shown(window, phantom):
+    viewer, widget = window
+    scan, masks = phantom
+    ours = add_layers(viewer, scan, masks)[1]
+    theirs = add_labels(viewer, scan, (masks.labels > 0).astype(np.int32))
+    viewer.layers.selection.active = theirs
+    widget.dock.scan.use_layer.click()
+    assert widget.layers.masks_layer is theirs
+    assert theirs.visible and not ours.visible
+    viewer.layers.remove(theirs)
+    assert widget.layers.masks_layer is ours and ours.visible
+
+
 def test_names_come_from_the_layer_and_answers_glow(window, phantom, qtbot):
     import pandas as pd
 
