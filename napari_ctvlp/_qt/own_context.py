@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari.qt import QtViewer
@@ -29,27 +28,38 @@ def finish_in_own_context(native: QWidget) -> Callable[[], None]:
     Returns
     -------
     callable
-        Leaves the canvas as it was.
+        Leaves the canvas as it was, once all who asked have called theirs.
     """
     canvas = getattr(native, "_vispy_canvas", None)
     context = getattr(canvas, "context", None)
-    if canvas is None or context is None or "finish" in vars(context):
+    if canvas is None or context is None:
         return lambda: None
-    known = weakref.ref(canvas)  # the context belongs to the canvas: no circle
-
-    def finish() -> None:
-        own: Any = known()
-        if own is None or not own.native.isValid():
-            return  # it was never drawn: what waits is done with the first drawing
-        own.set_current()
-        type(own.context).finish(own.context)
+    finish = vars(context).get("finish")
+    if finish is None:
+        finish = context.finish = _Finish(canvas)
+    finish.holders += 1
 
     def give_back() -> None:
-        with suppress(AttributeError):
-            del context.finish
+        finish.holders -= 1
+        if not finish.holders:
+            vars(context).pop("finish", None)
 
-    context.finish = finish
     return give_back
+
+
+class _Finish:
+    """What stands in for ``finish`` of a canvas' context for as long as somebody holds it."""
+
+    def __init__(self, canvas: object) -> None:
+        self.holders = 0
+        self._canvas = weakref.ref(canvas)  # the context belongs to the canvas: no circle
+
+    def __call__(self) -> None:
+        canvas: Any = self._canvas()
+        if canvas is None or not canvas.native.isValid():
+            return  # it was never drawn: what waits is done with the first drawing
+        canvas.set_current()
+        type(canvas.context).finish(canvas.context)
 
 
 def main_canvas(viewer: napari.viewer.Viewer, inside: QWidget) -> QWidget | None:

@@ -43,3 +43,14 @@ def test_a_window_without_our_views_is_left_as_it_was(window, phantom, qtbot):
     assert "finish" in vars(context)
     widget.views.close()
     assert "finish" not in vars(context)
+
+
+def test_the_main_canvas_stays_safe_while_one_of_our_views_is_open(window, phantom, qtbot):
+    viewer, widget = window
+    context = viewer.window._qt_viewer.canvas._scene_canvas.context
+    widget.views.set_shown(True)
+    widget.body.set_shown(True)
+    widget.views.close()
+    assert "finish" in vars(context), "the 3D view has a canvas, too"
+    widget.close_down()
+    assert "finish" not in vars(context)
