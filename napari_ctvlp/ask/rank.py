@@ -8,31 +8,26 @@ name
     other side, 0.5 for organs named beside a finding that is looked for elsewhere ("gallstones near the liver"), 0.8
     where a finding named without an organ may be, 0.9 for the heart where masks do not hold the atrium asked for.
     Where no word is known, how near the text is in meaning to what each organ does.
-visual, for a finding
-    logistic(logit_scale * (cos(organ, text) - mean cos(organ, the organ's own normal prompts))): the plain cosine does
-    not separate, the difference does (measured).
-visual, otherwise
-    exp(logit_scale * (cos(organ, text) - max over organ names of cos(organ, name))), at most 1: how well the text
-    describes what is seen, against the best name there is for it.
+visual
+    what the encoder sees of the text in the organ: see `napari_ctvlp.ask.sight`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality
 from napari_ctvlp.anatomy.lexicon import tokens
 from napari_ctvlp.anatomy.organs import GROUPS, ORGANS, display_name
 from napari_ctvlp.anatomy.query import ParsedQuery, parse_query
-from napari_ctvlp.ask.bank import bank_of, dictionary_of, reference_organs
+from napari_ctvlp.ask.bank import bank_of, dictionary_of
 from napari_ctvlp.ask.score import IN_VIEW, score_pairs
+from napari_ctvlp.ask.sight import Values, seen_in
 from napari_ctvlp.ask.types import Finding, OrganMatch, Ranking
-from napari_ctvlp.encoder.contract import BLIND, FloatArray, ScanEmbedding
+from napari_ctvlp.encoder.contract import ScanEmbedding
 
 NAME_WEIGHT, VISUAL_WEIGHT = 0.7, 0.3
 OTHER_SIDE, BESIDE, CANDIDATE, WHOLE = 0.1, 0.5, 0.8, 0.9
@@ -45,8 +40,6 @@ MAYBE_MEANT, SEEN = 0.40, 0.90
 _MEANING_TO_NAME = (0.25, 0.65)
 _MEANING_SPREAD = 0.05
 _TIE = 0.02
-
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -85,8 +78,10 @@ def rank_organs(
     entries = tuple(dictionary) if dictionary is not None else dictionary_of(embedding.encoder)
     spread = [replace(e, organs=tuple(o for name in e.organs for o in _members(embedding, name))) for e in entries]
     query = parse_query(text, spread)
-    visual = _visual(embedding, query, with_side=not use_names)
+    visual = seen_in(embedding, query)
     evidence = _evidence(embedding, query, spread, visual)
+    if not use_names:
+        visual = seen_in(embedding, query, alone=True)
     score = NAME_WEIGHT * evidence.name + VISUAL_WEIGHT * visual if use_names else visual
     organs = tuple(
         OrganMatch(embedding.organs[i], float(score[i]), float(visual[i]), float(evidence.name[i]))
@@ -98,42 +93,6 @@ def rank_organs(
         told = [f"Best match: {display_name(organs[0].organ)}."]
     message = " ".join(part for part in (*told, _cut(query)) if part)
     return Ranking(query.text, evidence.matched, message, organs, finding)
-
-
-def _visual(embedding: ScanEmbedding, query: ParsedQuery, *, with_side: bool) -> Values:
-    """What the encoder sees of the text in each organ, 0..1; 0 where it cannot see the organ.
-
-    Where names rank too, the side is theirs to tell; ``with_side`` puts it back in front of the text.
-    """
-    seen = [i for i, status in enumerate(embedding.status) if status not in BLIND]
-    result = np.zeros(len(embedding.organs))
-    if not seen:
-        return result
-    encoder = embedding.encoder
-    organs, vectors = tuple(embedding.organs[i] for i in seen), embedding.vectors[seen]
-    sided = with_side and query.side in ("left", "right")
-    text = f"{query.side} {query.core}" if sided else query.core
-    asked = vectors @ encoder.encode_text([text])[0]
-    if query.abnormalities:
-        normal = np.einsum("od,od->o", vectors, bank_of(encoder).normals(organs))
-        logit = encoder.logit_scale * (asked - normal).astype(np.float64)
-        result[seen] = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
-    else:
-        logit = encoder.logit_scale * (asked - _best_name(embedding)[seen]).astype(np.float64)
-        result[seen] = np.exp(np.clip(logit, -30, 0))
-    return result
-
-
-_BEST_NAMES: WeakKeyDictionary[ScanEmbedding, FloatArray] = WeakKeyDictionary()
-
-
-def _best_name(embedding: ScanEmbedding) -> FloatArray:
-    """Per organ of the scan, the highest cosine to the name of any organ; once per scan, for questions come quickly."""
-    best = _BEST_NAMES.get(embedding)
-    if best is None:
-        names = bank_of(embedding.encoder).names(reference_organs(embedding.encoder, embedding.organs))
-        best = _BEST_NAMES[embedding] = (embedding.vectors @ names.T).max(axis=1)
-    return best
 
 
 def _evidence(

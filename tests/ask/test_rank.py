@@ -110,6 +110,38 @@ def test_visual_evidence_for_a_finding_by_hand():
     )
 
 
+def test_visual_evidence_alone_by_hand(scan):
+    encoder = scan.encoder
+    v = scan.vectors[BELLY.index("liver")]
+    names = np.sort(encoder.encode_text([display_name(o) for o in BELLY]) @ v)
+    logit = 20.0 * (float(v @ encoder.encode_text(["left kidney"])[0]) - names[-10:].mean())
+    ranking = rank_organs(scan, "left kidney", use_names=False)
+    assert {o.organ: o.visual for o in ranking.organs}["liver"] == pytest.approx(1 / (1 + np.exp(-logit)), rel=1e-4)
+
+
+def test_an_organ_that_is_near_to_every_text_does_not_answer_all_by_sight():
+    """What one text adds to what any text would get there counts, not that an organ is unlike its normal prompts."""
+    encoder = WordEncoder(abnormalities=KEYS)
+    scan = look(encoder)
+    stone = encoder.encode_text(["gallstone"])[0]
+    near_to_all = encoder.encode_text([display_name(o) for o in BELLY]).sum(0) + 3 * stone
+    rest = np.random.default_rng(1).normal(size=stone.shape)
+    shows_it = 0.3 * stone + rest / np.linalg.norm(rest)
+    vectors = scan.vectors.copy()
+    for organ, vector in (("rib_left_11", near_to_all), ("gallbladder", shows_it)):
+        vectors[BELLY.index(organ)] = vector / np.linalg.norm(vector)
+    scan = dataclasses.replace(scan, vectors=vectors)
+    beside_names = {o.organ: o.visual for o in rank_organs(scan, "gallstone").organs}
+    assert beside_names["rib_left_11"] > beside_names["gallbladder"]
+    assert rank_organs(scan, "gallstone", use_names=False).best.organ == "gallbladder"
+    assert rank_organs(scan, "gallstone").best.organ == "gallbladder"
+
+
+def test_what_is_matched_does_not_hang_on_whether_names_count(scan):
+    for row in DEVELOPMENT:
+        assert rank_organs(scan, row["text"]).matched == rank_organs(scan, row["text"], use_names=False).matched
+
+
 def test_organs_that_cannot_be_seen_have_no_visual_evidence():
     blind = look(
         WordEncoder(abnormalities=KEYS), status={"spleen": OrganStatus.TOO_SMALL, "liver": OrganStatus.UNKNOWN}
