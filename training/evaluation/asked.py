@@ -1,4 +1,4 @@
-"""Free text: the questions of two files, answered by names and sight together and by sight alone."""
+"""Free text: the questions of three files, answered by names and sight together and by sight alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from napari_ctvlp.ask import rank_organs
 from napari_ctvlp.encoder.contract import ScanEmbedding
 
 NOTHING = "not in scan"
-FIRST, SECOND = "queries", "queries_second"
-"""Files of questions; the second was written after the answers to the first had been looked at."""
+FIRST, SECOND, THIRD = "queries", "queries_second", "queries_third"
+"""Files of questions by three writers; the second and the third were written after the answers to the first had been
+looked at, by writers who had seen none of it."""
 
 
 def queries(name: str = FIRST) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -227,7 +227,7 @@ def about_patients(
     """
     from training.world.findings.catalogue import ABNORMALITIES
 
-    from .asked import SECOND, asked
+    from .asked import SECOND, THIRD, asked
     from .painted import paint_copies, painted_figures, painted_scores
 
     result: dict[str, Any] = {"real_scans": {}}
@@ -237,7 +237,8 @@ def about_patients(
         embedding = encoder.encode_scan(scan, masks)
         result["real_scans"][patient.name] = judge(embedding, scan, masks, patient)
         if "asked" not in result:
-            result |= {"asked": asked(embedding), "asked_second": asked(embedding, SECOND)}
+            result |= {"asked": asked(embedding)}
+            result |= {"asked_second": asked(embedding, SECOND), "asked_third": asked(embedding, THIRD)}
         if placements:
             copies = list(paint_copies(patient, tuple(ABNORMALITIES), folder, placements))
             scores.append(painted_scores(encoder, patient, copies, scan, masks))

@@ -18,9 +18,10 @@ def beyond(result: dict[str, Any]) -> Iterator[str]:
         yield from _patient(name, found)
     if "asked" in result:
         yield from _asked(result["asked"])
-    if "asked_second" in result:
-        yield "\nMore questions, by a writer who had seen neither words nor answers:"
-        yield from _asked(result["asked_second"])
+    for more in ("asked_second", "asked_third"):
+        if more in result:
+            yield "\nMore questions, by another writer who had seen neither words nor answers:"
+            yield from _asked(result[more])
     if result.get("painted", {}).get("macro"):
         yield from _painted(result["painted"])
 

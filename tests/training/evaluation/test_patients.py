@@ -16,7 +16,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.sample import load_sample
 from tests.conftest import WordEncoder
 from training.evaluation import painted
-from training.evaluation.asked import FIRST, NOTHING, SECOND, asked, queries
+from training.evaluation.asked import FIRST, NOTHING, SECOND, THIRD, asked, queries
 from training.evaluation.located import Located, located_figures
 from training.evaluation.painted import groups_of, paint_copies, painted_figures
 from training.evaluation.patients import (
@@ -99,7 +99,7 @@ def test_probabilities_are_those_of_the_plugin_for_whole_organs():
     assert {f"{o}/{a}": p for o, row in mine.items() for a, p in row.items()} == pytest.approx(told)
 
 
-@pytest.mark.parametrize("name", [FIRST, SECOND])
+@pytest.mark.parametrize("name", [FIRST, SECOND, THIRD])
 def test_questions_are_many_of_every_kind_and_speak_of_organs_that_exist(name):
     from napari_ctvlp.anatomy import ORGANS as EVERY
 
