@@ -12,7 +12,8 @@ from napari_ctvlp.atomic import build_file
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry
 from napari_ctvlp.scan.dicom import series_grid
-from napari_ctvlp.scan.headers import Slice, is_dicom, quiet
+from napari_ctvlp.scan.headers import Slice, is_dicom, is_of_dicom, quiet
+from napari_ctvlp.scan.seg_source import prepared, same_uids, say_who_is_missing
 from napari_ctvlp.scan.series import find_series
 from napari_ctvlp.scan.stored import on_stored_grid
 from napari_ctvlp.scan.types import LabelledGrid, OrganMasks, Scan
@@ -24,11 +25,6 @@ SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation storage, and label map segmentation storage."""
 RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 
-_IDENTITY = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "ReferringPhysicianName",
-    "StudyID", "StudyDate", "StudyTime",
-)  # fmt: skip
-_OTHER_IDENTITY = ("PatientAge", "PatientWeight", "PatientSize", "StudyDescription", "InstitutionName")
 _TYPES = {
     "rib": "Rib", "vertebrae": "Vertebra", "urinary_bladder": "Bladder", "small_bowel": "SmallIntestine",
     "lung_upper": "UpperLobeOfLung", "lung_middle": "MiddleLobeOfRightLung", "lung_lower": "LowerLobeOfLung",
@@ -118,7 +114,9 @@ def write_seg(path: str | Path, scan: Scan, masks: OrganMasks, *, keep_patient: 
         Read from DICOM files that are still there.
     masks : OrganMasks
     keep_patient : bool
-        Copy the patient's name, number and dates from the slices, as an archive needs them; left empty by default.
+        Copy the patient's name, number and dates, and whatever else the slices say of patient and study, as an archive
+        needs them. By default only the UIDs of the scan and its geometry are copied: with them the SEG belongs to its
+        scan wherever that is, so that whoever holds the scan can tell whose it is.
 
     Raises
     ------
@@ -129,9 +127,9 @@ def write_seg(path: str | Path, scan: Scan, masks: OrganMasks, *, keep_patient: 
     from pydicom.uid import generate_uid
 
     path = Path(path)
-    sources = [_prepared(one, keep_patient) for one in _source_headers(scan)]
+    sources = [prepared(one, keep_patient) for one in _source_headers(scan)]
     if len({one.StudyInstanceUID for one in sources}) > 1 or any(not one.StudyInstanceUID for one in sources):
-        _same_uids(sources)
+        same_uids(sources)
     numbers = {label: n for n, label in enumerate(sorted(masks.names), 1)}
     table = np.zeros(256, np.uint8)
     for label, number in numbers.items():
@@ -160,7 +158,7 @@ def write_seg(path: str | Path, scan: Scan, masks: OrganMasks, *, keep_patient: 
             content_label="ORGANS",
         )
         if not keep_patient:
-            _strip(seg)
+            say_who_is_missing(seg)
         build_file(path, lambda temporary: seg.save_as(temporary))
 
 
@@ -193,8 +191,8 @@ def _source_headers(scan: Scan) -> list[Dataset]:
 
 def _source_series(scan: Scan) -> tuple[str, list[Slice]]:
     """Key and slices of the series that a scan was read from, found again by its grid."""
-    home = Path(scan.source) if scan.source else None
-    if home is None or not home.exists() or (home.is_file() and not is_dicom(home)):
+    home = Path(scan.source)
+    if not is_of_dicom(scan.source):
         raise UserError(
             f"{scan.name}: was not read from DICOM files (or they are gone), so there is nothing that a DICOM SEG "
             "could refer to; write the masks as NIfTI instead."
@@ -214,39 +212,6 @@ def _source_series(scan: Scan) -> tuple[str, list[Slice]]:
                 continue
         return series.info.key, slices
     raise UserError(f"{scan.name}: its DICOM files have changed since they were read; open the scan again.")
-
-
-def _prepared(header: Dataset, keep_patient: bool) -> Dataset:
-    """A slice's header with what a SEG must copy: identity left out unless asked for, gaps filled."""
-    from pydicom.uid import generate_uid
-
-    for tag in _IDENTITY:
-        if not keep_patient or tag not in header:
-            setattr(header, tag, "")
-    if not keep_patient:
-        _strip(header)
-    for tag in ("SOPInstanceUID", "SOPClassUID"):
-        if not header.get(tag):
-            setattr(header, tag, header.file_meta.get(f"MediaStorage{tag}") or generate_uid())
-    return header
-
-
-def _same_uids(sources: Sequence[Dataset]) -> None:
-    """Give slices that lack them one study, one series and one frame of reference: some exporters empty these."""
-    from pydicom.uid import generate_uid
-
-    for tag in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
-        value = next((one.get(tag) for one in sources if one.get(tag)), None) or generate_uid()
-        for one in sources:
-            setattr(one, tag, value)
-
-
-def _strip(header: Dataset) -> None:
-    for tag in _OTHER_IDENTITY:
-        if tag in header:
-            delattr(header, tag)
-    header.PatientIdentityRemoved = "YES"
-    header.DeidentificationMethod = "patient, study and dates left out by napari-ctvlp"
 
 
 def _description(number: int, organ: str, scheme: str) -> Any:

@@ -68,6 +68,12 @@ def is_dicom(path: Path) -> bool:
     )
 
 
+def is_of_dicom(source: str) -> bool:
+    """Whether what a scan was read from (`Scan.source`) is DICOM and still there."""
+    home = Path(source) if source else None
+    return home is not None and (home.is_dir() or is_dicom(home))
+
+
 def read_header(path: Path) -> Dataset | None:
     """The few header fields that are needed, or None when the file is no DICOM file."""
     from pydicom import dcmread

@@ -11,9 +11,11 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import read_scan
 from napari_ctvlp.scan.dicom_seg import SEG_CLASSES, dicom_class, read_seg, write_seg
 from napari_ctvlp.scan.masks import read_masks
+from napari_ctvlp.scan.seg_source import ALLOWED
 from napari_ctvlp.scan.types import OrganMasks
 
 from .makers import body, write_scan, write_series
+from .test_dicom import enhanced
 
 
 @pytest.fixture
@@ -79,6 +81,88 @@ def test_the_patient_stays_out_unless_asked_for(study, masks, tmp_path):
     assert (whole.PatientName, whole.PatientID) == ("Mustermann^Erika", "PID4711")
     assert bare.StudyInstanceUID == whole.StudyInstanceUID == "1.2.3"
     assert bare.FrameOfReferenceUID == "1.2.3.5"
+
+
+SENTINELS = {
+    **dict.fromkeys(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"), "SECRET4711"),
+    "AS": "047Y", "DA": "19510203", "DT": "19510203040506", "TM": "040506.4711", "IS": "470911", "DS": "47.0911",
+    "UI": "1.2.4711.4711",
+}  # fmt: skip
+READ_BY = ("Modality", "ImageType", "PhotometricInterpretation", "SpecificCharacterSet", "PixelPresentation")
+"""What decides whether, and how, a file is read."""
+
+
+@pytest.fixture(scope="module")
+def sentinels():
+    """Every attribute that pydicom knows with a value to look for, in sequences and in a private block, too."""
+    from pydicom.datadict import DicomDictionary
+
+    made = pydicom.Dataset()
+    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
+        if not keyword or keyword in ALLOWED or keyword in READ_BY or tag >> 16 in (0, 2, 4, 6, 0xFFFA, 0xFFFE):
+            continue
+        if vr in SENTINELS:
+            made.add_new(tag, vr, SENTINELS[vr])
+        elif vr == "SQ":
+            item = pydicom.Dataset()
+            item.PatientComments, item.CodeMeaning, item.PersonName = ("SECRET4711",) * 3
+            made.add_new(tag, vr, [item])
+    assert len(made) > 3500
+    made.private_block(0x0029, "SECRET4711", create=True).add_new(1, "LO", "SECRET4711")
+    return made
+
+
+def fill(data, sentinels):
+    """Put them into a file's data set, but where they would change how it is read."""
+    for element in sentinels:
+        if element.tag not in data or element.VR in ("PN", "LO", "SH", "DA", "TM", "AS"):
+            data.add(element)
+
+
+def assert_no_sentinel(path):
+    raw = path.read_bytes()
+    assert not [s for s in {*SENTINELS.values(), "Mustermann", "PID4711"} if s.encode() in raw]
+
+
+def test_nothing_but_links_and_geometry_is_copied(study, masks, sentinels, tmp_path):
+    """Whatever attribute holds it: those of every module that there is, and those that no module knows."""
+    scan = read_scan(study)
+    for path in study.iterdir():
+        data = pydicom.dcmread(path)
+        fill(data, sentinels)
+        data.save_as(path)
+    write_seg(tmp_path / "organs.dcm", scan, masks)
+    assert_no_sentinel(tmp_path / "organs.dcm")
+    seg = pydicom.dcmread(tmp_path / "organs.dcm")
+    assert (seg.StudyInstanceUID, seg.FrameOfReferenceUID) == ("1.2.3", "1.2.3.5")
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3.4"
+    back = read_masks(tmp_path / "organs.dcm", scan)
+    assert np.count_nonzero(back.labels) == np.count_nonzero(masks.labels)
+
+
+def test_nothing_else_is_copied_from_a_multi_frame_file(masks, sentinels, tmp_path):
+    path = enhanced(tmp_path / "study", body())
+    scan = read_scan(path)
+    data = pydicom.dcmread(path)
+    fill(data, sentinels)
+    for frame in data.PerFrameFunctionalGroupsSequence:  # beside the place of each frame, too
+        frame.FrameContentSequence = [pydicom.Dataset()]
+        frame.FrameContentSequence[0].FrameComments = "SECRET4711"
+        frame.PlanePositionSequence[0].PatientComments = "SECRET4711"
+    data.save_as(path)
+    write_seg(tmp_path / "organs.dcm", scan, masks)
+    assert_no_sentinel(tmp_path / "organs.dcm")
+    back = read_masks(tmp_path / "organs.dcm", scan)
+    number = {name: label for label, name in back.names.items()}
+    for label, name in masks.names.items():
+        np.testing.assert_array_equal(back.labels == number[name], masks.labels == label)
+
+
+def test_names_of_organs_in_any_script(study, masks, tmp_path):
+    named = OrganMasks(masks.labels, {5: "Ürogenital größer", 7: "左腎", 200: "почка"}, "made")
+    write_seg(tmp_path / "organs.dcm", read_scan(study), named)
+    seg = pydicom.dcmread(tmp_path / "organs.dcm")
+    assert [one.SegmentLabel for one in seg.SegmentSequence] == list(named.names.values())
 
 
 def test_the_right_one_of_several_series_is_referred_to(tmp_path, masks):
