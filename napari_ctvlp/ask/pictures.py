@@ -22,8 +22,12 @@ EDGES: dict[Plane, tuple[str, str, str, str]] = {
     "sagittal": ("A", "P", "S", "I"),
 }
 """Patient directions at the left, right, top and bottom edge of each plane."""
+WIDEST = 1.5
+"""Width over height of the box that a picture fits into: slices through a few centimetres are wide and low."""
 LETTER_SIZE = 18
 """Pixels of a letter in a picture."""
+GAP = 4
+"""Pixels between a letter and the edge."""
 OUTLINE = (230, 159, 0)  # Okabe-Ito orange, the window's accent
 
 
@@ -39,11 +43,11 @@ def key_slice(scan: Scan, masks: OrganMasks, organ: str, plane: Plane = "axial",
     plane : str
         "axial", "coronal" or "sagittal"; patient right is on the left, as radiologists look at it.
     height : int
-        Pixels; the width follows from the extent in mm.
+        Pixels of the box that the picture fits into, `WIDEST` times as wide; a millimetre is as long both ways.
 
     Returns
     -------
-    (height, width, 3) uint8
+    (rows, columns, 3) uint8
     """
     from PIL import Image
     from scipy.ndimage import binary_erosion
@@ -56,21 +60,24 @@ def key_slice(scan: Scan, masks: OrganMasks, organ: str, plane: Plane = "axial",
     inside = np.take(masks.labels, index, axis) == statistics.label
     low, high = window_of(organ).limits
     grey = np.clip((hu - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-    width = max(1, round(height * hu.shape[1] * columns / (hu.shape[0] * rows)))
-    picture = np.array(Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR).convert("RGB"))
-    mask = np.array(Image.fromarray(inside.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BILINEAR))
+    extent = (hu.shape[1] * columns, hu.shape[0] * rows)
+    scale = min(WIDEST * height / extent[0], height / extent[1])
+    size = (max(1, round(scale * extent[0])), max(1, round(scale * extent[1])))
+    picture = np.array(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR).convert("RGB"))
+    mask = np.array(Image.fromarray(inside.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR))
     large = mask > 127
     picture[large & ~binary_erosion(large, border_value=1)] = OUTLINE
     return picture
 
 
 def lettered(picture: Picture, plane: Plane) -> Picture:
-    """A copy with the patient's directions written at the edges."""
+    """A copy with the patient's directions written at the edges; a low or narrow one gets black margins for them."""
     from PIL import Image, ImageDraw, ImageFont
 
-    image = Image.fromarray(picture)
+    margins = [LETTER_SIZE + 2 * GAP if length < 4 * LETTER_SIZE else 0 for length in picture.shape[:2]]
+    image = Image.fromarray(np.pad(picture, [(m, m) for m in (*margins, 0)]))
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(LETTER_SIZE)
-    width, height, gap = image.width, image.height, 4
+    width, height, gap = image.width, image.height, GAP
     places = (
         ((float(gap), height / 2), "lm"),
         ((float(width - gap), height / 2), "rm"),

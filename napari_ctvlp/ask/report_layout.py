@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from napari_ctvlp.ask.pictures import EDGES, Picture, Plane, data_uri, lettered
+from napari_ctvlp.ask.pictures import EDGES, WIDEST, Picture, Plane, data_uri, lettered
 
 _PAGE_STYLE = """
 body { font: 13px/1.4 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 64rem; margin: 1.5rem auto;
@@ -20,13 +20,15 @@ td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabul
 .bar { background: #e69f00; height: .7em; display: inline-block; vertical-align: middle }
 .case { display: flex; gap: .6rem; margin: .4rem 0; break-inside: avoid } .case > div { flex: 1 1 auto }
 .pair { display: grid; grid-template-columns: 3fr 2fr; gap: 0 2em }
-figure { margin: 0; position: relative; flex: none; background: #000; color: #fff }
-figure img { display: block; height: 180px }
+figure { margin: 0; position: relative; flex: none; background: #000; color: #fff; display: grid;
+  place-items: center; min-width: 52px; min-height: 52px }
+figure img { display: block; width: auto; height: auto; max-width: 270px; max-height: 180px }
 figure span { position: absolute; font-size: 11px; line-height: 1; text-shadow: 0 0 2px #000 }
 .left { left: 3px; top: 47% } .right { right: 3px; top: 47% } .top { top: 3px; left: 48% }
 .bottom { bottom: 3px; left: 48% }
 @media (max-width: 50rem) { .case { flex-wrap: wrap } .pair { grid-template-columns: 1fr } }
-@media print { body { margin: 0; padding: 0; max-width: none; font-size: 9px } figure img { height: 31mm }
+@media print { body { margin: 0; padding: 0; max-width: none; font-size: 9px }
+  figure img { max-width: 46.5mm; max-height: 31mm }
   @page { size: A4; margin: 10mm } details { display: none } }
 """
 
@@ -38,7 +40,7 @@ td.n, th.n { text-align: right }
 .quiet { color: #666666 } .warning { font-weight: 600 } .bar { background-color: #e69f00 }
 """
 PICTURE_HEIGHT = 110
-"""On paper, in CSS pixels (29 mm): four questions with their pictures fit on one page of A4."""
+"""At most on paper, in CSS pixels (29 mm): four questions with their pictures fit on one page of A4."""
 BAR_STEPS = 12
 
 
@@ -87,8 +89,10 @@ class PaperLayout(PageLayout):
 
     def figure(self, picture: Picture, plane: Plane, what: str) -> str:
         """See `PageLayout`."""
-        width = round(PICTURE_HEIGHT * picture.shape[1] / picture.shape[0])
-        image = f'<img height="{PICTURE_HEIGHT}" alt="{escape(what)}" src="{data_uri(lettered(picture, plane))}">'
+        drawn = lettered(picture, plane)
+        scale = min(PICTURE_HEIGHT / drawn.shape[0], WIDEST * PICTURE_HEIGHT / drawn.shape[1])
+        height, width = (max(1, round(scale * length)) for length in drawn.shape[:2])
+        image = f'<img width="{width}" height="{height}" alt="{escape(what)}" src="{data_uri(drawn)}">'
         return f'<td width="{width + 8}" align="right">{image}</td>'
 
     def case(self, words: str, figures: Sequence[str]) -> str:

@@ -11,13 +11,16 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
-from napari_ctvlp.ask.pictures import EDGES, OUTLINE, key_slice, lettered
+from napari_ctvlp.ask.pictures import EDGES, OUTLINE, WIDEST, key_slice, lettered
 from napari_ctvlp.ask.report import MOST_PICTURES, report_html, write_report
-from napari_ctvlp.ask.report_layout import PaperLayout
+from napari_ctvlp.ask.report_layout import PICTURE_HEIGHT, PaperLayout
 from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.statistics import organ_statistics
+from napari_ctvlp.scan.types import OrganMasks
 from tests.conftest import WordEncoder
 
 
@@ -63,6 +66,46 @@ def test_paper_holds_the_same_words_in_plainer_html(phantom):
         assert words in paper.text and words in page.text
     for unknown in ("flex", "grid", "position", "<figure", "<details"):
         assert unknown not in html
+
+
+def slab(phantom, axis, start, stop):
+    """A few slices of a phantom across an axis, as wide or as high as before otherwise."""
+    scan, masks = phantom
+    part = tuple(slice(start, stop) if k == axis else slice(None) for k in range(3))
+    thin = dataclasses.replace(scan, hu=np.ascontiguousarray(scan.hu[part]))
+    labels = np.ascontiguousarray(masks.labels[part])
+    names = {label: name for label, name in masks.names.items() if (labels == label).any()}
+    made = organ_statistics(thin, labels, names)
+    return thin, OrganMasks(labels, names, "phantom", statistics=made)
+
+
+@pytest.mark.parametrize(("axis", "start", "stop"), [(0, 12, 15), (1, 36, 39), (2, 53, 56)])
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_pictures_of_flat_scans_fit_their_box_undistorted(phantom, axis, start, stop, plane):
+    scan, masks = slab(phantom, axis, start, stop)
+    organ = next(iter(masks.statistics))
+    picture = key_slice(scan, masks, organ, plane)
+    seen = [k for k in range(3) if k != ("axial", "coronal", "sagittal").index(plane)]
+    rows, columns = (scan.hu.shape[k] * scan.spacing[k] for k in seen)
+    assert picture.shape[0] <= 260 and picture.shape[1] <= WIDEST * 260
+    assert picture.shape[1] == pytest.approx(picture.shape[0] * columns / rows, rel=0.05)
+    image = re.search(r'<img width="(\d+)" height="(\d+)"', PaperLayout().figure(picture, plane, "x"))
+    width, height = map(int, image.groups())
+    drawn = lettered(picture, plane)
+    assert height <= PICTURE_HEIGHT and width <= WIDEST * PICTURE_HEIGHT
+    assert width / height == pytest.approx(drawn.shape[1] / drawn.shape[0], rel=0.05)
+
+
+@pytest.mark.parametrize("shape", [(20, 300), (300, 20), (10, 10)])
+def test_letters_stand_beside_a_picture_that_is_low_or_narrow(shape):
+    """None lies over another one or over the picture's middle."""
+    picture = np.zeros((*shape, 3), np.uint8)
+    picture[..., 2] = 200
+    drawn = lettered(picture, "coronal")
+    blue = (drawn == (0, 0, 200)).all(-1)
+    assert np.count_nonzero(blue) > 0.9 * picture.shape[0] * picture.shape[1]
+    _, count = ndimage.label(drawn[..., 0] > 100, np.ones((3, 3)))
+    assert count == 4
 
 
 @pytest.mark.parametrize("plane", EDGES)

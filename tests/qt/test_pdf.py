@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from napari_ctvlp._qt.pdf import write_pdf, write_report_pdf
 from napari_ctvlp.errors import UserError
-from tests.ask.test_report import answers_of
+from tests.ask.test_report import answers_of, slab
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -30,6 +31,16 @@ def test_a_report_with_all_its_pictures_is_one_page(phantom, tmp_path):
     (text,) = pages_of(written)
     for words in (*questions, "Nothing here matches", "not for diagnosis", "Audit of the scan", "What made this"):
         assert words in text
+
+
+def test_a_flat_scan_is_one_page_with_its_words_in_lines(phantom, tmp_path):
+    questions = ("left kidney", "right kidney", "liver", "spleen")
+    scan, masks = slab(phantom, 0, 12, 24)
+    flat = dataclasses.replace(scan, spacing=(0.5, 6.0, 6.0))  # 6 x 360 x 480 mm
+    (text,) = pages_of(write_report_pdf(tmp_path / "report", flat, masks, answers_of(flat, masks, questions)))
+    lines = [line.strip() for line in text.splitlines()]
+    for words in questions:
+        assert words in lines  # no narrow column that breaks them
 
 
 def test_no_screen_is_needed(tmp_path):
