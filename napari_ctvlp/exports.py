@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.scan.headers import is_of_dicom
 from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
@@ -17,37 +18,61 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import ScanEmbedding
+    from napari_ctvlp.queries import Queries
     from napari_ctvlp.scan.types import OrganMasks, Scan
     from napari_ctvlp.session import Session
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """An open scan and all that came out of it."""
+    """An open scan and all that came out of it.
+
+    ``ranking`` answers ``query``, the open question; ``pinned`` and ``history`` (oldest first) are questions asked
+    beside it, and ``known`` holds the answers that are there already. ``scoring`` says that scores are being made.
+    """
 
     scan: Scan | None = None
     masks: OrganMasks | None = None
     embedding: ScanEmbedding | None = None
-    rankings: tuple[Ranking, ...] = ()
+    query: str = ""
+    ranking: Ranking | None = None
+    pinned: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+    known: Mapping[str, Ranking] = field(default_factory=dict)
+    use_names: bool = True
     scores: Sequence[AbnormalityScore] = ()
+    scoring: bool = False
     located: SimilarityMap | None = None
     taught: Sequence[TaughtFinding] = ()
     encoder_name: str = ""
 
     @classmethod
-    def of(cls, session: Session) -> Results:
-        """What is open in a session now, and what came out."""
-        rankings = () if session.ranking is None else (session.ranking,)
+    def of(cls, session: Session, queries: Queries | None = None) -> Results:
+        """What is open in a session now, and what came out; with ``queries`` also what is pinned."""
+        known = {} if queries is None else {text: queries.answer(text) for text in queries.texts}
+        if session.ranking is not None:
+            known[session.query] = session.ranking
         return cls(
             session.scan,
             session.masks,
             session.embedding,
-            rankings,
+            session.query,
+            session.ranking,
+            () if queries is None else queries.pinned,
+            tuple(session.history),
+            {text: ranking for text, ranking in known.items() if ranking is not None},
+            session.use_names,
             session.scores,
+            session.busy_with(Task.SCORES),
             session.located,
             session.taught,
             session.encoder_name,
         )
+
+    def questions(self, earlier: bool = True) -> tuple[str, ...]:
+        """The open question, those pinned and (``earlier``) those asked before, the newest first."""
+        asked = [self.query, *self.pinned, *(reversed(self.history) if earlier else ())]
+        return tuple(dict.fromkeys(text for text in asked if text))
 
 
 def write(session: Session, work: Callable[[], str | Path]) -> None:
@@ -59,7 +84,7 @@ def write(session: Session, work: Callable[[], str | Path]) -> None:
 class Export:
     """One kind of file.
 
-    ``suffix`` is what its name ends in; ``needs`` says what must be there ("masks", "embedding", "ranking",
+    ``suffix`` is what its name ends in; ``needs`` says what must be there ("masks", "dicom", "scores", "ranking",
     "map").
     """
 
@@ -70,13 +95,26 @@ class Export:
 
     def possible(self, results: Results) -> bool:
         """Whether there is something to write."""
-        there = {
-            "masks": results.masks is not None,
-            "embedding": results.embedding is not None,
-            "ranking": bool(results.rankings),
-            "map": results.located is not None,
+        return not self.lacks(results)
+
+    def lacks(self, results: Results) -> str:
+        """Why there is nothing to write, as the end of a sentence; empty where there is."""
+        source = "" if results.scan is None else results.scan.source
+        there: dict[str, tuple[tuple[bool, str], ...]] = {
+            "masks": ((results.masks is not None, "needs organ masks first"),),
+            "dicom": (
+                (results.masks is not None, "needs organ masks first"),
+                (is_of_dicom(source), "the scan was not read from DICOM files"),
+            ),
+            "scores": (
+                (results.embedding is not None, "needs an encoded scan first"),
+                (not results.scoring, "needs the scores first, which are being made"),
+            ),
+            "ranking": ((results.ranking is not None, "needs a question that was answered first"),),
+            "map": ((results.located is not None, "needs a question that organs of this scan match first"),),
         }
-        return results.scan is not None and there[self.needs]
+        conditions = ((results.scan is not None, "needs a scan first"), *there[self.needs])
+        return next((why for fulfilled, why in conditions if not fulfilled), "")
 
     def __call__(self, path: Path, results: Results) -> Path:
         """Write; a name without the right ending gets it.
@@ -86,14 +124,8 @@ class Export:
         UserError
             When there is nothing to write, or the place cannot be written to.
         """
-        if not self.possible(results):
-            what = {
-                "masks": "organ masks",
-                "embedding": "an encoded scan",
-                "ranking": "a question that was answered",
-                "map": "a question that organs of this scan match",
-            }
-            raise UserError(f"{self.title}: needs {what[self.needs]} first.")
+        if why := self.lacks(results):
+            raise UserError(f"{self.title}: {why}.")
         endings = (".nii", ".nii.gz") if self.suffix == ".nii.gz" else (self.suffix,)
         if not path.name.lower().endswith(endings):
             path = path.with_name(path.name + self.suffix)
@@ -101,24 +133,32 @@ class Export:
         return path
 
 
-def answers_of(results: Results) -> dict[str, Any]:
-    """All that came out of an encoded scan, in the layout of the JSON file."""
+def answers_of(results: Results, *, earlier: bool = True) -> dict[str, Any]:
+    """All that came out of an encoded scan, in the layout of the JSON file.
+
+    Questions that were asked before about something else, and are pinned or (``earlier``) in the history, are answered.
+    """
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
-    from napari_ctvlp.ask import answers_as_json
+    from napari_ctvlp.ask import answers_as_json, rank_organs
     from napari_ctvlp.ask.bank import dictionary_of
     from napari_ctvlp.encoder.region import region_note
 
     scan, masks, embedding = results.scan, results.masks, results.embedding
     assert scan is not None and embedding is not None
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
+    rankings = [
+        results.known.get(text) or rank_organs(embedding, text, use_names=results.use_names, dictionary=dictionary)
+        for text in results.questions(earlier)
+    ]
     return answers_as_json(
         scan,
         embedding,
-        results.rankings,
+        rankings,
         results.scores,
         masks,
         dictionary=dictionary,
         taught=results.taught,
+        use_names=results.use_names,
         region=region_note(results.encoder_name, masks) if results.encoder_name and masks is not None else "",
     )
 
@@ -139,7 +179,7 @@ def _write_report(path: Path, results: Results) -> None:
     from napari_ctvlp.ask.report import write_report
 
     assert results.scan is not None and results.masks is not None
-    write_report(path, results.scan, results.masks, answers_of(results))
+    write_report(path, results.scan, results.masks, answers_of(results, earlier=False))
 
 
 def _write_statistics(path: Path, results: Results) -> None:
@@ -162,8 +202,8 @@ def _write_map(path: Path, results: Results) -> None:
     from napari_ctvlp.scan.nifti_out import write_map_nifti
     from napari_ctvlp.scan.stored import painted
 
-    assert results.scan is not None and results.masks is not None
-    score = {match.organ: match.score for match in results.rankings[-1].organs}
+    assert results.scan is not None and results.masks is not None and results.ranking is not None
+    score = {match.organ: match.score for match in results.ranking.organs}
     values = {label: score.get(name, 0.0) for label, name in results.masks.names.items()}
     write_map_nifti(path, results.scan, painted(results.masks.labels, values), what="score per organ")
 
@@ -188,13 +228,15 @@ def _write_seg(path: Path, results: Results) -> None:
 
 
 STATISTICS = Export("Organ statistics (CSV)", ".csv", "masks", _write_statistics)
+SCORE_MAP = Export("Score of each organ as a map (NIfTI)", ".nii.gz", "ranking", _write_map)
+SIMILARITY_MAP = Export("Where in the organ: similarity map (NIfTI)", ".nii.gz", "map", _write_located)
 EXPORTS: tuple[Export, ...] = (
-    Export("Report with pictures (HTML)", ".html", "embedding", _write_report),
-    Export("Answers and scores (JSON)", ".json", "embedding", _write_json),
-    Export("Answers and scores (CSV)", ".csv", "embedding", _write_csv),
+    Export("Report with pictures (HTML)", ".html", "scores", _write_report),
+    Export("Answers and scores (JSON)", ".json", "scores", _write_json),
+    Export("Answers and scores (CSV)", ".csv", "scores", _write_csv),
     STATISTICS,
     Export("Organ masks (NIfTI)", ".nii.gz", "masks", _write_masks),
-    Export("Organ masks (DICOM SEG)", ".dcm", "masks", _write_seg),
-    Export("Score of each organ as a map (NIfTI)", ".nii.gz", "ranking", _write_map),
-    Export("Where in the organ: similarity map (NIfTI)", ".nii.gz", "map", _write_located),
+    Export("Organ masks (DICOM SEG)", ".dcm", "dicom", _write_seg),
+    SCORE_MAP,
+    SIMILARITY_MAP,
 )

@@ -31,7 +31,8 @@ class FileMenu(QToolButton):
         self.setToolTip("Export results, save or restore the session, edit the abnormality dictionary")
         self.setAutoRaise(True)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._possible: Callable[[], Sequence[bool]] = lambda: ()
+        self._titles = tuple(titles)
+        self._lacking: Callable[[], Sequence[str]] = lambda: ()
         self._menu = QMenu(self)
         self.exports = [
             self._menu.addAction(f"{title}...", lambda place=place: self.export_requested.emit(place))
@@ -48,13 +49,14 @@ class FileMenu(QToolButton):
         self._menu.aboutToShow.connect(self.refresh)
         self.setMenu(self._menu)
 
-    def set_possible(self, possible: Callable[[], Sequence[bool]]) -> None:
-        """``possible`` says of each export, when the menu opens, whether there is something to write."""
-        self._possible = possible
+    def set_lacking(self, lacking: Callable[[], Sequence[str]]) -> None:
+        """``lacking`` says of each export, when the menu opens, why there is nothing to write; empty where there is."""
+        self._lacking = lacking
         self.refresh()
 
     def refresh(self) -> None:
-        """Enable what is possible now."""
-        for action, possible in zip(self.exports, self._possible(), strict=False):
+        """Enable what is possible now, and say of the rest what it lacks."""
+        for action, title, why in zip(self.exports, self._titles, self._lacking(), strict=False):
             if action is not None:
-                action.setEnabled(possible)
+                action.setEnabled(not why)
+                action.setText(f"{title}: {why}" if why else f"{title}...")

@@ -65,7 +65,7 @@ class Saving:
         self._layers = layers
         self._canvases = canvases
         self._parent = parent
-        menu.set_possible(lambda: [export.possible(Results.of(session)) for export in WINDOW_EXPORTS])
+        menu.set_lacking(lambda: [export.lacks(Results.of(session)) for export in WINDOW_EXPORTS])
         menu.export_requested.connect(self._ask_where)
         menu.picture_requested.connect(self._ask_where_for_picture)
         menu.save_session_requested.connect(self._ask_where_to_save)
@@ -90,7 +90,7 @@ class Saving:
 
     def export(self, place: int, path: str | Path) -> None:
         """Write one kind of file in the background."""
-        results = Results.of(self._session)
+        results = Results.of(self._session, self._queries)
         write(self._session, lambda: WINDOW_EXPORTS[place](Path(path), results))
 
     def _ask_where(self, place: int) -> None:

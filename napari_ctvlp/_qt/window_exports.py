@@ -10,8 +10,8 @@ from napari_ctvlp.exports import EXPORTS, Export, Results, answers_of
 
 def _write_report(path: Path, results: Results) -> None:
     assert results.scan is not None and results.masks is not None
-    write_report_pdf(path, results.scan, results.masks, answers_of(results))
+    write_report_pdf(path, results.scan, results.masks, answers_of(results, earlier=False))
 
 
-REPORT_PDF = Export("Report with pictures (PDF)", ".pdf", "embedding", _write_report)
+REPORT_PDF = Export("Report with pictures (PDF)", ".pdf", "scores", _write_report)
 WINDOW_EXPORTS: tuple[Export, ...] = (EXPORTS[0], REPORT_PDF, *EXPORTS[1:])

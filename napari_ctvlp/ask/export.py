@@ -35,6 +35,7 @@ def answers_as_json(
     dictionary: Sequence[Abnormality] | None = None,
     taught: Sequence[TaughtFinding] = (),
     region: str = "",
+    use_names: bool = True,
 ) -> dict[str, Any]:
     """Answers as plain values, ready for JSON; floats rounded to four digits.
 
@@ -50,6 +51,8 @@ def answers_as_json(
         Those that the scores were made with, too.
     region : str
         One sentence where the scan lies outside of what the encoder was trained on.
+    use_names : bool
+        Whether organ names counted in the rankings; goes into the provenance.
 
     Returns
     -------
@@ -59,8 +62,8 @@ def answers_as_json(
         a sentence or None),
         ``queries`` (text, matched, finding or None, organs best first), ``abnormalities`` (organ, abnormality,
         probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
-        the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts). No path, no
-        identifier. Taught findings stand among the abnormalities as "taught:<name>"; where there are any, ``taught``
+        the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts, use_names). No path,
+        no identifier. Taught findings stand among the abnormalities as "taught:<name>"; where there are any, ``taught``
         tells of each its organs, how many examples it has and how it was cross-validated.
     """
     card = embedding.encoder.card
@@ -114,7 +117,7 @@ def answers_as_json(
         ],
         "masks": None if masks is None else masks_as_json(masks, embedding),
         "prompts": (prompts := prompts_as_json(scores, entries)),
-        "provenance": provenance_as_json(scan, masks, prompts),
+        "provenance": provenance_as_json(scan, masks, prompts, use_names),
         **({"taught": told} if (told := taught_as_json(scores, taught, card)) else {}),
     }
 

@@ -95,13 +95,16 @@ def examples_hash(finding: TaughtFinding) -> str:
     )
 
 
-def provenance_as_json(scan: Scan, masks: OrganMasks | None, prompts: dict[str, Any]) -> dict[str, Any]:
-    """Software and hashes: equal hashes and revisions give equal answers."""
+def provenance_as_json(
+    scan: Scan, masks: OrganMasks | None, prompts: dict[str, Any], use_names: bool
+) -> dict[str, Any]:
+    """Software, hashes and settings: where these and the encoder's revision are equal, so are the answers."""
     return {
         "software": {"napari-ctvlp": __version__, **_versions()},
         "scan_hash": scan_hash(scan),
         "masks_hash": None if masks is None else masks_hash(masks),
         "prompts_hash": combined_hash(json.dumps(prompts, sort_keys=True)),
+        "use_names": use_names,
     }
 
 

@@ -168,6 +168,7 @@ def _provenance(answers: dict[str, Any]) -> str:
         ["encoder", f"{encoder['name']}, revision {encoder['revision']}, {encoder['licence']}"],
         ["preprocessing", f"version {encoder['preprocessing_version']}, {encoder['spacing_mm']:g} mm"],
         ["prompts", f"version {encoder['prompts_version']}, {made['prompts_hash']}"],
+        ["organ names", "count in the answers" if made["use_names"] else "do not count in the answers"],
         ["scan", made["scan_hash"]],
         ["masks", made["masks_hash"] or ""],
         ["software", ", ".join(f"{name} {number}" for name, number in made["software"].items())],

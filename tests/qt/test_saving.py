@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
@@ -59,8 +61,9 @@ def test_the_menu_offers_what_is_possible(qtbot):
     qtbot.addWidget(menu)
     asked = []
     menu.export_requested.connect(asked.append)
-    menu.set_possible(lambda: [True, False])
+    menu.set_lacking(lambda: ["", "needs organ masks first"])
     assert [a.isEnabled() for a in menu.exports] == [True, False]
+    assert [a.text() for a in menu.exports] == ["a...", "b: needs organ masks first"]
     menu.exports[0].trigger()
     assert asked == [0]
 
@@ -72,8 +75,11 @@ def test_exports_follow_what_is_open(new_window, files, tmp_path, notifications)
     assert not any(action.isEnabled() for action in menu.exports)
     open_paths(widget.session, files)
     widget.ask("liver")
-    menu.refresh()  # an encoder of words gives no map
-    assert [action.isEnabled() for action in menu.exports] == [export.needs != "map" for export in WINDOW_EXPORTS]
+    menu.refresh()  # an encoder of words gives no map, and NIfTI nothing that a DICOM SEG could refer to
+    enabled = [export.needs not in ("map", "dicom") for export in WINDOW_EXPORTS]
+    assert [action.isEnabled() for action in menu.exports] == enabled
+    texts = [action.text() for action in menu.exports]
+    assert "Organ masks (DICOM SEG): the scan was not read from DICOM files" in texts
     widget.saving.export(0, tmp_path / "report")
     assert (tmp_path / "report.html").is_file() and "report.html was written." in notifications
     widget.saving.export(WINDOW_EXPORTS.index(REPORT_PDF), tmp_path / "report")
@@ -81,6 +87,18 @@ def test_exports_follow_what_is_open(new_window, files, tmp_path, notifications)
     masks_as_dicom = next(i for i, e in enumerate(WINDOW_EXPORTS) if e.suffix == ".dcm")
     widget.saving.export(masks_as_dicom, tmp_path / "x")
     assert any("not read from DICOM files" in message for message in notifications)
+
+
+def test_all_that_was_asked_is_exported(new_window, files, tmp_path):
+    _, widget = new_window()
+    open_paths(widget.session, files)
+    for text in ("liver", "spleen", "where bile is made"):
+        widget.ask(text)
+    widget.queries.pin("spleen")
+    place = next(i for i, e in enumerate(WINDOW_EXPORTS) if e.suffix == ".json")
+    widget.saving.export(place, tmp_path / "all")
+    told = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert [query["text"] for query in told["queries"]] == ["where bile is made", "spleen", "liver"]
 
 
 def test_a_session_comes_back_as_it_was_seen(new_window, files, tmp_path):
