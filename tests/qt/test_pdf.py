@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
+import zlib
 
+import numpy as np
 import pytest
 
 from napari_ctvlp._qt.pdf import write_pdf, write_report_pdf
+from napari_ctvlp.cli import main
 from napari_ctvlp.errors import UserError
 from tests.ask.test_report import answers_of, slab
+from tests.scan.makers import body, write_scan, write_series
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -41,6 +46,35 @@ def test_a_flat_scan_is_one_page_with_its_words_in_lines(phantom, tmp_path):
     lines = [line.strip() for line in text.splitlines()]
     for words in questions:
         assert words in lines  # no narrow column that breaks them
+
+
+def decoded(path):
+    """A PDF file with all of its compressed streams read."""
+    raw = path.read_bytes()
+    streams = re.findall(rb"<<[^<>]*?/FlateDecode[^<>]*?>>\s*stream\r?\n(.*?)endstream", raw, re.DOTALL)
+    assert streams
+    return b"\n".join([raw, *(zlib.decompressobj().decompress(stream) for stream in streams)])
+
+
+def test_nothing_in_a_pdf_of_dicom_tells_the_patient(tmp_path):
+    """Neither what a reader shows, nor streams and metadata in any spelling of theirs."""
+    said = {"PatientName": "Mustermann^Erika", "PatientID": "PID4711", "PatientBirthDate": "19700101",
+            "StudyDescription": "Knowledge of Mustermann", "InstitutionName": "Clinic4711"}  # fmt: skip
+    write_series(tmp_path / "study", body(), **said)
+    labels = np.zeros((12, 14, 16), np.uint8)
+    labels[6:9, 5:9, 4:12] = 5
+    given = [str(tmp_path / "study"), "--masks", str(write_scan(tmp_path / "seg.nii.gz", labels))]
+    report, card = tmp_path / "report.pdf", tmp_path / "card.pdf"
+    main(["report", *given, "--ask", "liver", "--pdf", str(report)])
+    main(["audit", *given, "--encoder", "starter", "--pdf", str(card)])
+    for path in (report, card):
+        text, streams = "\n".join(pages_of(path)), decoded(path)
+        assert "study" in text and b"BT" in streams  # both are read indeed
+        for secret in ("Mustermann", "Erika", "PID4711", "19700101", "1970-01-01", "Clinic4711"):
+            spellings = (secret.encode(), secret.encode("utf-16-be"), secret.encode("utf-16-le"))
+            for one in (*spellings, *(s.hex().encode() for s in spellings)):
+                assert one.lower() not in streams.lower()
+            assert secret not in text
 
 
 def test_no_screen_is_needed(tmp_path):

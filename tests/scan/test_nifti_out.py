@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -23,6 +26,42 @@ def labels():
     made[1:3, 1:4, -4:-1] = 7
     made[6:9, 5:9, 4:12] = 5
     return made
+
+
+KILLED = """
+import os, sys, nibabel
+from napari_ctvlp.scan import read_masks, read_scan
+from napari_ctvlp.scan.nifti_out import write_map_nifti, write_masks_nifti
+whole = nibabel.save
+def half(image, path):
+    whole(image, path)
+    os.truncate(path, os.path.getsize(path) // 2)
+    os.kill(os.getpid(), 9)
+scan = read_scan(sys.argv[1])
+masks = read_masks(sys.argv[2], scan)
+nibabel.save = half
+if sys.argv[3] == "masks":
+    write_masks_nifti(sys.argv[4], scan, masks)
+else:
+    write_map_nifti(sys.argv[4], scan, masks.labels / 255)
+"""
+
+
+@pytest.mark.parametrize("what", ["masks", "map"])
+def test_a_writer_killed_half_way_leaves_what_was_there(tmp_path, what):
+    labels = np.zeros((12, 14, 16), np.uint8)
+    labels[6:9, 5:9, 4:12] = 5
+    paths = write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "seg.nii.gz", labels)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    target = write_scan(folder / "liver.nii.gz", labels)
+    before = target.read_bytes()
+    code = [sys.executable, "-c", KILLED, *map(str, paths), what, str(target)]
+    assert subprocess.run(code, check=False).returncode in (-9, 137)
+    assert target.read_bytes() == before
+    # what it left beside is hidden, and nobody takes it for an organ
+    assert len(list(folder.iterdir())) == 2
+    assert list(read_masks(folder, read_scan(paths[0])).names.values()) == ["liver"]
 
 
 def masks_on(scan, labels) -> OrganMasks:
