@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_ctvlp.atomic import check_places
 from napari_ctvlp.command_arguments import Inputs
 from napari_ctvlp.commands import open_inputs, tell_region
 from napari_ctvlp.errors import UserError
@@ -30,6 +31,8 @@ class EvidenceArgs(Inputs):
     """The finding, by its key in the abnormality dictionary."""
     quick: bool = False
     """Regions and sentences alone: each change takes another encoding of the scan."""
+    library: Path | None = None
+    """Case library (a folder of files saved under Teach): adds the known examples that look most like the organ."""
     encoder: str = "starter"
     """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     json: Path | None = None
@@ -44,6 +47,8 @@ class CompareArgs(Inputs):
     """The first question."""
     against: str = ""
     """The second question."""
+    by_sight: bool = False
+    """Rank by what the encoder sees alone: the names of organs do not count."""
     encoder: str = "starter"
     """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     json: Path | None = None
@@ -66,10 +71,13 @@ class PromptsArgs(Inputs):
 
 def evidence(args: EvidenceArgs) -> None:
     """``napari-ctvlp evidence``."""
+    from napari_ctvlp.ask.case_library import nearest, nearest_as_json, read_library
     from napari_ctvlp.ask.evidence import changes, evidence_as_json, gather
     from napari_ctvlp.ask.export import write_json
     from napari_ctvlp.encoder import load_encoder
+    from napari_ctvlp.teaching import anonymous_scan
 
+    check_places(args.json)
     if not args.organ or not args.abnormality:
         raise UserError("Say whose score: --organ kidney_left --abnormality kidney_stone.")
     encoder = load_encoder(args.encoder)
@@ -77,6 +85,7 @@ def evidence(args: EvidenceArgs) -> None:
     if args.organ not in entry.places:
         raise UserError(f"'{entry.key}' is looked for in {', '.join(entry.places)}; not in '{args.organ}'.")
     scan, masks = open_inputs(args, "napari-ctvlp evidence SCAN --masks MASKS --organ O --abnormality A")
+    library = None if args.library is None else read_library(args.library, encoder.card)
     embedding = _encoded(encoder, scan, masks)
     region = tell_region(args.encoder, masks)
     found = gather(embedding, scan, masks, args.organ, entry)
@@ -87,6 +96,9 @@ def evidence(args: EvidenceArgs) -> None:
         after.append((change, change.score(None, None)))
     _tell("")
     told = evidence_as_json(found, scan, after)
+    if library is not None:
+        near = nearest(library, embedding, found.organs, anonymous_scan(scan))
+        told["known_cases"] = nearest_as_json(library, near)
     if args.json is not None:
         write_json(args.json, {**_made_with(scan, masks, embedding, region), **told})
         print(f"Evidence written to {args.json}")
@@ -104,6 +116,14 @@ def evidence(args: EvidenceArgs) -> None:
     for row in told["changes"]:
         by = "" if row["difference"] is None else f"  {row['difference']:+.2f}"
         print(f"  {row['change']:<28} {_said(row)}{by}")
+    if library is not None:
+        known = told["known_cases"]
+        print(f"\n{known['library']}: of {known['among']} known examples those that look most like it (cosine):")
+        for row in known["examples"]:
+            said = ", ".join(f"{f['name']} {'yes' if f['present'] else 'no'}" for f in row["findings"])
+            print(f"  {row['cosine']:+.3f}  {row['organ']:<24} scan {row['scan'][:6]}  {said}")
+        for note in known["notes"]:
+            print(f"  {note}")
     print("\nSentences (cosine; probability if it were the only one of its kind):")
     for row in told["sentences"]:
         kind = "finding" if row["states_finding"] else "normal "
@@ -119,6 +139,7 @@ def compare(args: CompareArgs) -> None:
     from napari_ctvlp.ask.export import write_json
     from napari_ctvlp.encoder import load_encoder
 
+    check_places(args.json)
     if not args.ask.strip() or not args.against.strip():
         raise UserError("Two questions are needed: --ask ONE --against ANOTHER.")
     encoder = load_encoder(args.encoder)
@@ -126,7 +147,10 @@ def compare(args: CompareArgs) -> None:
     scan, masks = open_inputs(args, "napari-ctvlp compare SCAN --masks MASKS --ask ONE --against ANOTHER")
     embedding = _encoded(encoder, scan, masks)
     region = tell_region(args.encoder, masks)
-    first, second = (rank_organs(embedding, text, dictionary=dictionary) for text in (args.ask, args.against))
+    first, second = (
+        rank_organs(embedding, text, use_names=not args.by_sight, dictionary=dictionary)
+        for text in (args.ask, args.against)
+    )
     rows = [
         {
             "organ": c.organ,
@@ -139,7 +163,8 @@ def compare(args: CompareArgs) -> None:
     ]
     if args.json is not None:
         about = [{"text": r.text, "matched": r.matched, "message": r.message} for r in (first, second)]
-        write_json(args.json, {**_made_with(scan, masks, embedding, region), "queries": about, "organs": rows})
+        made = {**_made_with(scan, masks, embedding, region), "use_names": not args.by_sight}
+        write_json(args.json, {**made, "queries": about, "organs": rows})
         print(f"Comparison written to {args.json}")
         return
     for title, ranking in (("first ", first), ("second", second)):
@@ -157,6 +182,7 @@ def prompts(args: PromptsArgs) -> None:
     from napari_ctvlp.ask.sentences import try_entry
     from napari_ctvlp.encoder import load_encoder
 
+    check_places(args.json)
     if not args.abnormality:
         raise UserError("Say which finding: --abnormality kidney_stone.")
     other = None if args.dictionary is None else _entry(load_dictionary(args.dictionary), args.abnormality)

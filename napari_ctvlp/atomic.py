@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,24 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         When the place cannot be written to.
     """
     build_file(path, lambda temporary: temporary.write_bytes(data))
+
+
+def check_places(*paths: str | Path | None) -> None:
+    """Refuse, before the work starts, places that could not be written to when it is done; None is passed over.
+
+    Raises
+    ------
+    UserError
+        As `build_file` would.
+    """
+    for path in (Path(one) for one in paths if one is not None):
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise UserError(f"{path.name} cannot be written: {error.strerror or 'unknown reason'}.") from error
 
 
 def build_file(path: str | Path, build: Callable[[Path], object]) -> None:

@@ -6,15 +6,20 @@ need none.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from napari_ctvlp import asking_commands, command_arguments, commands, encoder_commands
+from napari_ctvlp import asking_commands, command_arguments, commands, encoder_commands, export_commands
+from napari_ctvlp.atomic import check_places
+from napari_ctvlp.ending import ends_in_order
 from napari_ctvlp.errors import UserError
+
+if TYPE_CHECKING:
+    from napari_ctvlp.saved_answers import SavedAnswers
 
 WRONG_INPUT = 2
 """Exit status for bad input, as for bad arguments."""
@@ -56,8 +61,8 @@ class WindowArgs:
 class AuditArgs:
     """Print orientation, spacing, field of view, HU range and what looks wrong; free of patient information.
 
-    With masks also the contrast phase and the organs that are cut, with an encoder its card; ``--html`` writes the card
-    as a page to print.
+    With masks also the contrast phase and the organs that are cut, with an encoder its card; ``--html`` and ``--pdf``
+    write the card as a page to print.
     """
 
     path: Annotated[Path, tyro.conf.Positional]
@@ -70,6 +75,8 @@ class AuditArgs:
     """Add the card of this encoder: a name, or a folder of one."""
     html: Path | None = None
     """Write the audit card as one HTML page to print."""
+    pdf: Path | None = None
+    """Write it as PDF; needs Qt, no screen."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,10 @@ class ScoreArgs(command_arguments.Inputs):
     """Another encoder to ask too; repeat the option for more. Adds what each says and where they disagree."""
     taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
     """File of findings taught by examples in the window, to score too; repeat the option for more."""
+    session: Path | None = None
+    """Answer what was asked and pinned in this saved session, with its scan, masks, encoder and taught findings."""
+    by_sight: bool = False
+    """Rank by what the encoder sees alone: the names of organs do not count."""
     json: Path | None = None
     """Write everything as JSON (the layout is in the README)."""
     csv: Path | None = None
@@ -98,51 +109,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of ``napari-ctvlp``; bad input ends with one sentence on standard error and status 2."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        match args[:1]:
-            case ["audit"]:
-                _audit(tyro.cli(AuditArgs, prog="napari-ctvlp audit", args=args[1:]))
-            case ["score"]:
-                _score(tyro.cli(ScoreArgs, prog="napari-ctvlp score", args=args[1:]))
-            case ["stats"]:
-                commands.stats(tyro.cli(command_arguments.StatsArgs, prog="napari-ctvlp stats", args=args[1:]))
-            case ["report"]:
-                commands.report(tyro.cli(command_arguments.ReportArgs, prog="napari-ctvlp report", args=args[1:]))
-            case ["followup"]:
-                commands.followup(tyro.cli(command_arguments.FollowUpArgs, prog="napari-ctvlp followup", args=args[1:]))
-            case ["dictionary"]:
-                commands.dictionary(
-                    tyro.cli(command_arguments.DictionaryArgs, prog="napari-ctvlp dictionary", args=args[1:])
-                )
-            case ["segment"]:
-                commands.segment(tyro.cli(command_arguments.SegmentArgs, prog="napari-ctvlp segment", args=args[1:]))
-            case ["export"]:
-                commands.export(tyro.cli(command_arguments.ExportArgs, prog="napari-ctvlp export", args=args[1:]))
-            case ["evidence"]:
-                asking_commands.evidence(
-                    tyro.cli(asking_commands.EvidenceArgs, prog="napari-ctvlp evidence", args=args[1:])
-                )
-            case ["compare"]:
-                asking_commands.compare(
-                    tyro.cli(asking_commands.CompareArgs, prog="napari-ctvlp compare", args=args[1:])
-                )
-            case ["prompts"]:
-                asking_commands.prompts(
-                    tyro.cli(asking_commands.PromptsArgs, prog="napari-ctvlp prompts", args=args[1:])
-                )
-            case ["encoders"]:
-                encoder_commands.encoders(
-                    tyro.cli(encoder_commands.EncodersArgs, prog="napari-ctvlp encoders", args=args[1:])
-                )
-            case ["install"]:
-                encoder_commands.install(
-                    tyro.cli(encoder_commands.InstallArgs, prog="napari-ctvlp install", args=args[1:])
-                )
-            case ["doctor"]:
-                encoder_commands.doctor(
-                    tyro.cli(encoder_commands.DoctorArgs, prog="napari-ctvlp doctor", args=args[1:])
-                )
-            case _:
-                _window(tyro.cli(WindowArgs, prog="napari-ctvlp", args=args))
+        if args[:1] and args[0] in COMMANDS:
+            kind, run = COMMANDS[args[0]]
+            given: Any = tyro.cli(kind, prog=f"napari-ctvlp {args[0]}", args=args[1:])
+            with ends_in_order():
+                run(given)
+        else:
+            _window(tyro.cli(WindowArgs, prog="napari-ctvlp", args=args))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from None
@@ -181,11 +154,17 @@ def _window(args: WindowArgs) -> None:
 def _audit(args: AuditArgs) -> None:
     from napari_ctvlp.scan import read_masks, read_scan
 
+    check_places(args.html, args.pdf)
+    if args.pdf is not None:
+        try:
+            from napari_ctvlp._qt.audit_window import write_card_pdf
+        except ImportError as error:
+            raise UserError(commands.NO_PDF) from error
     path, masks_path = commands.paired(args.path, args.masks)
     scan = read_scan(path or args.path, series=args.series)
     masks = None if masks_path is None else read_masks(masks_path, scan)
     print(f"{scan.name}: {' x '.join(map(str, scan.hu.shape))} voxels (I, P, L)")
-    if masks is None and args.encoder is None and args.html is None:
+    if masks is None and args.encoder is None and args.html is None and args.pdf is None:
         print(scan.audit)
         return
     from napari_ctvlp.ask.audit_card import audit_card, write_card
@@ -200,16 +179,25 @@ def _audit(args: AuditArgs) -> None:
         print(f"\n{heading}\n{audit}")
     if args.html is not None:
         print(f"\nAudit card written to {write_card(args.html, found)}")
+    if args.pdf is not None:
+        print(f"\nAudit card written to {write_card_pdf(args.pdf, found)}")
 
 
 def _score(args: ScoreArgs) -> None:
     questions = commands.questions_of(args.ask, args.ask_file)
     from napari_ctvlp.ask import write_csv, write_json
 
-    scan, masks = commands.open_inputs(args, "napari-ctvlp score SCAN --masks MASKS")
-    embedding, answers = commands.answers_to(questions, args.encoder, scan, masks, args.taught)
+    check_places(args.json, args.csv)
+    use_names = not args.by_sight
+    if args.session is not None:
+        saved = _saved(args, args.session, questions)
+        scan, masks, embedding, questions = saved.scan, saved.masks, saved.embedding, list(saved.questions)
+        answers, use_names = saved.answers, saved.use_names
+    else:
+        scan, masks = commands.open_inputs(args, "napari-ctvlp score SCAN --masks MASKS")
+        embedding, answers = commands.answers_to(questions, args.encoder, scan, masks, args.taught, use_names)
     if args.also:
-        answers |= encoder_commands.beside(args.also, questions, scan, masks, embedding)
+        answers |= encoder_commands.beside(args.also, questions, scan, masks, embedding, use_names)
     if args.json is not None:
         write_json(args.json, answers)
         print(f"Answers written to {args.json}")
@@ -228,9 +216,20 @@ def _score(args: ScoreArgs) -> None:
             encoder=args.encoder,
             sample=args.sample,
             series=args.series,
+            saved=args.session,
             screenshot=args.screenshot,
         )
         print(f"Window saved to {args.screenshot}")
+
+
+def _saved(args: ScoreArgs, path: Path, questions: Sequence[str]) -> SavedAnswers:
+    if args.scan is not None or args.masks is not None or args.sample or args.series is not None or args.taught:
+        raise UserError("Choose either --session or a scan: a session names its scan, masks and taught findings.")
+    if args.encoder != ScoreArgs.encoder:
+        raise UserError("A session names its encoder: leave --encoder away, or ask that one too with --also.")
+    from napari_ctvlp.saved_answers import answers_of_saved
+
+    return answers_of_saved(path, questions, by_sight=args.by_sight)
 
 
 def _check_choice(scan: Path | None, masks: Path | None, sample: bool) -> None:
@@ -276,6 +275,24 @@ def _print_answers(answers: dict[str, Any]) -> None:
             said = "  ".join(f"{name} {'N/A' if p is None else f'{p:.2f}'}" for name, p in row["probabilities"].items())
             print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}")
     print("\nResearch use, not for diagnosis.")
+
+
+COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
+    "audit": (AuditArgs, _audit),
+    "score": (ScoreArgs, _score),
+    "stats": (command_arguments.StatsArgs, commands.stats),
+    "report": (command_arguments.ReportArgs, commands.report),
+    "followup": (command_arguments.FollowUpArgs, commands.followup),
+    "dictionary": (command_arguments.DictionaryArgs, commands.dictionary),
+    "segment": (command_arguments.SegmentArgs, export_commands.segment),
+    "export": (command_arguments.ExportArgs, export_commands.export),
+    "evidence": (asking_commands.EvidenceArgs, asking_commands.evidence),
+    "compare": (asking_commands.CompareArgs, asking_commands.compare),
+    "prompts": (asking_commands.PromptsArgs, asking_commands.prompts),
+    "encoders": (encoder_commands.EncodersArgs, encoder_commands.encoders),
+    "install": (encoder_commands.InstallArgs, encoder_commands.install),
+    "doctor": (encoder_commands.DoctorArgs, encoder_commands.doctor),
+}
 
 
 if __name__ == "__main__":

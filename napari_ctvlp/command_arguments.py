@@ -45,6 +45,8 @@ class ReportArgs(Inputs):
     """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
     taught: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
     """File of findings taught by examples, to score too; repeat the option for more."""
+    by_sight: bool = False
+    """Rank by what the encoder sees alone: the names of organs do not count."""
     html: Path | None = None
     """Where to write the page, one file that needs no other; "report.html" where neither this nor --pdf is given."""
     pdf: Path | None = None
@@ -63,8 +65,12 @@ class ExportArgs(Inputs):
     """Copy the patient's name, number and dates into the DICOM SEG, as an archive needs them."""
     map: Path | None = None
     """Write the scores of a question as a map (.nii or .nii.gz): every organ holds its own."""
+    similarity: Path | None = None
+    """Write where in the matching organs the answer lies as a map (.nii or .nii.gz), as the window draws it."""
     ask: str | None = None
-    """The question for --map."""
+    """The question for --map and --similarity."""
+    by_sight: bool = False
+    """Rank by what the encoder sees alone: the names of organs do not count."""
     input: Path | None = None
     """Write what the encoder is fed, on its own grid: one file (.nii or .nii.gz) for each of its windows of HU."""
     encoder: str = "starter"

@@ -1,4 +1,4 @@
-"""The commands that write files without a window: statistics, a report, masks and maps in other formats."""
+"""The commands that write files without a window: statistics, a report, a follow-up."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_ctvlp.atomic import check_places
 from napari_ctvlp.command_arguments import (
     DictionaryArgs,
-    ExportArgs,
     FollowUpArgs,
     Inputs,
     ReportArgs,
-    SegmentArgs,
     StatsArgs,
 )
 from napari_ctvlp.errors import UserError
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.encoder.contract import ScanEmbedding
     from napari_ctvlp.scan import OrganMasks, Scan
+
+NO_PDF = "A PDF needs Qt: pip install 'napari-ctvlp[gui]', or print what --html writes."
 
 
 def open_inputs(args: Inputs, usage: str) -> tuple[Scan, OrganMasks]:
@@ -96,9 +97,16 @@ def questions_of(asked: tuple[str, ...], path: Path | None) -> list[str]:
 
 
 def answers_to(
-    questions: list[str], encoder: str, scan: Scan, masks: OrganMasks, taught: Sequence[Path] = ()
+    questions: Sequence[str],
+    encoder: str,
+    scan: Scan,
+    masks: OrganMasks,
+    taught: Sequence[Path] = (),
+    use_names: bool = True,
 ) -> tuple[ScanEmbedding, dict[str, Any]]:
     """Everything that is known of a scan, in the layout of the JSON file; ``taught`` are files of taught findings.
+
+    ``use_names`` says whether organ names count as evidence.
 
     Raises
     ------
@@ -112,7 +120,7 @@ def answers_to(
     embedding = embedded(encoder, scan, masks)
     findings = taught_in(taught, embedding)
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
-    rankings = [rank_organs(embedding, question, dictionary=dictionary) for question in questions]
+    rankings = [rank_organs(embedding, text, use_names=use_names, dictionary=dictionary) for text in questions]
     scores = score_abnormalities(embedding, dictionary)
     if findings:
         from napari_ctvlp.ask.teach import score_taught
@@ -120,7 +128,15 @@ def answers_to(
         scores += score_taught(embedding, findings)
     region = tell_region(encoder, masks)
     answers = answers_as_json(
-        scan, embedding, rankings, scores, masks, dictionary=dictionary, taught=findings, region=region
+        scan,
+        embedding,
+        rankings,
+        scores,
+        masks,
+        dictionary=dictionary,
+        taught=findings,
+        region=region,
+        use_names=use_names,
     )
     return embedding, answers
 
@@ -155,6 +171,7 @@ def stats(args: StatsArgs) -> None:
     from napari_ctvlp.scan.fingerprint import masks_hash, scan_hash
     from napari_ctvlp.scan.statistics_table import statistics_csv, write_statistics
 
+    check_places(args.csv, args.json)
     scan, masks = open_inputs(args, "napari-ctvlp stats SCAN --masks MASKS")
     if args.csv is not None:
         write_statistics(args.csv, masks)
@@ -169,6 +186,7 @@ def stats(args: StatsArgs) -> None:
 
 def followup(args: FollowUpArgs) -> None:
     """``napari-ctvlp followup``."""
+    check_places(args.csv)
     usage = "napari-ctvlp followup SCAN --masks MASKS --prior SCAN --prior-masks MASKS"
     scan, masks = open_inputs(args, usage)
     prior_path, prior_masks_path = paired(args.prior, args.prior_masks)
@@ -197,23 +215,6 @@ def followup(args: FollowUpArgs) -> None:
         print(f"{len(found.rows)} organs compared, written to {write_follow_up(args.csv, found)}")
 
 
-def segment(args: SegmentArgs) -> None:
-    """``napari-ctvlp segment``."""
-    from napari_ctvlp.anatomy import organ_colour
-    from napari_ctvlp.scan import read_scan
-    from napari_ctvlp.scan.nifti_out import write_masks_nifti
-    from napari_ctvlp.segment import segment_scan
-
-    def tell(done: float) -> None:
-        print(f"\rsegmenting {100 * done:3.0f} %", end="\n" if done >= 1 else "", file=sys.stderr, flush=True)
-
-    scan = read_scan(args.scan, series=args.series)
-    device = None if args.device == "auto" else args.device
-    masks = segment_scan(scan, fast=args.fast, device=device, progress=tell if sys.stderr.isatty() else None)
-    write_masks_nifti(args.out, scan, masks, {name: organ_colour(name) for name in masks.names.values()})
-    print(f"{len(masks.names)} organs written to {args.out}")
-
-
 def dictionary(args: DictionaryArgs) -> None:
     """``napari-ctvlp dictionary``."""
     from napari_ctvlp.anatomy.dictionary import BUILT_IN, load_dictionary
@@ -233,58 +234,18 @@ def report(args: ReportArgs) -> None:
     """``napari-ctvlp report``."""
     questions = questions_of(args.ask, args.ask_file)
     html = Path("report.html") if args.html is None and args.pdf is None else args.html
+    check_places(html, args.pdf)
     from napari_ctvlp.ask.report import write_report
 
     if args.pdf is not None:
         try:
             from napari_ctvlp._qt.pdf import write_report_pdf
         except ImportError as error:
-            raise UserError("A PDF needs Qt: pip install 'napari-ctvlp[gui]', or print what --html writes.") from error
+            raise UserError(NO_PDF) from error
     scan, masks = open_inputs(args, "napari-ctvlp report SCAN --masks MASKS --html FILE")
-    _, answers = answers_to(questions, args.encoder, scan, masks, args.taught)
+    _, answers = answers_to(questions, args.encoder, scan, masks, args.taught, not args.by_sight)
     if html is not None:
         write_report(html, scan, masks, answers)
         print(f"Report written to {html}")
     if args.pdf is not None:
         print(f"Report written to {write_report_pdf(args.pdf, scan, masks, answers)}")
-
-
-def export(args: ExportArgs) -> None:
-    """``napari-ctvlp export``."""
-    if args.nifti is None and args.seg is None and args.map is None and args.input is None:
-        raise UserError("Say what to write: --nifti FILE, --seg FILE, --input FILE, or --map FILE with --ask QUESTION.")
-    if (args.map is None) != (args.ask is None):
-        raise UserError("A map needs its question, and a question its map: --map FILE --ask QUESTION.")
-    scan, masks = open_inputs(args, "napari-ctvlp export SCAN --masks MASKS --nifti FILE")
-    if args.nifti is not None:
-        from napari_ctvlp.anatomy import organ_colour
-        from napari_ctvlp.scan.nifti_out import write_masks_nifti
-
-        write_masks_nifti(args.nifti, scan, masks, {name: organ_colour(name) for name in masks.names.values()})
-        print(f"Masks written to {args.nifti}")
-    if args.seg is not None:
-        from napari_ctvlp.scan.dicom_seg import write_seg
-
-        write_seg(args.seg, scan, masks, keep_patient=args.keep_patient)
-        print(f"Masks written to {args.seg}")
-    if args.map is not None and args.ask is not None:
-        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
-        from napari_ctvlp.ask import rank_organs
-        from napari_ctvlp.ask.bank import dictionary_of
-        from napari_ctvlp.scan.nifti_out import write_map_nifti
-        from napari_ctvlp.scan.stored import painted
-
-        embedding = embedded(args.encoder, scan, masks)
-        tell_region(args.encoder, masks)
-        dictionary = dictionary_of(embedding.encoder, current_dictionary())
-        ranking = rank_organs(embedding, args.ask, dictionary=dictionary)
-        score = {match.organ: match.score for match in ranking.organs}
-        values = {label: score.get(name, 0.0) for label, name in masks.names.items()}
-        write_map_nifti(args.map, scan, painted(masks.labels, values), what="score per organ")
-        print(f"Map written to {args.map}")
-    if args.input is not None:
-        from napari_ctvlp.encoder import load_encoder
-        from napari_ctvlp.encoder.model_input import write_model_input
-
-        for path in write_model_input(args.input, load_encoder(args.encoder), scan):
-            print(f"Input written to {path}")

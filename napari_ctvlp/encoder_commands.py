@@ -125,7 +125,12 @@ def _tell(what: str, done: float) -> None:
 
 
 def beside(
-    names: Sequence[str], questions: list[str], scan: Scan, masks: OrganMasks, embedding: ScanEmbedding
+    names: Sequence[str],
+    questions: Sequence[str],
+    scan: Scan,
+    masks: OrganMasks,
+    embedding: ScanEmbedding,
+    use_names: bool = True,
 ) -> dict[str, Any]:
     """What other encoders say, one after another since they are large, and where they disagree."""
     from napari_ctvlp import commands
@@ -139,7 +144,7 @@ def beside(
 
     others, opinions = [], []
     for name in names:
-        other, answers = commands.answers_to(questions, name, scan, masks)
+        other, answers = commands.answers_to(questions, name, scan, masks, use_names=use_names)
         opinions.append(Opinion.of(other, scores_of(other)))
         others.append({**answers, "calibrated": opinions[-1].calibrated})
     apart = disagreements(compare(scores_of(embedding), embedding.groups, opinions))

@@ -10,9 +10,12 @@ import pytest
 
 from napari_ctvlp import asking_commands
 from napari_ctvlp.anatomy.dictionary import BUILT_IN
+from napari_ctvlp.ask.taught_file import write_taught
+from napari_ctvlp.ask.teach import EncoderKey, Example, TaughtFinding
 from napari_ctvlp.cli import main
 from napari_ctvlp.encoder import load_encoder
 from napari_ctvlp.sample import load_sample
+from napari_ctvlp.teaching import anonymous_scan
 
 STONE = ["--organ", "kidney_left", "--abnormality", "kidney_stone"]
 
@@ -41,6 +44,22 @@ def test_evidence_is_printed_and_written(sample, tmp_path, capsys):
     place = np.linalg.inv(load_sample()[0].affine) @ [*told["regions"][0]["place_lps_mm"], 1]
     i, p, left = np.rint(place[:3]).astype(int)
     assert load_sample()[0].hu[i - 3 : i + 4, p - 3 : p + 4, left - 3 : left + 4].max() > 300
+
+
+def test_evidence_shows_the_nearest_of_a_case_library(sample, embedding, tmp_path, capsys):
+    left, right = (embedding.vectors[embedding.organs.index(f"kidney_{side}")] for side in ("left", "right"))
+    own = anonymous_scan(load_sample()[0])
+    rows = [("a" * 16, True, left), ("b" * 16, False, right), (own, True, left)]
+    examples = tuple(Example("kidney_left", present, scan, vector) for scan, present, vector in rows)
+    write_taught(tmp_path / "a", [TaughtFinding("stag horn", EncoderKey.of(embedding.encoder.card), examples)])
+    given = ["evidence", "--sample", *STONE, "--quick", "--library", str(tmp_path)]
+    main(given)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "stag horn" in line]
+    assert [line[-1] for line in lines] == ["yes", "no"] and lines[0][0] == "+1.000"
+    main([*given, "--json", str(tmp_path / "out")])
+    known = json.loads((tmp_path / "out").read_text())["known_cases"]
+    assert known["among"] == 2 and [row["scan"] for row in known["examples"]] == ["a" * 16, "b" * 16]
+    assert known["examples"][0]["findings"] == [{"name": "stag horn", "present": True}]
 
 
 @pytest.mark.slow
@@ -111,6 +130,7 @@ def test_the_encoders_input_is_written_on_its_own_grid(tmp_path):
         (["evidence", "--organ", "liver", "--abnormality", "liver_cyst"], "need a scan and its organ masks"),
         (["compare", "--sample", "--ask", "liver"], "Two questions are needed"),
         (["prompts", "--sample"], "Say which finding"),
+        (["evidence", "--sample", *STONE, "--quick", "--library", "tests"], "tests: holds no examples for starter"),
         (["prompts", "--sample", "--abnormality", "xyzxyz"], "says which file is in use"),
         (["export", "--sample", "--input", "seen.txt"], ".nii or .nii.gz"),
     ],

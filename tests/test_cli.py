@@ -15,6 +15,13 @@ import pytest
 
 from napari_ctvlp.cli import main
 from napari_ctvlp.encoder import preprocess
+from napari_ctvlp.exports import SIMILARITY_MAP, Results, answers_of
+from napari_ctvlp.opening import open_paths
+from napari_ctvlp.queries import Queries
+from napari_ctvlp.sample import load_sample
+from napari_ctvlp.saved_session import save
+from napari_ctvlp.scan.nifti_out import write_straight_masks, write_straight_scan
+from napari_ctvlp.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +35,25 @@ def answers(tmp_path_factory) -> dict:
     with (folder / "a.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     return {"json": json.loads((folder / "a.json").read_text()), "csv": rows}
+
+
+@pytest.fixture(scope="module")
+def sample_session(tmp_path_factory):
+    """The sample in files, and a session on it in which two questions were asked, saved beside."""
+    folder = tmp_path_factory.mktemp("session")
+    scan, masks = load_sample()
+    write_straight_scan(folder / "ct.nii.gz", scan)
+    write_straight_masks(folder / "seg.nii.gz", scan, masks)
+    session = Session()
+    open_paths(session, [folder / "ct.nii.gz", folder / "seg.nii.gz"])
+    session.ask("where bile is stored")
+    session.ask("stone in the left kidney")
+    save(folder / "s.ctvlp.json", session)
+    return folder, session
+
+
+def given_of(folder):
+    return [str(folder / "ct.nii.gz"), "--masks", str(folder / "seg.nii.gz")]
 
 
 def test_json_has_the_documented_layout(answers):
@@ -129,6 +155,73 @@ def test_export_writes_on_the_grid_of_the_scan(small):
     assert len(np.unique(scores.dataobj)) == 2 and np.asarray(scores.dataobj)[np.asarray(own.dataobj) == 5].min() > 0.5
 
 
+def test_names_of_organs_need_not_count(small):
+    given = [str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz"), "--ask", "hepatic tissue"]
+    told = {}
+    for flags in ((), ("--by-sight",)):
+        main(["score", *given, *flags, "--json", str(small / "a.json")])
+        told[flags] = json.loads((small / "a.json").read_text())
+        main(["export", *given, *flags, "--map", str(small / "m.nii.gz")])
+        values = np.unique(nib.load(small / "m.nii.gz").dataobj)
+        (query,) = told[flags]["queries"]
+        assert values.max() == pytest.approx(query["organs"][0]["score"], abs=1e-3)
+    assert [t["provenance"]["use_names"] for t in told.values()] == [True, False]
+    first, second = (t["queries"][0]["organs"][0] for t in told.values())
+    assert second["score"] == second["visual"] == first["visual"] != first["score"]
+    main(["report", *given, "--by-sight", "--html", str(small / "r.html")])
+    assert "do not count" in (small / "r.html").read_text(encoding="utf-8")
+
+
+def test_the_map_of_the_window_is_exported(sample_session, tmp_path, capsys):
+    """The very file that the menu of the window writes, on the grid of the scan's own file."""
+    folder, session = sample_session
+    main(["export", *given_of(folder), "--ask", session.query, "--similarity", str(tmp_path / "s.nii.gz")])
+    assert capsys.readouterr().out.startswith("Map written to ")
+    SIMILARITY_MAP(tmp_path / "window.nii.gz", Results.of(session))
+    one, other, scan = (nib.load(p) for p in (tmp_path / "s.nii.gz", tmp_path / "window.nii.gz", folder / "ct.nii.gz"))
+    np.testing.assert_array_equal(one.dataobj, other.dataobj)
+    assert one.shape == scan.shape and np.allclose(one.affine, scan.affine) and np.any(one.dataobj)
+    with pytest.raises(SystemExit):
+        main(["export", *given_of(folder), "--ask", "banana", "--similarity", str(tmp_path / "b.nii.gz")])
+    assert "organs of this scan match" in capsys.readouterr().err and not (tmp_path / "b.nii.gz").exists()
+
+
+def test_a_saved_session_is_answered(sample_session, tmp_path, capsys):
+    folder, session = sample_session
+    path, out = folder / "s.ctvlp.json", tmp_path / "a.json"
+    main(["score", "--session", str(path), "--ask", "liver", "--json", str(out)])
+    told = json.loads(out.read_text())
+    texts = [query["text"] for query in told["queries"]]
+    assert texts == ["stone in the left kidney", "liver", "where bile is stored"]  # the open one, then the newest
+    # what the window would export of it, and no more than was asked for
+    own = answers_of(Results.of(session, Queries(session)))
+    assert told["queries"][0] == own["queries"][0] and told["provenance"] == own["provenance"]
+    assert told["abnormalities"] == own["abnormalities"] and not capsys.readouterr().err
+    main(["score", "--session", str(path), "--by-sight", "--json", str(out)])
+    assert json.loads(out.read_text())["provenance"]["use_names"] is False
+    for wrong in (["--sample"], ["--encoder", "fvlm"]):
+        with pytest.raises(SystemExit):
+            main(["score", "--session", str(path), *wrong])
+        assert "session" in capsys.readouterr().err
+
+
+def test_a_saved_session_says_what_has_changed(sample_session, tmp_path, capsys):
+    folder, _ = sample_session
+    saved = json.loads((folder / "s.ctvlp.json").read_text())
+    (tmp_path / "s.ctvlp.json").write_text(json.dumps({**saved, "masks_hash": "xxh3-128:0"}))
+    main(["score", "--session", str(tmp_path / "s.ctvlp.json"), "--json", str(tmp_path / "a.json")])
+    assert "note: " in (err := capsys.readouterr().err) and "the masks have changed" in err
+    (tmp_path / "s.ctvlp.json").write_text(json.dumps({**saved, "scan": str(tmp_path / "gone.nii.gz")}))
+    with pytest.raises(SystemExit):
+        main(["score", "--session", str(tmp_path / "s.ctvlp.json")])
+    assert capsys.readouterr().err == "error: gone.nii.gz: there is no such file or folder.\n"
+
+
+def test_the_audit_card_as_pdf(small, qapp, capsys):
+    main(["audit", str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz"), "--pdf", str(small / "card.pdf")])
+    assert (small / "card.pdf").read_bytes().startswith(b"%PDF") and "Audit card written" in capsys.readouterr().out
+
+
 def corrupt(folder):
     (folder / "empty.nii.gz").write_bytes(b"")
     (folder / "text.nii.gz").write_bytes(gzip.compress(b"not a scan"))
@@ -173,6 +266,10 @@ def corrupt(folder):
         (["score", "ct.nii.gz", "--masks", "seg.nii.gz", "--also", "nope"], "known are starter, colipri"),
         (["score", "ct.nii.gz", "--masks", "seg.nii.gz", "--encoder", "model.pt"], "pickle"),
         (["score", "ct.nii.gz", "--masks", "seg.nii.gz", "--json", "no/such/folder/a.json"], "a.json"),
+        (["score", "missing.nii.gz", "--json", "no/such/folder/a.json"], "a.json"),  # told before anything is read
+        (["score", "--session", "none.ctvlp.json"], "none.ctvlp.json"),
+        (["audit", "ct.nii.gz", "--pdf", "no/card.pdf"], "card.pdf"),
+        (["export", "ct.nii.gz", "--masks", "missing", "--ask", "liver", "--similarity", "a.png"], "a.png"),
     ],
 )
 def test_bad_input_ends_with_one_sentence(small, args, words, capsys, monkeypatch):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -136,3 +137,24 @@ def nearest(library: CaseLibrary, embedding: ScanEmbedding, organs: Iterable[str
     cosines = [float(np.dot(wanted[k.organ], k.vector)) for k in known]
     order = np.argsort([-c for c in cosines], kind="stable")[:MOST]
     return Nearest(tuple((known[i], cosines[i]) for i in order), len(known))
+
+
+def nearest_as_json(library: CaseLibrary, near: Nearest) -> dict[str, Any]:
+    """The nearest examples as plain values, ready for JSON.
+
+    Returns
+    -------
+    dict
+        ``library`` (the folder's name), ``among``, ``examples`` (organ, scan, findings with name and present, cosine),
+        ``notes``.
+    """
+    rows = [
+        {
+            "organ": known.organ,
+            "scan": known.scan,
+            "findings": [{"name": name, "present": present} for name, present in known.findings],
+            "cosine": round(cosine, 4),
+        }
+        for known, cosine in near.found
+    ]
+    return {"library": library.name, "among": near.among, "examples": rows, "notes": list(library.notes)}

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ctvlp.atomic import build_file
+from napari_ctvlp.atomic import build_file, check_places
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.geometry import RAS_LPS, Affine
 from napari_ctvlp.scan.nifti import is_nifti_name
@@ -111,6 +111,25 @@ def write_straight_scan(path: Path, scan: Scan) -> None:
     build_file(path, lambda temporary: nibabel.save(image, temporary))
 
 
+def check_targets(*paths: Path | None) -> None:
+    """Refuse, before the work starts, what could not be written as NIfTI when it is done; None is passed over.
+
+    Raises
+    ------
+    UserError
+        Another ending, or a place that cannot be written to.
+    """
+    for path in paths:
+        if path is not None:
+            _check_name(path)
+    check_places(*paths)
+
+
+def _check_name(path: Path) -> None:
+    if not is_nifti_name(path):
+        raise UserError(f"{path.name}: call the file .nii or .nii.gz to write NIfTI.")
+
+
 def _write(path: Path, data: NDArray[Any], scan: Scan, what: str, extension: Any = None) -> None:
     _save(path, data, RAS_LPS @ scan.stored.affine, what, extension)
 
@@ -118,8 +137,7 @@ def _write(path: Path, data: NDArray[Any], scan: Scan, what: str, extension: Any
 def _save(path: Path, data: NDArray[Any], affine: Affine, what: str, extension: Any = None) -> None:
     import nibabel
 
-    if not is_nifti_name(path):
-        raise UserError(f"{path.name}: call the file .nii or .nii.gz to write NIfTI.")
+    _check_name(path)
     image = nibabel.Nifti1Image(data, affine, dtype=data.dtype)
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -158,6 +160,37 @@ def test_headless(scan, standin, tmp_path, capsys):
     assert "2 organs" in capsys.readouterr().out
     main(["stats", str(tmp_path / "ct.nii.gz"), "--masks", str(tmp_path / "organs.nii.gz")])
     assert "liver" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_nothing_is_left_when_the_command_is_told_to_end(scan, standin, tmp_path, monkeypatch, name):
+    number = getattr(signal, name)
+    standin.ends("hangs")
+    own = tmp_path / "temporary"
+    own.mkdir()
+    monkeypatch.setenv("TMPDIR", str(own))
+    given = [str(tmp_path / "ct.nii.gz"), "--device", "cpu", "--out", str(tmp_path / "organs.nii.gz")]
+    command = subprocess.Popen([sys.executable, "-m", "napari_ctvlp.cli", "segment", *given])
+    deadline = time.monotonic() + 120
+    while len(standin.lines) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [place.name[:14] for place in own.iterdir()] == ["ctvlp-segment-"]
+    command.send_signal(number)
+    assert command.wait(timeout=60) == 128 + number
+    assert len(standin.lines) == 3 and not any(alive(line["pid"]) for line in standin.lines)
+    assert not list(own.iterdir()) and not (tmp_path / "organs.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [("organs.png", ".nii or .nii.gz"), ("no/organs.nii.gz", "No such file"), ("folder.nii", "Is a directory")],
+)
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(scan, standin, tmp_path, capsys, out, words):
+    (tmp_path / "folder.nii").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / out)])
+    assert ended.value.code == 2 and words in capsys.readouterr().err
+    assert not standin.calls
 
 
 def test_the_session_segments_and_encodes(scan, standin, word_encoder):
