@@ -57,6 +57,7 @@ class OrganList:
         panel.organ_chosen.connect(navigator.choose)
         panel.visible_requested.connect(self._on_visible)
         panel.solo_requested.connect(self._on_solo)
+        panel.all_requested.connect(self._on_all)
         panel.colour_requested.connect(self._on_colour)
         panel.opacity_requested.connect(self._on_opacity)
         panel.opacity.sliderPressed.connect(self._on_slider_pressed)
@@ -76,6 +77,9 @@ class OrganList:
     def _on_solo(self, labels: tuple[int, ...]) -> None:
         self._change("solo" if labels else "end of solo", lambda: self._looks.set_solo(labels))
 
+    def _on_all(self) -> None:
+        self._change("showing all organs", self._looks.show_all)
+
     def _on_colour(self, labels: tuple[int, ...], colour: QColor) -> None:
         rgb = (colour.redF(), colour.greenF(), colour.blueF())
         self._change("colour", lambda: self._looks.set_colour(labels, rgb))
@@ -88,8 +92,9 @@ class OrganList:
 
     def _change(self, what: str, change: Callable[[], None], series: str = "") -> None:
         before = self._looks.state
-        self._undo.push(what, lambda: self._looks.restore(before), series=series)
         change()
+        if self._looks.state != before:
+            self._undo.push(what, lambda: self._looks.restore(before), series=series)
 
     def _on_export(self) -> None:
         dialog = QFileDialog(self._panel, "Statistics of the organs", "organs.csv", "CSV (*.csv)")

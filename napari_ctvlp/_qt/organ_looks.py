@@ -90,6 +90,11 @@ class OrganLooks:
         self._solo = frozenset(label for label in labels if label in self._looks)
         self.changed.emit()
 
+    def show_all(self) -> None:
+        """Show every organ, and end solo."""
+        self._solo = frozenset()
+        self._change(list(self._looks), visible=True)
+
     def set_colour(self, labels: Iterable[int], colour: tuple[float, float, float]) -> None:
         """Draw organs in this colour."""
         self._change(labels, colour=colour)

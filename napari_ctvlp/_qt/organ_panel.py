@@ -57,7 +57,9 @@ class OrganPanel(QWidget):
     visible_requested(tuple, bool)
         Labels, and whether they are to be shown.
     solo_requested(tuple)
-        Labels to be shown alone; empty for all again.
+        Labels to be shown alone; empty for all again that are not hidden.
+    all_requested()
+        Every organ is to be shown, hidden or not.
     colour_requested(tuple, object)
         Labels and their QColor.
     opacity_requested(tuple, float)
@@ -69,6 +71,7 @@ class OrganPanel(QWidget):
     organ_chosen = Signal(str)
     visible_requested = Signal(tuple, bool)
     solo_requested = Signal(tuple)
+    all_requested = Signal()
     colour_requested = Signal(tuple, object)
     opacity_requested = Signal(tuple, float)
     export_requested = Signal()
@@ -76,6 +79,7 @@ class OrganPanel(QWidget):
     def __init__(self, display_name: Callable[[str], str], looks: OrganLooks, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._looks = looks
+        self._ticked = False
         self.model = OrganModel(display_name, looks)
         self._proxy = OrganProxy()
         self._proxy.setSourceModel(self.model)
@@ -213,6 +217,7 @@ class OrganPanel(QWidget):
     def _connect(self) -> None:
         self.filter.textChanged.connect(self._proxy.set_filter)
         self.group.currentIndexChanged.connect(self._on_group)
+        self.table.pressed.connect(self._on_pressed)
         self.table.clicked.connect(self._on_clicked)
         self.table.activated.connect(self._on_row)
         self.table.customContextMenuRequested.connect(self._on_menu)
@@ -244,13 +249,19 @@ class OrganPanel(QWidget):
     def _on_group(self, place: int) -> None:
         self._proxy.set_group(self.group.itemData(place) or "")
 
+    def _on_pressed(self, _index: QModelIndex) -> None:
+        self._ticked = False
+
     def _on_clicked(self, index: QModelIndex) -> None:
-        self._on_row(index)
+        """Go to the organ, unless the click was for its check box, which Qt asks first."""
+        if not self._ticked:
+            self._on_row(index)
 
     def _on_row(self, index: QModelIndex) -> None:
         self.organ_chosen.emit(index.data(ORGAN_ROLE) or index.siblingAtColumn(ORGAN).data(ORGAN_ROLE))
 
     def _on_check(self, label: int, visible: bool) -> None:
+        self._ticked = True
         self.visible_requested.emit((label,), visible)
 
     def _on_solo(self, checked: bool) -> None:
@@ -291,7 +302,7 @@ class OrganPanel(QWidget):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(f"Show {index.data()} alone", lambda: self.solo_requested.emit((label,)))
-        menu.addAction("Show all", lambda: self.solo_requested.emit(()))
+        menu.addAction("Show all", self.all_requested.emit)
         menu.addSeparator()
         menu.addAction(f"Show group: {group}", lambda: self.visible_requested.emit(labels, True))
         menu.addAction(f"Hide group: {group}", lambda: self.visible_requested.emit(labels, False))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog, QStyle, QStyleOptionViewItem
 
+from napari_ctvlp._qt.organ_model import ORGAN
 from napari_ctvlp._qt.overlay import RESTING
 
 from .windows import add_layers
@@ -22,6 +24,16 @@ def alpha(widget, viewer, label):
 def current(view, column=0):
     index = view.selectionModel().selectedRows(column)
     return index[0].data() if index else None
+
+
+def tick_place(table, index):
+    """Where the check box of a cell is drawn."""
+    option = QStyleOptionViewItem()
+    option.initFrom(table)
+    option.rect = table.visualRect(index)
+    feature = QStyleOptionViewItem.ViewItemFeature
+    option.features = feature.HasCheckIndicator | feature.HasDisplay | feature.HasDecoration
+    return table.style().subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, table).center()
 
 
 def test_list_ranking_cursor_and_canvas_stay_at_one_organ(window, phantom):
@@ -124,3 +136,47 @@ def test_a_cleared_question_and_a_clicked_row_are_taken_back(window, phantom):
     widget.undo.undo()
     assert tuple(viewer.dims.current_step) == there
     assert widget.session.ranking.best.organ == "spleen"
+
+
+def test_a_click_on_a_check_box_ticks_and_a_click_beside_it_goes_there(window, phantom, qtbot):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    panel = widget.dock.organs
+    widget.dock.tables.setCurrentWidget(panel)
+    qtbot.wait(50)
+    index = panel.table.model().index(1, ORGAN)
+    there = tuple(viewer.dims.point)
+    place = tick_place(panel.table, index)
+    QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert index.data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Unchecked
+    assert tuple(viewer.dims.point) == there
+    widget.undo.undo()
+    assert index.data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Checked and not widget.undo.next
+    panel.table.setCurrentIndex(index)
+    QTest.keyClick(panel.table, Qt.Key.Key_Space)  # no click follows a tick by key
+    QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=panel.table.visualRect(index).center())
+    assert tuple(viewer.dims.point) != there
+
+
+def test_show_all_ends_solo_and_shows_what_was_hidden_as_one_step(window, phantom):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    panel, looks = widget.dock.organs, widget.overlay.looks
+
+    def show_all():
+        next(action for action in panel.menu_of(0).actions() if action.text() == "Show all").trigger()
+
+    show_all()
+    assert not widget.undo.next, "nothing changes"
+    panel.visible_requested.emit((1,), False)
+    show_all()
+    assert looks.shown(1)
+    widget.undo.undo()
+    assert not looks.shown(1)
+    panel.solo_requested.emit((2,))
+    show_all()
+    assert not looks.solo and all(looks.shown(label) for label in (1, 2, 3, 5))
+    widget.undo.undo()
+    assert looks.solo == {2}
+    widget.undo.undo()
+    assert not looks.solo and not looks.shown(1)
