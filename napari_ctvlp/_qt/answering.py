@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ctvlp._qt.answer_label import next_step
@@ -52,7 +53,7 @@ class Answering:
         dock.findings.organ_chosen.connect(navigator.choose)
         dock.use_names.toggled.connect(session.set_use_names)
         dock.progress.cancel_requested.connect(session.cancel)
-        dock.encoder.encoder_chosen.connect(session.use_encoder)
+        dock.encoder.encoder_chosen.connect(self._on_encoder_chosen)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.encoder_changed, self._on_encoder_changed)
         wiring.connect(session.ranking_changed, self._on_ranking_changed)
@@ -79,6 +80,17 @@ class Answering:
         self._navigator.return_to(place)
         if window is not None:
             self._window_level.restore(window)
+
+    def _on_encoder_chosen(self, name: str) -> None:
+        before = self._session.encoder_name
+        if name != before:
+            self._undo.push(f"encoder {Path(name).name}", partial(self._back_to_encoder, before))
+        self._session.use_encoder(name)
+
+    def _back_to_encoder(self, name: str) -> None:
+        """Answer with the encoder of before; what it saw of this scan is still in the cache of embeddings."""
+        self._dock.encoder.choose(name)
+        self._session.use_encoder(name)
 
     def _on_masks_changed(self, masks: object) -> None:
         self._show_hint()

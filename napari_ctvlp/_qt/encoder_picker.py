@@ -146,6 +146,13 @@ class EncoderPicker(QWidget):
         self.beside.setVisible(not self.menu.isEmpty())
         self._show_badge(self._choices[chosen].licence if chosen in self._choices else "")
 
+    def choose(self, name: str) -> None:
+        """Show this one as the chosen one, of which nobody is told."""
+        self._chosen = name
+        if self.box.findData(name) < 0:  # a path was offered only while it was chosen
+            self.box.addItem(Path(name).name, name)
+        self.box.setCurrentIndex(self.box.findData(name))
+
     def set_card(self, card: EncoderCard | None) -> None:
         """Tell what the loaded encoder is."""
         self.origin.setText("" if card is None else f"trained on {card.trained_on}")

@@ -21,6 +21,7 @@ from napari_ctvlp.prior import Given, Prior
 from napari_ctvlp.work import Activity, Task
 
 if TYPE_CHECKING:
+    from napari_ctvlp._qt.navigator import Navigator, Place
     from napari_ctvlp._qt.undo import Undo
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp.session import Session
@@ -35,7 +36,7 @@ class FollowUpWindow:
     Parameters
     ----------
     session : Session
-    jump : callable
+    navigator : Navigator
         Shows an organ in the viewer.
     undo : Undo
         Takes opening and closing a prior back.
@@ -45,11 +46,10 @@ class FollowUpWindow:
         Undoes its connections.
     """
 
-    def __init__(
-        self, session: Session, jump: Callable[[str], None], undo: Undo, parent: QWidget, wiring: Wiring
-    ) -> None:
+    def __init__(self, session: Session, navigator: Navigator, undo: Undo, parent: QWidget, wiring: Wiring) -> None:
         self._session = session
-        self._jump = jump
+        self._navigator = navigator
+        self._place = navigator.place
         self._undo = undo
         self._parent = parent
         self._scan: str | None = None
@@ -137,20 +137,24 @@ class FollowUpWindow:
             self.prior.open(self._scan, self._masks, self._offered[place].key)
 
     def _on_opened(self, before: Given | None) -> None:
-        self._undo.push("opening the prior", partial(self._bring_back, before))
+        self._undo.push("opening the prior", partial(self._bring_back, before, self._place))
 
-    def _bring_back(self, given: Given | None) -> None:
-        """Open the prior that was open before; nothing where none was."""
+    def _bring_back(self, given: Given | None, place: Place | None = None) -> None:
+        """Open the prior that was open before, nothing where none was, and look where one looked."""
         if given is None:
             self.prior.close()
         else:
             self.prior.open(*given, news=False)
+        if place is not None:
+            self._navigator.return_to(place)
 
     def _on_changed(self, found: FollowUp | None) -> None:
         if found is None:
             self._scan = self._masks = None
         if self.dialog is not None:
-            self.dialog.set_found(found)
+            self._place = self._navigator.place
+            with self._undo.paused():  # going to the first organ is part of opening the prior
+                self.dialog.set_found(found)
             self.dialog.set_state(self._told)
 
     def _on_activity(self, activity: Activity | None) -> None:
@@ -180,7 +184,7 @@ class FollowUpWindow:
 
     def _on_organ(self, organ: str) -> None:
         """Go there in the viewer, and draw it in both scans."""
-        self._jump(organ)
+        self._navigator.choose(organ)
         exam, scan, masks = self.prior.exam, self._session.scan, self._session.masks
         if exam is None or scan is None or masks is None:
             return

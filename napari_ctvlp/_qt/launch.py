@@ -91,7 +91,7 @@ def open_window(
     if ask:
         widget.ask(ask)
     if saved is not None:
-        widget.saving.restore_session(saved)
+        widget.saving.restore_session(saved, step=False)
     else:
         _open(widget.session, scan_path, masks_path, sample, series)
     if screenshot is not None:

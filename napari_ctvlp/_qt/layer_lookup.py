@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
@@ -121,3 +123,33 @@ def pick_masks(
     if any(masks_of(layer) is current for layer in found):
         return current
     return masks_of(found[-1]) if found else None
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """What a layer was like before it was taken for organ masks.
+
+    Attributes
+    ----------
+    metadata, place, features
+        As napari keeps them; ``place`` holds scale, translate and units.
+    visible : bool
+    """
+
+    metadata: dict[str, Any]
+    place: dict[str, Any]
+    features: Any
+    visible: bool
+
+    @classmethod
+    def of(cls, layer: Labels) -> Own:
+        """What a layer is like now."""
+        place = {name: getattr(layer, name) for name in ("scale", "translate", "units")}
+        return cls(dict(layer.metadata), place, layer.features.copy(), layer.visible)
+
+    def restore(self, layer: Labels) -> None:
+        """Make the layer so again, but for what was painted and whether it is visible."""
+        layer.metadata = dict(self.metadata)
+        for name, value in self.place.items():
+            setattr(layer, name, value)
+        layer.features = self.features

@@ -176,7 +176,7 @@ class LinkedViews:
 
     def _make(self) -> None:
         viewer, wiring = self._viewer, self._wiring
-        self.views = [SliceView(name, axis, self._navigator.point_at) for name, axis in SIDES]
+        self.views = [SliceView(name, axis, self._navigator.choose_place) for name, axis in SIDES]
         for view in self.views:
             model = view.model
             view.follow_theme(viewer.theme)

@@ -47,6 +47,7 @@ from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.undo import Undo
+from napari_ctvlp._qt.undo_controls import undo_switches
 from napari_ctvlp._qt.view_bar import BODY_KEY, HIDE_KEY, MAP_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
@@ -102,9 +103,9 @@ class CtvlpWidget(QWidget):
         self._keys = Shortcuts()
         self._furniture = Furniture(napari_viewer)
         wiring.callback(self._furniture.remove)
-        self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, wiring)
-        self._painting = Painting(session, self.layers, wiring)
         self.undo = Undo()
+        self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, self.undo, wiring)
+        self._painting = Painting(session, self.layers, wiring)
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.undo, self.dock.position, wiring)
         self.similarity = SimilarityLayer(
@@ -123,7 +124,9 @@ class CtvlpWidget(QWidget):
             session,
             self.dock.scan.files,
             self.dock.query,
+            self.dock.use_names,
             self.queries,
+            self.undo,
             lambda: (self.layers.scan_layer, self.layers.masks_layer),
             lambda: [*self.views.canvases, *self.body.canvases],
             self,
@@ -135,17 +138,17 @@ class CtvlpWidget(QWidget):
             self.dock.organs, self.dock.ranking, self.overlay.looks, session, self.navigator, self.undo, wiring
         )
         self.lab = PromptLab(
-            session, self.undo, self.navigator.jump, self.saving.dictionary_written, display_name, self, wiring
+            session, self.undo, self.navigator.choose, self.saving.dictionary_written, display_name, self, wiring
         )
         self.asked = Asked(
-            self.dock, session, self.queries, self.undo, self.ask, self.navigator.jump, display_name, self, wiring
+            self.dock, session, self.queries, self.undo, self.ask, self.navigator.choose, display_name, self, wiring
         )
         self.input = InputLayer(napari_viewer, session, self.layers, self.undo, wiring)
         self.reasons = Reasons(
             napari_viewer, session, self.navigator, self.undo, self.lab.open, display_name, self, wiring
         )
         self.teacher = Teacher(self.dock, session, self.navigator, self.undo, self._keys, wiring)
-        self.follow_up = FollowUpWindow(session, self.navigator.jump, self.undo, self, wiring)
+        self.follow_up = FollowUpWindow(session, self.navigator, self.undo, self, wiring)
         self.audit = AuditWindow(session, self.dock.scan, self, wiring)
         others = ThreadRunner(2)
         wiring.callback(others.close)
@@ -173,6 +176,7 @@ class CtvlpWidget(QWidget):
         wiring.connect(window.changed, view.set_window_text)
         wiring.connect(window.changed, self._show_window_text)
         wiring.connect(self.undo.changed, view.set_undo)
+        undo_switches(self.dock, self.undo)
         view.views_requested.connect(self.views.toggle)
         view.organs_requested.connect(self._toggle_organs)
         view.body_requested.connect(self.body.toggle)

@@ -60,7 +60,7 @@ class Navigator:
         self._undo = undo
         self._position = position
         self.watch(viewer, wiring)
-        self._pointing = Pointing(viewer, self.point_at, wiring)
+        self._pointing = Pointing(viewer, self.choose_place, wiring)
         wiring.connect(session.scan_changed, self._on_scan_changed)
 
     def watch(self, model: ViewerModel, wiring: Wiring) -> None:
@@ -84,6 +84,13 @@ class Navigator:
         if masks is not None and organ in masks.statistics:
             self._undo.push(f"going to {display_name(organ)}", partial(self.return_to, self.place))
             self.jump(organ)
+
+    def choose_place(self, world: tuple[float, ...], series: str = "") -> None:
+        """Go to a point in world mm (I, P, L) that the user picked, as a step; moves of one series are one step."""
+        before = self.place
+        self.point_at(world)
+        if self.place != before:
+            self._undo.push("going to a place", partial(self.return_to, before), series=series)
 
     def jump(self, organ: str) -> None:
         """Show the slice through an organ, and pan to it where it lies outside the view."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -14,6 +15,7 @@ from napari_ctvlp._qt.layer_lookup import (
     MASKS_KEY,
     NAMES_KEY,
     SCAN_KEY,
+    Own,
     drawing_of,
     foreign_labels,
     foreign_volume,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from napari_ctvlp._qt.overlay import Overlay
     from napari_ctvlp._qt.scan_panel import ScanPanel
+    from napari_ctvlp._qt.undo import Undo
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp.scan.types import OrganMasks, Scan
     from napari_ctvlp.session import Session
@@ -46,7 +49,7 @@ class OpenLayers:
 
     Parameters
     ----------
-    viewer, session, panel, overlay
+    viewer, session, panel, overlay, undo
         Whom it serves.
     wiring : Wiring
         Undoes its connections.
@@ -59,12 +62,19 @@ class OpenLayers:
     taken = Signal()
 
     def __init__(
-        self, viewer: napari.viewer.Viewer, session: Session, panel: ScanPanel, overlay: Overlay, wiring: Wiring
+        self,
+        viewer: napari.viewer.Viewer,
+        session: Session,
+        panel: ScanPanel,
+        overlay: Overlay,
+        undo: Undo,
+        wiring: Wiring,
     ) -> None:
         self._viewer = viewer
         self._session = session
         self._panel = panel
         self._overlay = overlay
+        self._undo = undo
         self._syncing = False
         self._in_use: Labels | None = None
         self._aside: WeakSet[Labels] = WeakSet()
@@ -122,6 +132,7 @@ class OpenLayers:
             masks, same = result
             if layer not in self._viewer.layers:
                 return
+            before, own = session.masks, Own.of(layer)
             if same:
                 layer.metadata[SCAN_KEY] = scan
                 layer.scale, layer.translate = scan.spacing, scan.napari_translate
@@ -130,10 +141,31 @@ class OpenLayers:
             else:
                 layer.visible = False  # it would lie over its own copy
             session.set_masks(masks)
+            shown = self.masks_layer
+            back = partial(self._give_back, layer, own, shown, before)
+            self._undo.push(f"using “{layer.name}” as organ masks", back)
             self._show_hint()
             self.taken.emit()
 
         session.run(Task.MASKS, lambda _report, _cancelled: rooms.take_labels(scan, drawing), done)
+
+    def _give_back(self, layer: Labels, own: Own, shown: Labels | None, before: OrganMasks | None) -> None:
+        """Let labels be those of somebody else again; where they (or their copy) are in use, use those of before."""
+        in_use = shown is not None and self.masks_layer is shown
+        self._syncing = True  # the session hears of it when all is as it was
+        try:
+            own.restore(layer)
+            if shown is not None and shown is not layer and shown in self._viewer.layers:
+                self._viewer.layers.remove(shown)
+            if in_use:
+                self._session.set_masks(before)
+        finally:
+            self._syncing = False
+        self._aside.discard(layer)
+        layer.visible = own.visible  # masks that are used no more were hidden
+        if layer in self._viewer.layers:
+            self._viewer.layers.selection.active = layer
+        self.sync()
 
     def take(self, layer: Labels, masks: OrganMasks) -> None:
         """Let a layer show these masks, which are its content."""
@@ -154,6 +186,15 @@ class OpenLayers:
         if named is not masks:
             self.take(layer, named)
             self._session.set_masks(named)
+            self._undo.push("names of organs", partial(self._rename_back, named, masks))
+
+    def _rename_back(self, named: OrganMasks, before: OrganMasks) -> None:
+        layer = self.masks_layer
+        if layer is None or self._session.masks is not named:  # painted in since
+            self.rename(before.names)
+        else:
+            self.take(layer, before)
+            self._session.set_masks(before)
 
     def sync(self, event: object = None) -> None:
         """Tell the session which scan and which masks are open, from the layers as they are now."""

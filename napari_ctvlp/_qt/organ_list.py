@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
+from napari_ctvlp._qt.undo_controls import undo_choice, undo_sorting, undo_text
 from napari_ctvlp.exports import STATISTICS, Results, write
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class OrganList:
         self._session = session
         self._undo = undo
         self._drag = 0
+        undo_text(panel.filter, undo, "filter of organs")
+        self._group = undo_choice(panel.group, undo, "group of organs")
+        undo_sorting(panel.table, undo, "order of organs")
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(looks.changed, panel.refresh_looks)
         wiring.connect(navigator.organ_reached, self._on_organ_reached)
@@ -65,6 +69,7 @@ class OrganList:
 
     def _on_masks_changed(self, masks: OrganMasks | None) -> None:
         self._panel.set_masks(masks)
+        self._group.sync()
 
     def _on_organ_reached(self, organ: str) -> None:
         self._panel.select(organ)

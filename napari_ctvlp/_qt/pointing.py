@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer
 
+from napari_ctvlp._qt.undo import Series
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
@@ -17,11 +19,12 @@ LEFT = 1
 STILL = 3
 """Pixels that a click may move."""
 
-Go = Callable[[tuple[float, ...]], None]
+Go = Callable[[tuple[float, ...], str], None]
+"""Takes a place in world mm (I, P, L), and the series of moves that it belongs to (empty for a click)."""
 
 
 class Pointing(QObject):
-    """Calls ``go`` with the world mm (I, P, L) pointed at; with Shift at most once per turn of the event loop.
+    """Calls ``go`` with the place pointed at; with Shift at most once per turn of the event loop.
 
     A click belongs to the active layer's tool where it is not pan and zoom.
     """
@@ -30,6 +33,7 @@ class Pointing(QObject):
         super().__init__()
         self._go = go
         self._wanted: tuple[float, ...] | None = None
+        self._series = Series(f"moving in {id(self)}")
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -53,7 +57,7 @@ class Pointing(QObject):
             yield
         still = all(abs(now - then) <= STILL for now, then in zip(event.pos, start, strict=True))
         if still and len(event.position) >= 3:  # a canvas without a volume has places of two coordinates
-            self._go(tuple(float(v) for v in event.position)[-3:])
+            self._go(tuple(float(v) for v in event.position)[-3:], "")
 
     def move(self, model: Any, event: Any) -> None:
         """napari's mouse callback: go along with the cursor while Shift is held."""
@@ -61,11 +65,13 @@ class Pointing(QObject):
             self._wanted = tuple(float(v) for v in event.position)[-3:]
             if not self._timer.isActive():
                 self._timer.start()
+        else:
+            self._series.end()
 
     def _flush(self) -> None:
         if self._wanted is not None:
             wanted, self._wanted = self._wanted, None
-            self._go(wanted)
+            self._go(wanted, self._series.next())
 
 
 def _remove(callbacks: list[Any], callback: object) -> None:

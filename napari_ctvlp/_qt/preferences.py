@@ -84,4 +84,5 @@ class Preferences:
         self._dock.view.automatic.setChecked(self._settings.looking.automatic_window)
 
     def _apply_opacity(self, event: object = None) -> None:
-        self._dock.legend.opacity.setValue(self._settings.looking.map_opacity)
+        with self._undo.paused():
+            self._dock.legend.opacity.setValue(self._settings.looking.map_opacity)

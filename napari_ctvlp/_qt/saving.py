@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import QFileSystemWatcher, Qt, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QAbstractButton, QFileDialog, QWidget
 
+from napari_ctvlp._qt.before_restoring import Before
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.query_line import QueryLine
+from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_picture import picture_of, write_picture
 from napari_ctvlp._qt.view_state import give_view, taken_view
 from napari_ctvlp._qt.window_exports import WINDOW_EXPORTS
@@ -22,6 +25,7 @@ from napari_ctvlp.exports import Results, write
 from napari_ctvlp.queries import Queries
 from napari_ctvlp.saved_session import SUFFIX, read_session, restore, save
 from napari_ctvlp.session import Session
+from napari_ctvlp.work import Task
 
 SETTLE_MS = 200
 """Editors write a file in several steps; only the last is worth reading."""
@@ -37,8 +41,12 @@ class Saving:
     menu : FileMenu
     query : QueryLine
         Shows the question of a restored session.
+    use_names : QAbstractButton
+        Shows whether names count in it.
     queries : Queries
         What is pinned.
+    undo : Undo
+        Takes a restored session back.
     layers : callable
         Gives the layers of the open scan and of its masks, each None where there is none.
     canvases : callable
@@ -53,7 +61,9 @@ class Saving:
         session: Session,
         menu: FileMenu,
         query: QueryLine,
+        use_names: QAbstractButton,
         queries: Queries,
+        undo: Undo,
         layers: Callable[[], tuple[Image | None, Labels | None]],
         canvases: Callable[[], list[QWidget]],
         parent: QWidget,
@@ -61,7 +71,10 @@ class Saving:
         self._viewer = viewer
         self._session = session
         self._query = query
+        self._use_names = use_names
         self._queries = queries
+        self._undo = undo
+        self._restored = 0
         self._layers = layers
         self._canvases = canvases
         self._parent = parent
@@ -130,18 +143,42 @@ class Saving:
 
         write(session, work)
 
-    def restore_session(self, path: str | Path) -> None:
-        """Open what a saved session had open, and look at it as then."""
+    def restore_session(self, path: str | Path, *, step: bool = True) -> None:
+        """Open what a saved session had open, and look at it as then; a step unless that is how the window begins."""
         try:
             saved = read_session(path)
         except UserError as error:
             self._session.failed.emit(error)
             return
+        before = Before.of(self._session, self._queries, self._viewer, self._layers())
+        self._restored += 1
+        series = f"restoring {self._restored}"
+
+        def remember() -> None:
+            if step:
+                self._undo.push("restoring a session", partial(self._go_back, before), series=series)
+
+        def opened() -> None:
+            give_view(self._viewer, saved.view, *self._layers())
+            remember()  # another scan has come, with which all steps were forgotten
+
+        remember()
         self._query.setText(saved.query)
         self._query.set_history(list(saved.history))
         self._queries.set_pinned(saved.pinned)
-        folder = Path(path).parent
-        restore(self._session, saved, lambda: give_view(self._viewer, saved.view, *self._layers()), folder)
+        restore(self._session, saved, opened, Path(path).parent)
+        self._use_names.setChecked(saved.use_names)
+
+    def _go_back(self, before: Before) -> None:
+        """Take a restored session back: its scan goes, and what was open, asked and seen comes again."""
+        for task in (Task.SCAN, Task.MASKS):
+            self._session.stop(task)  # it may still be on its way
+        before.open_again(self._session, self._viewer, self._layers())
+        before.ask_again(self._session, self._queries)
+        self._query.setText(before.query)
+        self._query.set_history(self._session.history)
+        self._use_names.setChecked(before.use_names)
+        before.look_again(self._viewer, self._layers())
 
     def take(self, paths: Sequence[str]) -> bool:
         """Restore a session that was dropped; False when it is none."""

@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_ctvlp._qt.map_colours import map_colormap
 from napari_ctvlp._qt.removing import remove_layer
+from napari_ctvlp._qt.undo_controls import undo_slider
 
 if TYPE_CHECKING:
     import napari
@@ -73,6 +74,7 @@ class SimilarityLayer:
         wiring.connect(viewer.layers.events.removed, self._on_layer_removed)
         wiring.callback(self._remove)
         legend.opacity_changed.connect(self._on_opacity)
+        self._strength = undo_slider(legend.opacity, undo, "opacity of the map")
         legend.peak_requested.connect(self.next_peak)
 
     @property
@@ -185,6 +187,7 @@ class SimilarityLayer:
         opacity = float(self._layer.opacity)
         if opacity > 0:
             self._legend.set_opacity(opacity)
+            self._strength.sync()
         if self.wanted != (opacity > 0):
             self.wanted = opacity > 0
             self._overlay.set_mapped(self.wanted)

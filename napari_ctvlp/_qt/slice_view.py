@@ -33,7 +33,7 @@ class SliceView(QWidget):
     axis : int
         The axis cut along, of I, P, L.
     go : callable
-        Called with the world mm (I, P, L) that was pointed at.
+        Called with the place that was pointed at, see `Pointing`.
     """
 
     def __init__(self, name: str, axis: int, go: Go) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from psygnal import Signal
 
 DEPTH = 100
+PAUSE_S = 2.0
+"""After so long without a move the next one begins another step."""
 
 
 class Undo:
@@ -20,7 +25,7 @@ class Undo:
     changed = Signal(str)
 
     def __init__(self) -> None:
-        self._steps: list[tuple[str, str, Callable[[], None]]] = []
+        self._steps: list[tuple[str, str, Callable[[], object]]] = []
         self._undoing = False
 
     @property
@@ -28,7 +33,7 @@ class Undo:
         """Name of what would be taken back, or an empty text."""
         return self._steps[-1][0] if self._steps else ""
 
-    def push(self, name: str, back: Callable[[], None], *, series: str = "") -> None:
+    def push(self, name: str, back: Callable[[], object], *, series: str = "") -> None:
         """Remember a step.
 
         Parameters
@@ -52,14 +57,47 @@ class Undo:
         if not self._steps:
             return
         _, _, back = self._steps.pop()
-        self._undoing = True
-        try:
+        with self.paused():
             back()
-        finally:
-            self._undoing = False
         self.changed.emit(self.next)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens meanwhile is no step of the user."""
+        before, self._undoing = self._undoing, True
+        try:
+            yield
+        finally:
+            self._undoing = before
 
     def clear(self) -> None:
         """Forget all steps."""
         self._steps.clear()
         self.changed.emit("")
+
+
+class Series:
+    """Names moves that follow each other closely, for `Undo.push` to take them for one step.
+
+    Parameters
+    ----------
+    name : str
+        What moves.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._count = 0
+        self._last = -math.inf
+
+    def next(self) -> str:
+        """The name for a move that is made now."""
+        now = time.monotonic()
+        if now - self._last > PAUSE_S:
+            self._count += 1
+        self._last = now
+        return f"{self._name} {self._count}"
+
+    def end(self) -> None:
+        """Let the next move begin another step."""
+        self._last = -math.inf

@@ -17,7 +17,7 @@ def test_a_click_without_a_volume_goes_nowhere(qtbot, position, went):
     model = SimpleNamespace(mouse_drag_callbacks=[], mouse_move_callbacks=[], layers=layers, dims=dims)
     gone = []
     with Wiring() as wiring:
-        Pointing(model, gone.append, wiring)
+        Pointing(model, lambda world, series: gone.append(world), wiring)
         event = SimpleNamespace(button=LEFT, modifiers=(), pos=(5, 5), position=position, type="mouse_press")
         press = model.mouse_drag_callbacks[0](model, event)
         next(press)

@@ -120,6 +120,42 @@ def test_a_session_comes_back_as_it_was_seen(new_window, files, tmp_path):
     assert other.scene.camera.zoom == pytest.approx(4.5)
 
 
+def test_a_restored_session_is_taken_back_with_one_key(new_window, files, tmp_path):
+    _, widget = new_window()
+    open_paths(widget.session, files)
+    widget.ask("liver")
+    widget.dock.use_names.click()
+    widget.saving.save_session(tmp_path / "case")
+    other, again = new_window()
+    open_paths(again.session, files)
+    again.ask("spleen")
+    scan, masks, layers, place = again.session.scan, again.session.masks, list(other.layers), tuple(other.dims.point)
+    other.layers[0].contrast_limits = (-300, 300)
+    again.saving.restore_session(tmp_path / "case.ctvlp.json")
+    assert again.session.query == "liver" and again.session.scan is not scan
+    assert not again.session.use_names and not again.dock.use_names.isChecked()
+    assert again.undo.next == "restoring a session"
+    again.undo.undo()
+    assert again.session.scan is scan and again.session.masks is masks and list(other.layers) == layers
+    assert again.session.query == again.dock.query.text() == "spleen" and again.session.ranking is not None
+    assert again.session.use_names and again.dock.use_names.isChecked()
+    assert again.session.history == ["spleen"] and tuple(other.dims.point) == pytest.approx(place)
+    assert tuple(other.layers[0].contrast_limits) == (-300, 300)
+
+
+def test_a_session_restored_into_an_empty_window_is_taken_back(new_window, files, tmp_path):
+    _, widget = new_window()
+    open_paths(widget.session, files)
+    widget.saving.save_session(tmp_path / "case")
+    other, again = new_window()
+    again.saving.restore_session(tmp_path / "case.ctvlp.json")
+    assert again.session.scan is not None
+    again.undo.undo()
+    assert again.session.scan is None and again.session.masks is None and not other.layers
+    again.saving.restore_session(tmp_path / "case.ctvlp.json", step=False)
+    assert again.session.scan is not None and not again.undo.next, "how a window begins is no step"
+
+
 def test_a_bad_session_is_one_notification(new_window, tmp_path, notifications):
     _, widget = new_window()
     (tmp_path / "bad.ctvlp.json").write_text("{")

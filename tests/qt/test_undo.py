@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_ctvlp._qt.undo import DEPTH, Undo
+from napari_ctvlp._qt.undo import DEPTH, Series, Undo
 
 
 def test_steps_are_taken_back_newest_first():
@@ -44,3 +44,24 @@ def test_old_steps_are_forgotten():
         undo.undo()
     assert len(done) == DEPTH
     assert done[-1] == DEPTH
+
+
+def test_what_happens_while_paused_is_no_step():
+    undo = Undo()
+    with undo.paused():
+        undo.push("how it begins", lambda: None)
+    assert undo.next == ""
+    undo.push("one", lambda: None)
+    assert undo.next == "one"
+
+
+def test_a_pause_ends_a_series(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("napari_ctvlp._qt.undo.time.monotonic", lambda: now[0])
+    series, names = Series("moving"), []
+    for after in (0.0, 0.5, 0.5, 60.0):
+        now[0] += after
+        names.append(series.next())
+    series.end()
+    names.append(series.next())
+    assert names[0] == names[1] == names[2] and len(set(names)) == 3
