@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_ctvlp._qt.crosshair import Crosshair
+from napari_ctvlp._qt.double_click import DoubleClick
 from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
 from napari_ctvlp._qt.slice_view import SliceView
 from napari_ctvlp._qt.views_dock import NAME, ViewsDock
@@ -71,6 +72,7 @@ class LinkedViews:
         self.maximised: str | None = None
         self._dock: ViewsDock | None = None
         self._shown = False
+        self._double_click = DoubleClick(viewer, partial(self._on_double_click, AXIAL))
         self._moving = False
         self._waiting: list[SliceView] = []
         self._timer = QTimer()
@@ -105,6 +107,10 @@ class LinkedViews:
         self._restore()
         assert self._dock is not None
         self._shown = shown
+        if shown:
+            self._double_click.take()
+        else:
+            self._double_click.give_back()
         self._dock.set_shown(shown)
         for view in self.views:
             view.set_live(shown)
@@ -195,28 +201,11 @@ class LinkedViews:
         wiring.connect(viewer.layers.events.removed, self._on_layers_changed)
         wiring.connect(viewer.layers.events.reordered, self._on_layers_changed)
         wiring.connect(viewer.events.theme, self._on_theme)
-        self._take_double_click(wiring)
+        wiring.callback(self._double_click.give_back)
         self._dock = ViewsDock(self.views)
         self._dock.removed.connect(self.close)
         viewer.window.add_dock_widget(self._dock, name=NAME, area="right")
         self._dock.place_beside(self._beside)
-
-    def _take_double_click(self, wiring: Wiring) -> None:
-        """Maximise on a double click in the main canvas, where napari zooms, for as long as the views are there."""
-        callbacks = self._viewer.mouse_double_click_callbacks
-        before = list(callbacks)
-        zooms = [callback for callback in before if getattr(callback, "__name__", "") == "double_click_to_zoom"]
-        ours = partial(self._on_double_click, AXIAL)
-        for callback in zooms:
-            callbacks.remove(callback)
-        callbacks.append(ours)
-
-        def give_back() -> None:
-            if ours in callbacks:
-                callbacks.remove(ours)
-            callbacks.extend(callback for callback in zooms if callback not in callbacks)
-
-        wiring.callback(give_back)
 
     def _drop_crosshair(self, crosshair: Crosshair) -> None:
         crosshair.release()

@@ -181,6 +181,19 @@ def test_double_click_maximises_and_again_gives_back(linked, qtbot):
     assert viewer.scene.camera.zoom == zoom  # napari's own double click would have zoomed
 
 
+def test_napari_zooms_on_a_double_click_again_while_the_side_views_are_hidden(linked, qtbot):
+    viewer, widget, *_ = linked
+    native, kind = main_canvas(viewer), QEvent.Type.MouseButtonDblClick
+    widget.views.set_shown(False)
+    zoom = viewer.scene.camera.zoom
+    click(native, (native.width() // 2, native.height() // 2), qtbot, kind=kind)
+    assert viewer.scene.camera.zoom > zoom and widget.views.maximised is None
+    widget.views.set_shown(True)
+    zoom = viewer.scene.camera.zoom
+    click(native, (native.width() // 2, native.height() // 2), qtbot, kind=kind)
+    assert viewer.scene.camera.zoom == zoom and widget.views.maximised == "axial"
+
+
 def test_cursor_in_a_side_view_is_told(linked, phantom, qtbot):
     viewer, widget, coronal, _ = linked
     masks = phantom[1]
