@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
+from napari_ctvlp._qt.dialogs import bring_up
 from napari_ctvlp._qt.pdf import write_pdf
 from napari_ctvlp.ask.audit_card import AuditCard, audit_card, card_html, full_audit, write_card
 from napari_ctvlp.errors import UserError
@@ -115,8 +116,7 @@ class AuditWindow:
             self.dialog.hide()
             return
         self._fill()
-        self.dialog.show()
-        self.dialog.raise_()
+        bring_up(self.dialog)
 
     def write(self, path: str) -> None:
         """Write the card: as PDF, or as HTML where the name ends so."""

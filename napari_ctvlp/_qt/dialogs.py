@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QDialog
 
+from napari_ctvlp._qt.shortcuts import keys_of
+
 
 def bring_up(dialog: QDialog) -> None:
-    """Show a dialog in front of the others."""
+    """Show a dialog in front of the others; the keys of the window work in it, too."""
+    keys = keys_of(dialog)
+    if keys is not None:
+        keys.install_in(dialog)
     dialog.show()
     dialog.raise_()
     dialog.activateWindow()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_ctvlp._qt.dialogs import bring_up
 from napari_ctvlp._qt.follow_up_dialog import HINT, PICTURE_HEIGHT, FollowUpDialog
 from napari_ctvlp._qt.opening import MASK_FILES
 from napari_ctvlp.anatomy import display_name
@@ -71,8 +72,7 @@ class FollowUpWindow:
         if dialog.isVisible():
             dialog.hide()
         else:
-            dialog.show()
-            dialog.raise_()
+            bring_up(dialog)
 
     def open(self, scan: str | Path | None = None, masks: str | Path | None = None) -> None:
         """Take a prior's scan or masks; both together are opened. A folder may hold both."""

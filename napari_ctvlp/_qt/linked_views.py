@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QWidget
+from qtpy.QtGui import QCursor
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp._qt.double_click import DoubleClick
 from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
+from napari_ctvlp._qt.shortcuts import line_of
 from napari_ctvlp._qt.slice_view import SliceView
 from napari_ctvlp._qt.views_dock import NAME, ViewsDock
 from napari_ctvlp._qt.wiring import Wiring
@@ -157,6 +159,27 @@ class LinkedViews:
         wanted = None if before == name else name
         self._arrange(wanted)
         self._undo.push(f"maximising {name}", partial(self._arrange, before))
+
+    def maximise_next(self) -> None:
+        """Do so with the view under the cursor; where none is, with one after the other, then with none."""
+        pointed = self._under_cursor
+        if pointed is not None:
+            self.maximise(pointed)
+        elif self.maximised is None:
+            self.maximise(AXIAL)
+        else:
+            names = [AXIAL, *(view.name for view in self.views), self.maximised]
+            following = names[names.index(self.maximised) + 1]
+            self.maximise(following)
+
+    @property
+    def _under_cursor(self) -> str | None:
+        """The view that the mouse is over."""
+        line = list(line_of(QApplication.widgetAt(QCursor.pos())))
+        views = [(AXIAL, main_canvas(self._viewer, self._beside))]
+        views += [(view.name, view.view.canvas.native) for view in self.views]
+        over = (name for name, canvas in views if canvas is not None and canvas in line)
+        return next(over, None)
 
     def close(self) -> None:
         """Give all canvases back; safe to call twice."""

@@ -9,7 +9,6 @@ import logging
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +19,17 @@ from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEv
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answering import Answering
-from napari_ctvlp._qt.ask_bar import EVIDENCE_KEY, INPUT_KEY, PIN_KEY, PROMPTS_KEY, QUERIES_KEY
 from napari_ctvlp._qt.asked import Asked
-from napari_ctvlp._qt.audit_window import AUDIT_KEY, AuditWindow
+from napari_ctvlp._qt.audit_window import AuditWindow
 from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
-from napari_ctvlp._qt.follow_up import FOLLOW_UP_KEY, FollowUpWindow
+from napari_ctvlp._qt.follow_up import FollowUpWindow
 from napari_ctvlp._qt.furniture import Furniture
+from napari_ctvlp._qt.key_table import add_keys
+from napari_ctvlp._qt.keys_window import KeysWindow
+from napari_ctvlp._qt.layer_keys import LayerKeys
 from napari_ctvlp._qt.linked_views import LinkedViews
-from napari_ctvlp._qt.map_legend import PEAK_KEY
 from napari_ctvlp._qt.model_input import InputLayer
 from napari_ctvlp._qt.navigator import Navigator
 from napari_ctvlp._qt.open_layers import OpenLayers
@@ -45,14 +45,13 @@ from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.scrolled import scrolled
 from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
+from napari_ctvlp._qt.stepping import Stepping
 from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.undo_controls import undo_switches
-from napari_ctvlp._qt.view_bar import BODY_KEY, HIDE_KEY, MAP_KEY, OWN_KEY, UNDO_KEY, VIEWS_KEY, preset_key
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
-from napari_ctvlp.anatomy.windows import PRESETS
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.opening import open_paths
 from napari_ctvlp.queries import Queries
@@ -100,7 +99,8 @@ class CtvlpWidget(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setAcceptDrops(True)
 
-        self._keys = Shortcuts()
+        self._keys = Shortcuts(self, LayerKeys(napari_viewer, self._layers_of_all_views).has)
+        self.keys_window = KeysWindow(self._keys, self, wiring)
         self._furniture = Furniture(napari_viewer)
         wiring.callback(self._furniture.remove)
         self.undo = Undo()
@@ -147,7 +147,7 @@ class CtvlpWidget(QWidget):
         self.reasons = Reasons(
             napari_viewer, session, self.navigator, self.undo, self.lab.open, display_name, self, wiring
         )
-        self.teacher = Teacher(self.dock, session, self.navigator, self.undo, self._keys, wiring)
+        self.teacher = Teacher(self.dock, session, self.navigator, self.undo, wiring)
         self.follow_up = FollowUpWindow(session, self.navigator, self.undo, self, wiring)
         self.audit = AuditWindow(session, self.dock.scan, self, wiring)
         others = ThreadRunner(2)
@@ -168,7 +168,7 @@ class CtvlpWidget(QWidget):
 
     def _join_view(self, wiring: Wiring) -> None:
         """Join the row of buttons, the keys and what they act on."""
-        session, view, keys, window = self.session, self.dock.view, self._keys, self.window_level
+        session, view, window = self.session, self.dock.view, self.window_level
         view.window_chosen.connect(window.choose)
         view.own_window_requested.connect(window.choose_own)
         view.automatic_toggled.connect(window.set_automatic)
@@ -178,7 +178,7 @@ class CtvlpWidget(QWidget):
         wiring.connect(self.undo.changed, view.set_undo)
         undo_switches(self.dock, self.undo)
         view.views_requested.connect(self.views.toggle)
-        view.organs_requested.connect(self._toggle_organs)
+        view.organs_requested.connect(self.toggle_organs)
         view.body_requested.connect(self.body.toggle)
         wiring.connect(self.body.shown_changed, view.set_body_shown)
         view.map_requested.connect(self.similarity.toggle)
@@ -186,35 +186,22 @@ class CtvlpWidget(QWidget):
         wiring.connect(self.views.shown_changed, view.set_views_shown)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.scan_changed, self._on_scan_changed)
-        for place, preset in enumerate(PRESETS):
-            keys.add(preset_key(place), partial(window.choose, preset))
-        keys.add(OWN_KEY, window.choose_own)
-        keys.add(UNDO_KEY, self.undo.undo)
-        keys.add(VIEWS_KEY, self.views.toggle)
-        keys.add(HIDE_KEY, self._toggle_organs)
-        keys.add(BODY_KEY, self.body.toggle)
-        keys.add(MAP_KEY, self.similarity.toggle)
-        keys.add(PEAK_KEY, self.similarity.next_peak)
         self.dock.findings.pair_chosen.connect(self.reasons.choose)
         self.dock.findings.pair_chosen.connect(self.lab.choose)
         self.dock.findings.why_requested.connect(self.reasons.open)
         self.dock.findings.prompts_requested.connect(self.lab.toggle)
         self.dock.more.evidence_requested.connect(self.reasons.toggle)
-        keys.add(EVIDENCE_KEY, self.reasons.toggle)
         self.dock.more.input_requested.connect(self.input.next)
         wiring.connect(self.input.changed, self._on_input_changed)
-        keys.add(INPUT_KEY, self.input.next)
         self.dock.more.queries_requested.connect(self.asked.toggle)
-        keys.add(QUERIES_KEY, self.asked.toggle)
         self.dock.more.pin_requested.connect(self.asked.pin_present)
-        keys.add(PIN_KEY, self.asked.pin_present)
         self.dock.more.prompts_requested.connect(self.lab.toggle)
-        keys.add(PROMPTS_KEY, self.lab.toggle)
-        keys.add(AUDIT_KEY, self.audit.toggle)
-        keys.add(FOLLOW_UP_KEY, self.follow_up.toggle)
         self.dock.tools.audit_requested.connect(self.audit.toggle)
         self.dock.tools.follow_up_requested.connect(self.follow_up.toggle)
-        wiring.callback(keys.remove)
+        view.maximise_requested.connect(self.views.maximise)
+        view.keys_requested.connect(self.keys_window.toggle)
+        add_keys(self._keys, self, Stepping(self._viewer, self.navigator, self.layers))
+        wiring.callback(self._keys.remove)
 
     # -- for others --------------------------------------------------------------------------------------------
 
@@ -260,12 +247,12 @@ class CtvlpWidget(QWidget):
         self.dock.legend.set_missing(why)
         self.dock.legend.setVisible(wanted and (there or bool(why)))
 
-    def _toggle_organs(self) -> None:
+    def toggle_organs(self) -> None:
         """Hide all organs, or show them again."""
         layer = self.layers.masks_layer
         if layer is not None:
             layer.visible = not layer.visible
-            self.undo.push("showing the organs" if layer.visible else "hiding the organs", self._toggle_organs)
+            self.undo.push("showing the organs" if layer.visible else "hiding the organs", self.toggle_organs)
 
     # -- what is said ------------------------------------------------------------------------------------------
 

@@ -28,7 +28,8 @@ from napari_ctvlp.ask.types import AbnormalityScore
 
 SETTLE_MS = 250
 """After the last key; a word is worth scoring, a letter is not."""
-HINT = "Ctrl+S writes these prompts into your own copy of the dictionary; everything else in it stays as it is."
+SAVE_KEY = "Ctrl+S"
+HINT = f"{SAVE_KEY} writes these prompts into your own copy of the dictionary; everything else in it stays as it is."
 ORGAN, SAVED, NOW, CHANGE, PLOT = range(5)
 
 
@@ -80,7 +81,7 @@ class PromptDialog(QDialog):
         self.revert = QPushButton("Back to the saved prompts")
         self.revert.setToolTip("Ctrl+Z brings yours back")
         self.save = QPushButton("Save to my dictionary")
-        self.save.setShortcut("Ctrl+S")
+        self.save.setShortcut(SAVE_KEY)
         for button in (self.revert, self.save):
             button.setAutoDefault(False)
         self._scores = PlainModel(

@@ -22,6 +22,8 @@ QUESTION, ANSWER, PINNED = range(3)
 ORGAN, FIRST, NEXT, LEAD, BAR = range(5)
 HOW = "Select two questions (Ctrl or Shift) to compare them, one to see its answer again."
 MARK = "●"
+PIN_SELECTED_KEY = "Ctrl+P"
+FORGET_KEY = "Del"
 
 
 class QueriesDialog(QDialog):
@@ -69,8 +71,10 @@ class QueriesDialog(QDialog):
         self.organs.setItemDelegateForColumn(BAR, DifferenceDelegate(first, second, self.organs))
         self.told = WrappedLabel()
         self.again = _button("Ask again", "Return", "Ask the selected question again")
-        self.pin = _button("Pin", "Ctrl+P", "Show its scores as a column of the organ table, or no longer")
-        self.forget = _button("Forget", "Del", "Take the selected questions out of the history; U brings them back")
+        self.pin = _button("Pin", PIN_SELECTED_KEY, "Show its scores as a column of the organ table, or no longer")
+        self.forget = _button(
+            "Forget", FORGET_KEY, "Take the selected questions out of the history; U brings them back"
+        )
         self._lay_out()
         self.questions.selectionModel().selectionChanged.connect(self._on_selection)  # type: ignore[union-attr]
         self.questions.doubleClicked.connect(self._on_again)

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
-from napari_ctvlp._qt.teach_bar import NO_KEY, YES_KEY, TeachBar
+from napari_ctvlp._qt.teach_bar import TeachBar
 from napari_ctvlp._qt.teach_panel import TeachPanel
 from napari_ctvlp.anatomy import display_name
 from napari_ctvlp.ask.taught_file import SUFFIX, write_taught
@@ -26,7 +25,6 @@ from napari_ctvlp.teaching import find, forget, mark, take
 if TYPE_CHECKING:
     from napari_ctvlp._qt.dock import Dock
     from napari_ctvlp._qt.navigator import Navigator
-    from napari_ctvlp._qt.shortcuts import Shortcuts
     from napari_ctvlp._qt.undo import Undo
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp.session import Session
@@ -40,7 +38,7 @@ class Teacher:
 
     Parameters
     ----------
-    dock, session, navigator, undo, keys
+    dock, session, navigator, undo
         Whom it serves.
     wiring : Wiring
         Undoes its connections.
@@ -52,7 +50,6 @@ class Teacher:
         session: Session,
         navigator: Navigator,
         undo: Undo,
-        keys: Shortcuts,
         wiring: Wiring,
     ) -> None:
         self._dock = dock
@@ -77,8 +74,6 @@ class Teacher:
         wiring.connect(session.embedding_changed, self._on_embedding)
         wiring.connect(session.taught_changed, self._on_taught)
         wiring.connect(session.scores_changed, self._show)
-        keys.add(YES_KEY, partial(self.answer, True))
-        keys.add(NO_KEY, partial(self.answer, False))
         self._ask()
 
     # -- which ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_ctvlp.anatomy.windows import PRESETS
 
@@ -18,6 +18,12 @@ VIEWS_KEY = "Q"
 HIDE_KEY = "H"
 MAP_KEY = "K"
 BODY_KEY = "J"
+MAXIMISE_KEY = "Shift+Q"
+KEYS_KEYS = ("F1", "?")
+VIEWS_TIP = (
+    f"Coronal and sagittal beside the axial slice ({VIEWS_KEY}). Click in a view, or hold Shift and move: all go "
+    f"there. Double-click, or {MAXIMISE_KEY}: one view alone, and back"
+)
 
 
 def preset_key(place: int) -> str:
@@ -32,8 +38,11 @@ class ViewBar(QWidget):
     -------
     window_chosen(object)
         A preset (`napari_ctvlp.anatomy.windows.Window`).
-    own_window_requested(), undo_requested(), views_requested(), organs_requested(), map_requested(), body_requested()
+    own_window_requested(), undo_requested(), views_requested(), organs_requested(), map_requested(), body_requested(),
+    keys_requested()
         A menu entry or button was used.
+    maximise_requested(str)
+        A view ("axial") is to have the window, or is to give it back.
     automatic_toggled(bool)
         Whether questions choose the window.
     """
@@ -46,6 +55,8 @@ class ViewBar(QWidget):
     organs_requested = Signal()
     map_requested = Signal()
     body_requested = Signal()
+    keys_requested = Signal()
+    maximise_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,7 +73,7 @@ class ViewBar(QWidget):
         self.automatic.setChecked(True)
         self.automatic.toggled.connect(self.automatic_toggled)
         self.window_button.setMenu(menu)
-        self.views_button = _button("Views", f"Coronal and sagittal beside the axial slice ({VIEWS_KEY})")
+        self.views_button = _button("Views", VIEWS_TIP)
         self.views_button.setCheckable(True)
         self.views_button.clicked.connect(self.views_requested)
         self.organs_button = _button("Organs", f"Hide all organs, or show them again ({HIDE_KEY})")
@@ -75,10 +86,27 @@ class ViewBar(QWidget):
         self.body_button.clicked.connect(self.body_requested)
         self.undo_button = _button("Undo", "")
         self.undo_button.clicked.connect(self.undo_requested)
+        self.more_button = _small("▾", "One view alone; keys and mouse")
+        self.more_button.setAccessibleName("More about the views")
+        self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        more = QMenu(self.more_button)
+        self.maximise = [
+            more.addAction(f"{name} alone, or all again\t{MAXIMISE_KEY}", partial(self.maximise_requested.emit, name))
+            for name in ("axial", "coronal", "sagittal")
+        ]
+        more.addSeparator()
+        more.addAction(f"Keys and mouse\t{KEYS_KEYS[0]}", self.keys_requested.emit)
+        self.more_button.setMenu(more)
+        self.keys_button = _small("?", f"Keys and mouse: all of them in a list ({' or '.join(KEYS_KEYS)})")
+        self.keys_button.setAccessibleName("Keys and mouse")
+        self.keys_button.clicked.connect(self.keys_requested)
         top, bottom = QHBoxLayout(), QHBoxLayout()
         top.addWidget(self.window_button, 1)
         top.addWidget(self.undo_button)
-        for button in (self.views_button, self.body_button, self.organs_button, self.map_button):
+        top.addWidget(self.keys_button)
+        bottom.addWidget(self.views_button, 1)
+        bottom.addWidget(self.more_button)
+        for button in (self.body_button, self.organs_button, self.map_button):
             bottom.addWidget(button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -87,6 +115,7 @@ class ViewBar(QWidget):
         layout.addLayout(bottom)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.set_window_text("")
+        self.set_views_shown(False)
         self.set_undo("")
 
     def set_window_text(self, text: str) -> None:
@@ -97,6 +126,8 @@ class ViewBar(QWidget):
     def set_views_shown(self, shown: bool) -> None:
         """Whether the side views are shown."""
         self.views_button.setChecked(shown)
+        for action in self.maximise:
+            action.setEnabled(shown)
 
     def set_body_shown(self, shown: bool) -> None:
         """Whether the organs are shown in 3D."""
@@ -113,6 +144,14 @@ class ViewBar(QWidget):
         """Name what would be taken back; empty where there is nothing."""
         self.undo_button.setEnabled(bool(name))
         self.undo_button.setToolTip(f"Take back: {name} ({UNDO_KEY})" if name else f"Nothing to take back ({UNDO_KEY})")
+
+
+def _small(text: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(tip)
+    button.setStyleSheet("QToolButton::menu-indicator { image: none }")  # the sign is in the text
+    return button
 
 
 def _button(text: str, tip: str) -> QPushButton:
