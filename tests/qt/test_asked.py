@@ -81,6 +81,10 @@ def test_pinned_questions_are_columns_that_sort_and_one_key_takes_them_back(aske
     assert cells(table, 0)[0] == "left kidney" and cells(table, column)[0] == "1.00"
     table.sortByColumn(column + 1, Qt.SortOrder.DescendingOrder)
     assert cells(table, 0)[0] == "liver"
+    for _ in range(2):
+        assert asked.undo.next == "order of organs"
+        asked.undo.undo()
+    assert cells(table, 0) == sorted(cells(table, 0))
     assert asked.undo.next == "pinning"
     asked.undo.undo()
     assert table.model().columnCount() == column + 1

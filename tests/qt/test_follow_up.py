@@ -58,11 +58,14 @@ def test_scan_then_masks(opened, tmp_path):
 def test_opening_and_closing_a_prior_are_taken_back_with_one_key(opened, tmp_path):
     window, undo = opened.follow_up, opened.undo
     window.toggle()
+    place = opened.navigator.place
     window.open(tmp_path / "prior")
+    assert opened.navigator.place != place
     assert undo.next == "opening the prior" and len(rows(window.dialog)) == 2
     opened.session.set_taught(())  # scored anew, compared anew: no step of the user's
     undo.undo()
     assert window.prior.exam is None and undo.next != "opening the prior" and not rows(window.dialog)
+    assert opened.navigator.place == place
     window.open(tmp_path / "prior")
     window.dialog.forget.click()
     assert undo.next == "closing the prior" and window.prior.exam is None
