@@ -86,12 +86,12 @@ class ViewBar(QWidget):
         self.body_button.clicked.connect(self.body_requested)
         self.undo_button = _button("Undo", "")
         self.undo_button.clicked.connect(self.undo_requested)
-        self.more_button = _small("▾", "One view alone; keys and mouse")
+        self.more_button = _small("▾", f"One view alone ({MAXIMISE_KEY}: the one under the cursor); keys and mouse")
         self.more_button.setAccessibleName("More about the views")
         self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         more = QMenu(self.more_button)
         self.maximise = [
-            more.addAction(f"{name} alone, or all again\t{MAXIMISE_KEY}", partial(self.maximise_requested.emit, name))
+            more.addAction(f"{name} alone, or all again", partial(self.maximise_requested.emit, name))
             for name in ("axial", "coronal", "sagittal")
         ]
         more.addSeparator()
