@@ -11,6 +11,7 @@ from napari_ctvlp import __version__
 from napari_ctvlp.anatomy.organs import display_name
 from napari_ctvlp.encoder.contract import BLIND, EncoderCard, ScanEmbedding
 from napari_ctvlp.files import write_whole
+from napari_ctvlp.scan.masks import OTHER_FRAME
 from napari_ctvlp.scan.phase import guess_phase
 from napari_ctvlp.scan.types import Audit, AuditItem, OrganMasks, Scan, Severity
 
@@ -43,8 +44,11 @@ class AuditCard:
 
 
 def full_audit(scan: Scan, masks: OrganMasks | None) -> Audit:
-    """The audit of a scan with what its organ masks add: contrast phase, organs that are cut."""
-    return Audit((*scan.audit.items, *(() if masks is None else (_phase(masks), _cut(masks)))))
+    """The audit of a scan with what its organ masks add: contrast phase, organs that are cut, what to beware of."""
+    if masks is None:
+        return scan.audit
+    beware = [item for item in _notes(masks) if item.severity == "warning"]
+    return Audit((*scan.audit.items, _phase(masks), _cut(masks), *beware))
 
 
 def audit_card(
@@ -90,7 +94,15 @@ def _cut(masks: OrganMasks) -> AuditItem:
 def _masks(masks: OrganMasks) -> list[AuditItem]:
     count = len(masks.names)
     items = [AuditItem("organ masks", f"{count} organ{'' if count == 1 else 's'}, {masks.scheme}")]
-    return items + [AuditItem("note", note, "note") for note in masks.notes]
+    return items + _notes(masks)
+
+
+def _notes(masks: OrganMasks) -> list[AuditItem]:
+    """What was done to the masks on the way; that they may be another scan's is a warning."""
+    return [
+        AuditItem("organ masks", note, "warning") if note == OTHER_FRAME else AuditItem("note", note, "note")
+        for note in masks.notes
+    ]
 
 
 def _encoder(card: EncoderCard, scan: Scan) -> list[AuditItem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,12 +131,14 @@ def _read_slices(slices: list[Slice], affine: Affine, words: str, name: str, not
     rescales: set[tuple[float, float]] = set()
     padding = 0
     window: tuple[float, float] | None = None
+    frame = ""
     given = True
     for index, one in enumerate(slices):
         data, pixels = _decode(one.path)
         if volume is None:
             volume = CanonicalVolume((pixels.shape[1], pixels.shape[0], len(slices)), affine, name)
             window = _window(data)
+            frame = str(data.get("FrameOfReferenceUID") or "")
         slope, inter, here = _rescale(data, one.path.name)
         given &= here
         rescales.add((slope, inter))
@@ -159,7 +162,7 @@ def _read_slices(slices: list[Slice], affine: Affine, words: str, name: str, not
     if len(rescales) > 1:
         text = f"{len(rescales)} different slopes and intercepts, each applied once to its slice"
     facts = AuditFacts(slope=slope, inter=inter, rescale=text, slices=words, notes=tuple(notes))
-    return volume.finish(facts, source=source, window=window)
+    return dataclasses.replace(volume.finish(facts, source=source, window=window), frame=frame)
 
 
 def _decode(path: Path) -> tuple[Dataset, NDArray[Any]]:
@@ -278,4 +281,5 @@ def _read_frames(path: Path, name: str, notes: list[str]) -> Scan:
         slices=f"{frames} frames of one file on a regular grid",
         notes=tuple(notes),
     )
-    return volume.finish(facts, source=path)
+    frame = str(image.get("FrameOfReferenceUID") or "")
+    return dataclasses.replace(volume.finish(facts, source=path), frame=frame)

@@ -35,14 +35,15 @@ _TYPES = {
 
 def dicom_class(path: Path) -> str:
     """SOPClassUID of a file; "" when it is no DICOM file."""
-    from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
+    from pydicom.filereader import read_partial
 
     if not path.is_file() or not is_dicom(path):
         return ""
     try:
-        with quiet():
-            head = dcmread(path, stop_before_pixels=True, force=True, specific_tags=["SOPClassUID"])
+        with quiet(), path.open("rb") as file:
+            # no further than the class: what follows may be large, or damaged, which is told when it is read
+            head = read_partial(file, lambda tag, _vr, _length: int(tag) > 0x00080016, force=True)
             return str(head.get("SOPClassUID") or "")
     except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError):
         return ""
@@ -79,7 +80,8 @@ def read_seg(path: Path) -> LabelledGrid:
     labels = np.zeros(turn.canonical_shape(shape), np.uint8)
     turn.stored_view(labels)[...] = grid.array
     notes = (f"{taken} voxels belong to several segments; the first keeps them",) if taken else ()
-    return LabelledGrid(labels, turn.canonical_affine(affine, shape), found, notes)
+    frames = frozenset({str(seg.get("FrameOfReferenceUID") or "")} - {""})
+    return LabelledGrid(labels, turn.canonical_affine(affine, shape), found, notes, frames)
 
 
 def _combined(seg: Any, path: Path, numbers: Sequence[int]) -> tuple[Any, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def read_labelled(path: Path, scan: Scan) -> LabelledGrid:
 def named(grid: LabelledGrid) -> LabelledGrid:
     """The grid with its free labels ("Liver", "Kidney left") as organ names where they mean an organ."""
     names = {number: naming.organ_of(text) for number, text in grid.names.items()}
-    return LabelledGrid(grid.labels, grid.affine, names, grid.notes)
+    return dataclasses.replace(grid, names=names)
 
 
 def _read_nifti(path: Path) -> LabelledGrid:

@@ -20,6 +20,12 @@ from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 
 __all__ = ["organ_statistics", "read_masks"]
 
+OTHER_FRAME = (
+    "the masks name another DICOM frame of reference than the scan; they were placed by their coordinates, so see for "
+    "yourself that they fit"
+)
+"""Said, not refused: programs that copy or anonymise files often write a new identifier and leave the geometry."""
+
 _FOLDERS = ("segmentations", "segmentation", "masks")
 """Where TotalSegmentator's data set keeps the masks of a case, beside its scan."""
 
@@ -64,6 +70,8 @@ def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> Or
 def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
     grid = read_labelled(path, scan)
     notes: list[str] = list(grid.notes)
+    if scan.frame and grid.frames - {scan.frame}:
+        notes.append(OTHER_FRAME)
     labels, values = to_uint8(grid.labels, path.name)
     labels = onto_scan(labels, grid.affine, scan, path.name, notes)
     present = present_labels(labels)

@@ -83,6 +83,8 @@ class Scan:
         (level, width) in HU that the file asks for (DICOM), else None.
     source : str
         Path that was read; never exported.
+    frame : str
+        Frame of reference (a DICOM UID) that the file names; "" where there is none. Never exported.
     """
 
     hu: NDArray[np.int16]
@@ -93,6 +95,7 @@ class Scan:
     audit: Audit
     window: tuple[float, float] | None = None
     source: str = ""
+    frame: str = ""
 
     @property
     def napari_translate(self) -> tuple[float, float, float]:
@@ -162,9 +165,12 @@ class LabelledGrid:
     names : mapping of int to str
         As the file calls them.
     notes : tuple of str
+    frames : frozenset of str
+        Frames of reference (DICOM UIDs) in which the file says that its coordinates are; empty where it says none.
     """
 
     labels: NDArray[np.integer]
     affine: NDArray[np.float64]
     names: Mapping[int, str]
     notes: tuple[str, ...] = ()
+    frames: frozenset[str] = frozenset()

@@ -10,7 +10,7 @@ import pytest
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import read_scan
 from napari_ctvlp.scan.dicom_seg import SEG_CLASSES, dicom_class, read_seg, write_seg
-from napari_ctvlp.scan.masks import read_masks
+from napari_ctvlp.scan.masks import OTHER_FRAME, read_masks
 from napari_ctvlp.scan.seg_source import ALLOWED
 from napari_ctvlp.scan.types import OrganMasks
 
@@ -67,6 +67,17 @@ def test_own_files_come_back_as_they_were(study, masks, tmp_path):
     assert set(number) == set(masks.names.values())
     for label, name in masks.names.items():
         np.testing.assert_array_equal(back.labels == number[name], masks.labels == label)
+
+
+@pytest.mark.parametrize(("uid", "noted"), [("1.2.3.5", False), ("1.2.3.99", True)])
+def test_another_frame_of_reference_is_noted(study, masks, tmp_path, uid, noted):
+    scan = read_scan(study)
+    write_seg(tmp_path / "organs.dcm", scan, masks)
+    data = pydicom.dcmread(tmp_path / "organs.dcm")
+    data.FrameOfReferenceUID = uid
+    data.save_as(tmp_path / "organs.dcm")
+    back = read_masks(tmp_path / "organs.dcm", scan)
+    assert (OTHER_FRAME in back.notes) is noted and len(back.names) == 3
 
 
 def test_the_patient_stays_out_unless_asked_for(study, masks, tmp_path):
