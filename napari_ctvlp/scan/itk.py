@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry
 from napari_ctvlp.scan.audit import AuditFacts
+from napari_ctvlp.scan.itk_data import check_voxels
 from napari_ctvlp.scan.types import LabelledGrid, Scan
 from napari_ctvlp.scan.volume import CanonicalVolume
 
@@ -102,6 +103,7 @@ def _read(path: Path) -> Any:
         raise UserError(f"{path.name}: there is no such file.")
     if path.stat().st_size == 0:
         raise UserError(f"{path.name}: is an empty file; copy or download it again.")
+    check_voxels(path)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # they quote paths, and go to the terminal
     try:
         image = SimpleITK.ReadImage(str(path))

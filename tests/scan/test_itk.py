@@ -11,6 +11,7 @@ import pytest
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import read_masks, read_scan
 from napari_ctvlp.scan.itk import looks_like_itk
+from napari_ctvlp.scan.itk_data import stored_voxels
 
 from .makers import body, ipl_affine, stored_as, write_scan
 
@@ -120,6 +121,53 @@ def test_bad_files_end_in_a_sentence(tmp_path, scan, case):
         read_masks(path, scan) if case in ("scan_as_masks", "float") else read_scan(path)
     told = str(error.value)
     assert told.startswith(path.name) and "\n" not in told and told.endswith(".")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("damage", ["zeroed", "one bit", "cut", "cut by one"])
+def test_damaged_voxels_are_neither_scan_nor_masks(tmp_path, scan, capfd, name, packed, damage):
+    path = tmp_path / name
+    sitk.WriteImage(image_of(np.random.default_rng(0).integers(0, 9, (12, 14, 16)).astype(np.uint8)), str(path), packed)
+    voxels = next((f for f in tmp_path.iterdir() if f.name in ("ct.raw", "ct.raw.gz", "ct.zraw")), path)
+    raw = bytearray(voxels.read_bytes())
+    middle = len(raw) - 300
+    if damage == "zeroed":
+        raw[middle : middle + 40] = bytes(40)
+    elif damage == "one bit":
+        raw[middle] ^= 4
+    voxels.write_bytes(raw[: {"cut": -300, "cut by one": -1}.get(damage, len(raw))])
+    if not packed and damage in ("zeroed", "one bit"):
+        assert read_scan(path).hu.shape == (12, 14, 16)  # nothing in the file can tell
+        return
+    for read in (read_scan, lambda file: read_masks(file, scan)):
+        with pytest.raises(UserError, match=rf"^{name}: .*(damaged|truncated)") as told:
+            read(path)
+        assert "\n" not in str(told.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+def test_headers_are_understood_without_itk(tmp_path, name, dtype):
+    values = np.arange(12 * 14 * 16).reshape(12, 14, 16).astype(dtype)
+    image = image_of(values)
+    for packed in (False, True):
+        sitk.WriteImage(image, str(tmp_path / name), packed)
+        stored = stored_voxels(tmp_path / name)
+        assert (stored.dtype, stored.count, stored.components, stored.packed) == (dtype, values.size, 1, packed)
+        np.testing.assert_array_equal(stored.first(1000), sitk.GetArrayFromImage(image).reshape(-1)[:1000])
+    sitk.WriteImage(sitk.Compose([image, image]), str(tmp_path / name))
+    assert (stored_voxels(tmp_path / name).count, stored_voxels(tmp_path / name).components) == (2 * values.size, 2)
+
+
+def test_what_only_itk_reads_is_left_to_it(tmp_path):
+    sitk.WriteImage(image_of(body()), str(tmp_path / "ct.nrrd"))
+    head = (tmp_path / "ct.nrrd").read_bytes().split(b"\n\n", 1)[0].replace(b"encoding: raw", b"encoding: ascii")
+    text = " ".join(map(str, body().transpose(0, 1, 2).reshape(-1))).encode()
+    (tmp_path / "ct.nrrd").write_bytes(head + b"\n\n" + text + b"\n")
+    assert stored_voxels(tmp_path / "ct.nrrd") is None
+    assert read_scan(tmp_path / "ct.nrrd").hu.size == body().size
 
 
 def test_without_simpleitk_the_command_is_told(tmp_path):
