@@ -79,6 +79,7 @@ def _read(path: Path) -> list[LayerData]:
 def _read_folder(path: Path) -> list[LayerData]:
     from napari.utils.notifications import show_info
 
+    from napari_ctvlp.opening import open_masks
     from napari_ctvlp.scan import list_series, read_masks, read_scan
     from napari_ctvlp.scan.layers import scan_layer
     from napari_ctvlp.scan.pairs import sort_out
@@ -86,24 +87,23 @@ def _read_folder(path: Path) -> list[LayerData]:
     given = sort_out([path])
     if given.scan is None:
         return _read_masks(path)
-    if given.scan != path or given.masks is not None:
-        scan = read_scan(given.scan)
-        masks = [] if given.masks is None else [_masks_layer(scan, read_masks(given.masks, scan))]
-        return [scan_layer(scan), *masks]
-    found = list_series(path)
-    if len(found) < 2:
-        return [scan_layer(read_scan(path))]
-    dock = _open_dock()
-    if dock is not None:
-        dock.offer_series(path, found)
-        return NOTHING
-    largest = max(found, key=lambda series: series.n_slices)
-    others = "; ".join(str(series) for series in found if series is not largest)
-    show_info(
-        f"{path.name} holds {len(found)} series; opened the largest, {largest}. "
-        f"Others: {others}. With the dock “CT query” open there is a choice."
-    )
-    return [scan_layer(read_scan(path, series=largest.key))]
+    series = None
+    if given.scan.is_dir() and len(found := list_series(given.scan)) > 1:
+        dock = _open_dock()
+        if dock is not None:
+            masks = given.masks
+            dock.offer_series(given.scan, found, None if masks is None else lambda: open_masks(dock.session, masks))
+            return NOTHING
+        largest = max(found, key=lambda one: one.n_slices)
+        series = largest.key
+        others = "; ".join(str(one) for one in found if one is not largest)
+        show_info(
+            f"{given.scan.name} holds {len(found)} series; opened the largest, {largest}. "
+            f"Others: {others}. With the dock “CT query” open there is a choice."
+        )
+    scan = read_scan(given.scan, series=series)
+    layers: list[LayerData] = [scan_layer(scan)]
+    return layers if given.masks is None else [*layers, _masks_layer(scan, read_masks(given.masks, scan))]
 
 
 def _read_masks(path: Path) -> list[LayerData]:

@@ -49,13 +49,15 @@ def open_inputs(args: Inputs, usage: str) -> tuple[Scan, OrganMasks]:
 
 
 def paired(scan: Path | None, masks: Path | None) -> tuple[Path | None, Path | None]:
-    """Scan and masks; of a folder that holds both, each of them."""
-    if scan is None or masks is not None or not scan.is_dir():
+    """Scan and masks; of a folder that holds both, each of them, and its scan where the masks were chosen."""
+    if scan is None or not scan.is_dir():
         return scan, masks
-    from napari_ctvlp.scan.pairs import sort_out
+    from napari_ctvlp.scan.pairs import scan_in, sort_out
 
+    if masks is not None:
+        return scan_in(scan, masks), masks
     given = sort_out([scan])
-    return given.scan or scan, given.masks
+    return given.scan or scan, given.masks if isinstance(given.masks, Path) else None
 
 
 def embedded(name: str, scan: Scan, masks: OrganMasks) -> ScanEmbedding:

@@ -12,7 +12,7 @@ from napari_ctvlp.work import Report, Task
 if TYPE_CHECKING:
     from napari_ctvlp.encoder.contract import Cancelled
     from napari_ctvlp.scan.pairs import Given
-    from napari_ctvlp.scan.types import OrganMasks, Scan
+    from napari_ctvlp.scan.types import MaskPaths, OrganMasks, Scan
     from napari_ctvlp.session import Session
 
 Then = Callable[[], None] | None
@@ -65,11 +65,12 @@ def open_sample(session: Session, then: Then = None) -> None:
     session.run(Task.SCAN, lambda _report, _cancelled: rooms.load_sample(), done)
 
 
-def open_masks(session: Session, path: str | Path, then: Then = None) -> None:
+def open_masks(session: Session, path: MaskPaths, then: Then = None) -> None:
     """Read organ masks for the open scan."""
     scan, rooms = session.scan, session.rooms
     if scan is None:
-        session.failed.emit(UserError(f"{Path(path).name}: organ masks need a scan; open the scan first."))
+        name = Path(path if isinstance(path, str | Path) else path[0]).name
+        session.failed.emit(UserError(f"{name}: organ masks need a scan; open the scan first."))
         return
 
     def done(masks: OrganMasks) -> None:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.encoder.contract import Cancelled
     from napari_ctvlp.rooms import Rooms
+    from napari_ctvlp.scan.types import MaskPaths
     from napari_ctvlp.session import Session
 
-Given = tuple["str | Path", "str | Path | None", Any]
+Given = tuple["str | Path", "MaskPaths | None", Any]
 NO_MASKS = "A prior is compared organ by organ: give its organ masks as well, or a folder that holds both."
 
 
@@ -53,7 +54,7 @@ class Prior:
         session.masks_changed.connect(self._on_masks)
         session.scores_changed.connect(self._refresh)
 
-    def open(self, path: str | Path, masks: str | Path | None = None, series: Any = None, *, news: bool = True) -> None:
+    def open(self, path: str | Path, masks: MaskPaths | None = None, series: Any = None, *, news: bool = True) -> None:
         """Open a prior with its masks; a folder may hold both. ``news`` is False where one comes back."""
         session, rooms = self._session, self._session.rooms
         if session.scan is None or session.masks is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.scan.drawn import Drawing
     from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.surfaces import Mesh
-    from napari_ctvlp.scan.types import OrganMasks, Scan
+    from napari_ctvlp.scan.types import MaskPaths, OrganMasks, Scan
 
 
 class Rooms:
@@ -45,7 +45,7 @@ class Rooms:
 
         return read_scan(path, series=series)
 
-    def read_masks(self, path: str | Path, scan: Scan) -> OrganMasks:
+    def read_masks(self, path: MaskPaths, scan: Scan) -> OrganMasks:
         """Read organ masks onto the grid of a scan."""
         from napari_ctvlp.scan import read_masks
 

@@ -209,9 +209,9 @@ class CtvlpWidget(QWidget):
         """Ask as if typed into the line."""
         self._answering.ask(text)
 
-    def offer_series(self, path: str | Path, found: Sequence[Any]) -> None:
-        """Let the user pick one of several DICOM series of a folder."""
-        self._opening.offer_series(path, found)
+    def offer_series(self, path: str | Path, found: Sequence[Any], then: Callable[[], None] | None = None) -> None:
+        """Let the user pick one of several DICOM series of a folder; ``then`` is called when it is open."""
+        self._opening.offer_series(path, found, then)
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Call this, too, when the dock or the window closes."""

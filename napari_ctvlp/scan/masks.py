@@ -16,7 +16,7 @@ from napari_ctvlp.scan import geometry, itk, naming
 from napari_ctvlp.scan.labelled import read_labelled
 from napari_ctvlp.scan.nifti import NiftiVolume, is_nifti_name, open_nifti, stem
 from napari_ctvlp.scan.statistics import organ_statistics
-from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
+from napari_ctvlp.scan.types import MaskPaths, OrganMasks, OrganStatistics, Scan
 
 __all__ = ["organ_statistics", "read_masks"]
 
@@ -30,14 +30,14 @@ _FOLDERS = ("segmentations", "segmentation", "masks")
 """Where TotalSegmentator's data set keeps the masks of a case, beside its scan."""
 
 
-def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> OrganMasks:
+def read_masks(path: MaskPaths, scan: Scan, *, scheme: str | None = None) -> OrganMasks:
     """Read organ masks and bring them onto the grid of a scan.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path, or sequence of Path
         One file with all organs (NIfTI, NRRD, MetaImage, DICOM SEG or RTSTRUCT), one mask file called like its organ,
-        or a folder of one-organ NIfTI files.
+        a folder of one-organ NIfTI files, or several of these files.
     scan : Scan
         What the masks belong to.
     scheme : str, optional
@@ -54,9 +54,13 @@ def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> Or
     UserError
         In one sentence: what is wrong, in which file, what to do.
     """
+    if not isinstance(path, str | Path):
+        files = [Path(one) for one in path]
+        for file in files:
+            _check_exists(file)
+        return _read_folder(files[0].parent, files, scan)
     path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path.name}: there is no such file or folder.")
+    _check_exists(path)
     key = None if scheme is None else naming.scheme_key(scheme)
     given = str(path)
     if path.is_dir():
@@ -65,6 +69,11 @@ def read_masks(path: str | Path, scan: Scan, *, scheme: str | None = None) -> Or
             return dataclasses.replace(_read_folder(path, files, scan), source=given)
         path = files[0]
     return dataclasses.replace(_read_file(path, scan, key), source=given)
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists():
+        raise UserError(f"{path.name}: there is no such file or folder.")
 
 
 def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
@@ -193,7 +202,7 @@ def _read_folder(folder: Path, files: Sequence[Path], scan: Scan) -> OrganMasks:
     of_label = {label: name for name, label in numbers.items()}
     present = present_labels(labels)
     if not present:
-        raise UserError(f"{folder.name}: all {len(files)} masks in this folder are empty inside the scan.")
+        raise UserError(f"{folder.name}: all {len(files)} masks given are empty inside the scan.")
     if len(present) < len(files):
         notes.append(f"{len(files) - len(present)} of {len(files)} masks are empty")
     if overlapping:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import dicom, itk, naming
+from napari_ctvlp.scan.itk_data import stored_voxels
 from napari_ctvlp.scan.nifti import is_nifti_name, open_nifti, stem
 from napari_ctvlp.scan.reader import looks_like_dicom
 
 Kind = Literal["scan", "masks", ""]
 
 _MOST_ENTRIES = 5000
+_FIRST_VOXELS = 1 << 23
+"""How much of a file is looked at to see what it holds."""
 _MASK_WORDS = {"seg", "segs", "segmentation", "segmentations", "mask", "masks", "label", "labels", "labelmap", "organs",
                "roi", "rois", "multilabel"}  # fmt: skip
 _SCAN_WORDS = {"ct", "cta", "scan", "image", "img", "volume", "vol", "hu", "0000"}
@@ -26,10 +30,13 @@ _SCAN_WORDS = {"ct", "cta", "scan", "image", "img", "volume", "vol", "hu", "0000
 
 @dataclass(frozen=True)
 class Given:
-    """What to open: a scan, masks for it or for the scan that is open already, or both."""
+    """What to open: a scan, masks for it or for the scan that is open already, or both.
+
+    ``masks`` is one file or folder, or the one-organ files that were given one by one.
+    """
 
     scan: Path | None = None
-    masks: Path | None = None
+    masks: Path | tuple[Path, ...] | None = None
 
 
 def sort_out(paths: Sequence[str | Path], *, scan_open: bool = False) -> Given:
@@ -65,22 +72,41 @@ def sort_out(paths: Sequence[str | Path], *, scan_open: bool = False) -> Given:
             continue
         given = _folder(file)
         scans += [given.scan] if given.scan is not None else []
-        masks += [given.masks] if given.masks is not None else []
+        masks += [given.masks] if isinstance(given.masks, Path) else []
     for file in unknown:
         (masks if scans or scan_open else scans).append(file)
-    return Given(_only(scans, "scans", files[0].parent), _only(masks, "masks", files[0].parent))
+    scan = _only(scans, "scans", files[0].parent)
+    return Given(scan, tuple(masks) if _one_per_organ(masks) else _only(masks, "masks", files[0].parent))
+
+
+def scan_in(folder: Path, masks: Path | None = None) -> Path:
+    """The scan of a folder, whatever masks lie beside it; the folder itself for DICOM slices or nothing that is known.
+
+    Parameters
+    ----------
+    folder : Path
+    masks : Path, optional
+        What was chosen as its masks, and so is no scan.
+
+    Raises
+    ------
+    UserError
+        Several scans.
+    """
+    scans = [scan for scan in _contents(folder)[0] if masks is None or scan.resolve() != masks.resolve()]
+    return folder if folder in scans else _only(scans, "scans", folder) or folder
 
 
 def kind_of(path: Path) -> Kind:
     """What a file holds: "scan", "masks", or "" when it cannot be told or is neither.
 
-    Reads a header, and of NIfTI files the first slices; never raises for what is in them.
+    Reads a header, and of NIfTI, NRRD and MetaImage files the first slices; never raises for what is in them.
     """
     try:
         if is_nifti_name(path):
             return _kind_of_nifti(path)
         if itk.is_itk_name(path):
-            return "masks" if ".seg." in path.name.lower() else _kind_by_name(itk.itk_stem(path))
+            return _kind_of_itk(path)
     except UserError:
         return ""  # told when the file is read
     from napari_ctvlp.scan.dicom_seg import RTSTRUCT_CLASS, SEG_CLASSES, dicom_class
@@ -108,6 +134,24 @@ def _alone(path: Path, scan_open: bool) -> Given:
 
 
 def _folder(folder: Path) -> Given:
+    scans, masks, below = _contents(folder)
+    if not scans and not masks:
+        scans, masks = _dicom_below(folder, below)
+    elif not scans:
+        scans = [entry for entry in below if looks_like_dicom(entry)]
+    elif not masks and scans == [folder]:
+        masks = _dicom_below(folder, below)[1]
+    if not scans:
+        # masks alone; or nothing that is known here, but slices may lie in the folders below
+        return Given(masks=folder) if masks else Given(scan=folder)
+    scan = _only(scans, "scans", folder)
+    if _one_per_organ(masks) and all(mask.parent == folder for mask in masks):
+        return Given(scan, folder)  # one file per organ, beside the scan
+    return Given(scan, _only(masks, "masks", folder))
+
+
+def _contents(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Scans and masks that lie in a folder, and the folders in it that may hold more."""
     scans: list[Path] = []
     masks: list[Path] = []
     unknown: list[Path] = []
@@ -133,22 +177,40 @@ def _folder(folder: Path) -> Given:
         scans.append(folder)
     if not scans and len(unknown) == 1:
         scans, unknown = unknown, []
-    if not scans and masks:
-        scans = [entry for entry in below if looks_like_dicom(entry)]
-    if not scans:
-        # masks alone; or nothing that is known here, but slices may lie in the folders below
-        return Given(masks=folder) if masks else Given(scan=folder)
-    scan = _only(scans, "scans", folder)
-    if len(masks) > 1 and all(m.is_file() and is_nifti_name(m) and _is_organ(stem(m)) for m in masks):
-        return Given(scan, folder)  # one file per organ, beside the scan
-    return Given(scan, _only(masks, "masks", folder))
+    return scans, masks, below
+
+
+def _dicom_below(folder: Path, below: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """What the folders of an export hold, where each series has one: the folder of the scan, and its masks.
+
+    No scan where there are no masks: which of several series it is, is then asked elsewhere.
+    """
+    scans: list[Path] = []
+    masks: list[Path] = []
+    for place in below:
+        files = (file for file in place.rglob("*") if file.is_file() and dicom.is_dicom(file))
+        kinds = {file: kind_of(file) for file in islice(files, _MOST_ENTRIES)}
+        masks += sorted(file for file, kind in kinds.items() if kind == "masks")
+        scans += [place] if "scan" in kinds.values() else []
+    # of several series the user chooses, in all of them
+    return ([folder] if len(scans) > 1 else scans) if masks else [], masks
+
+
+def _one_per_organ(masks: Sequence[Path]) -> bool:
+    """Whether these are several files, each called like the organ that it holds."""
+    return len(masks) > 1 and all(m.is_file() and is_nifti_name(m) and _is_organ(stem(m)) for m in masks)
 
 
 def _only(found: list[Path], what: str, place: Path) -> Path | None:
     if len(found) < 2:
         return found[0] if found else None
-    names = ", ".join(path.name for path in found[:4]) + (", ..." if len(found) > 4 else "")
+    names = ", ".join(_within(path, place) for path in found[:4]) + (", ..." if len(found) > 4 else "")
     raise UserError(f"{place.name}: several {what} are given at once ({names}); choose one of them.")
+
+
+def _within(path: Path, place: Path) -> str:
+    """The name of a path; with its folders where that is another one than ``place``, since names repeat."""
+    return path.relative_to(place).as_posix() if path.is_relative_to(place) else path.name
 
 
 def _is_slice(path: Path) -> bool:
@@ -172,12 +234,28 @@ def _kind_of_nifti(path: Path) -> Kind:
     source = open_nifti(path)
     if source.names or source.dtype == np.uint8:
         return "masks"
-    for _, _, part in islice(source.slabs(), 2):
-        values = part * source.slope + source.inter if source.scaled else part
-        if float(np.nanmin(values)) < -100:
-            return "scan"  # air
-    by_name = _kind_by_name(stem(path))
-    if by_name:
-        return by_name
-    whole = bool((np.nan_to_num(values) % 1 == 0).all()) and 0 <= float(np.nanmin(values)) <= float(np.nanmax(values))
-    return "masks" if whole and float(np.nanmax(values)) <= 255 else "scan"
+    parts = (part * source.slope + source.inter if source.scaled else part for _, _, part in source.slabs())
+    return _kind_by_values(islice(parts, 2), stem(path))
+
+
+def _kind_of_itk(path: Path) -> Kind:
+    stored = stored_voxels(path)
+    if ".seg." in path.name.lower() or (stored is not None and stored.named):
+        return "masks"
+    if stored is None or stored.components != 1:
+        return _kind_by_name(itk.itk_stem(path))
+    return "masks" if stored.dtype == np.uint8 else _kind_by_values([stored.first(_FIRST_VOXELS)], itk.itk_stem(path))
+
+
+def _kind_by_values(parts: Iterable[NDArray[Any]], name: str) -> Kind:
+    """Air tells a scan, then the name, then whether all are labels; NaN tells nothing."""
+    low, high, whole = np.inf, -np.inf, True
+    for part in parts:
+        values = part[np.isfinite(part)] if part.dtype.kind == "f" else part
+        if not values.size:
+            continue
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+        if low < -100:
+            return "scan"
+        whole = whole and (values.dtype.kind != "f" or bool((values % 1 == 0).all()))
+    return _kind_by_name(name) or ("masks" if whole and 0 <= low <= high <= 255 else "scan")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Severity = Literal["ok", "note", "warning"]
+MaskPaths = str | Path | Sequence[Path]
+"""Where organ masks are: one file or folder, or several one-organ files."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,17 @@ def test_scan_and_masks_together(dropped, files, as_folder):
     assert widget.session.embedding is not None and widget.session.masks.names == {5: "liver"}
 
 
+def test_a_scan_with_some_masks_of_one_organ_each(dropped, files, tmp_path):
+    organs = []
+    for nth, name in enumerate(("liver", "spleen", "kidney_left")):
+        labels = np.zeros((12, 14, 16), np.uint8)
+        labels[nth * 3 + 1 : nth * 3 + 3, 5:9, 4:12] = 1
+        organs.append(write_scan(tmp_path / f"{name}.nii.gz", labels))
+    viewer, widget = dropped(organs[0], files[1], organs[1])
+    assert [type(layer) for layer in viewer.layers] == [Image, Labels]
+    assert set(widget.session.masks.names.values()) == {"liver", "spleen"}
+
+
 def test_one_after_the_other(dropped, files):
     dropped(files[1])
     viewer, widget = dropped(files[0])

@@ -17,6 +17,9 @@ from napari_ctvlp._qt.similarity import NAME
 from napari_ctvlp.anatomy.windows import LUNG
 from napari_ctvlp.ask.locate import Peak, SimilarityMap
 from napari_ctvlp.rooms import Rooms
+from napari_ctvlp.scan import OrganMasks, read_scan
+from napari_ctvlp.scan.dicom_seg import write_seg
+from tests.scan.makers import body, write_series
 
 PLUGIN = "napari-ctvlp"
 
@@ -78,6 +81,24 @@ def test_several_series_are_offered_in_the_open_dock(docked, shared_data, tmp_pa
     chooser.open.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=20_000)
     assert viewer.layers[0].data.shape == (3, 512, 512)
+
+
+def test_masks_in_an_export_come_with_the_series_that_is_chosen(docked, tmp_path, qtbot):
+    viewer, widget = docked
+    write_series(tmp_path / "export/001", body())
+    scan, labels = read_scan(tmp_path / "export/001"), np.zeros((12, 14, 16), np.uint8)
+    labels[6:9, 5:9, 4:12] = 5
+    (tmp_path / "export/002").mkdir()
+    write_seg(tmp_path / "export/002/1.dcm", scan, OrganMasks(labels, {5: "liver"}, "made"))
+    viewer.open(str(tmp_path / "export"), plugin=PLUGIN)
+    assert [layer.name for layer in viewer.layers] == ["001", "001 organs"]
+    viewer.layers.clear()
+    write_series(tmp_path / "export/003", body(), SeriesInstanceUID="1.2.9", SeriesNumber=9)
+    viewer.open(str(tmp_path / "export"), plugin=PLUGIN)
+    assert len(viewer.layers) == 0 and widget.dock.series.isVisible()
+    widget.dock.series.open.click()
+    qtbot.waitUntil(lambda: widget.session.masks is not None, timeout=20_000)
+    assert widget.session.masks.names == {1: "liver"} and len(viewer.layers) == 2
 
 
 @pytest.mark.filterwarnings("error:Private attribute access:FutureWarning")
