@@ -107,15 +107,22 @@ def _read_folder(path: Path) -> list[LayerData]:
 
 
 def _read_masks(path: Path) -> list[LayerData]:
-    """Masks on the grid of the open scan; without one, on their own grid."""
+    """Masks on the grid of the open scan; without one, on their own grid, for the scan that is opened next."""
     from napari_ctvlp.errors import UserError
-    from napari_ctvlp.scan import read_masks, read_scan
+    from napari_ctvlp.scan import read_masks
     from napari_ctvlp.scan.reader import looks_like_dicom
 
     scan = _open_scan()
-    if scan is None and (path.is_dir() or looks_like_dicom(path)):
+    if scan is not None:
+        return [_masks_layer(scan, read_masks(path, scan))]
+    if path.is_dir() or looks_like_dicom(path):
         raise UserError(f"{path.name}: organ masks need a scan; open the scan first.")
-    return [_masks_layer(scan if scan is not None else (grid := read_scan(path)), read_masks(path, scan or grid))]
+    from napari_ctvlp.anatomy import organ_colour
+    from napari_ctvlp.scan.layers import lone_layer
+    from napari_ctvlp.scan.lone import read_lone_masks
+
+    lone = read_lone_masks(path)
+    return [lone_layer(lone, {name: organ_colour(name) for name in lone.names.values()})]
 
 
 def _masks_layer(scan: Scan, masks: Any) -> LayerData:

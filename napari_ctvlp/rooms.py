@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ModelInput, Progress, ScanEmbedding, ScanEncoder
     from napari_ctvlp.scan.drawn import Drawing
+    from napari_ctvlp.scan.lone import LoneMasks
     from napari_ctvlp.scan.pairs import Given
     from napari_ctvlp.scan.surfaces import Mesh
     from napari_ctvlp.scan.types import MaskPaths, OrganMasks, Scan
@@ -56,6 +57,12 @@ class Rooms:
         from napari_ctvlp.scan.drawn import masks_from_drawing
 
         return masks_from_drawing(scan, drawing)
+
+    def adopt(self, scan: Scan, lone: LoneMasks, drawing: Drawing) -> tuple[OrganMasks, bool]:
+        """Organ masks from labels that were open before their scan, and whether they are voxel for voxel those."""
+        from napari_ctvlp.scan.drawn import masks_of_lone
+
+        return masks_of_lone(scan, lone, drawing)
 
     def edited_masks(self, scan: Scan, before: OrganMasks, labels: Any, known: Mapping[int, str]) -> OrganMasks:
         """Organ masks after somebody painted in them."""

@@ -83,9 +83,9 @@ class Session(SessionSignals):
 
     def set_masks(self, masks: OrganMasks | None) -> None:
         """Make ``masks`` the organ masks of the open scan, and encode them."""
-        self._bench.drop(Task.MASKS)
         if masks is self.masks:
-            return
+            return  # no news, and what is being read goes on
+        self._bench.drop(Task.MASKS)
         self._bench.drop(Task.SEGMENTING)  # masks that were given since are what is wanted
         self._bench.drop(Task.SURFACES)
         self._bench.drop(Task.EDITING)

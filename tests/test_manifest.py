@@ -122,7 +122,9 @@ def test_a_folder_with_scan_and_masks_gives_both_layers(nifti):
     assert (scan[2], masks[2]) == ("image", "labels")
     assert masks[1]["metadata"]["ctvlp_masks"].names == {5: "liver"}
     ((_, options, kind),) = get_reader(str(nifti.parent / "seg.nii.gz"))(str(nifti.parent / "seg.nii.gz"))
-    assert kind == "labels" and "ctvlp_masks" in options["metadata"]
+    assert kind == "labels" and "ctvlp_masks" not in options["metadata"], "without a scan nothing was measured"
+    np.testing.assert_allclose(options["scale"], masks[1]["scale"])
+    np.testing.assert_allclose(options["translate"], masks[1]["translate"])
 
 
 @pytest.mark.parametrize("name", ["ct.nrrd", "ct.mha"])
@@ -162,7 +164,7 @@ def test_named_masks_open_as_labels(shared_data):
     ((data, options, kind),) = get_reader(str(path))(str(path))
     assert kind == "labels"
     assert data.dtype == np.uint8
-    assert "liver" in options["metadata"]["ctvlp_masks"].names.values()
+    assert "liver" in list(options["features"]["organ"]) and "ctvlp_masks" not in options["metadata"]
 
 
 def test_dicom_folder_opens(shared_data):

@@ -11,10 +11,12 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_ctvlp.scan.drawn import Drawing
+from napari_ctvlp.scan.lone import LoneMasks
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
 SCAN_KEY = "ctvlp_scan"
 MASKS_KEY = "ctvlp_masks"
+LONE_KEY = "ctvlp_lone"
 NAMES_KEY = "ctvlp_names"
 """Names that labels of a layer had or are to have, whether they occur now or not."""
 NAME_COLUMNS = ("organ", "name", "names", "label_name", "structure", "class")
@@ -31,6 +33,12 @@ def masks_of(layer: Layer | None) -> OrganMasks | None:
     """The organ masks that a Labels layer shows, if they are ours."""
     masks = layer.metadata.get(MASKS_KEY) if isinstance(layer, Labels) else None
     return masks if isinstance(masks, OrganMasks) else None
+
+
+def lone_of(layer: Layer | None) -> LoneMasks | None:
+    """Masks that a Labels layer shows since before their scan was open."""
+    lone = layer.metadata.get(LONE_KEY) if isinstance(layer, Labels) else None
+    return lone if isinstance(lone, LoneMasks) else None
 
 
 def layers_with_scans(layers: Iterable[Layer]) -> list[Image]:

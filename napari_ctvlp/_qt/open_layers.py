@@ -12,6 +12,7 @@ from napari.utils.colormaps import label_colormap
 from psygnal import Signal
 
 from napari_ctvlp._qt.layer_lookup import (
+    LONE_KEY,
     MASKS_KEY,
     NAMES_KEY,
     SCAN_KEY,
@@ -20,6 +21,7 @@ from napari_ctvlp._qt.layer_lookup import (
     foreign_labels,
     foreign_volume,
     layers_with_scans,
+    lone_of,
     masks_of,
     pick_masks,
     pick_scan,
@@ -56,7 +58,8 @@ class OpenLayers:
 
     Notes
     -----
-    ``taken`` (psygnal, no value) comes after labels that were open already became the organ masks.
+    ``taken`` (psygnal, no value) comes after a layer that was open already became that of the organ masks: somebody may
+    have painted in it meanwhile.
     """
 
     taken = Signal()
@@ -129,23 +132,10 @@ class OpenLayers:
         drawing = drawing_of(layer)
 
         def done(result: tuple[OrganMasks, bool]) -> None:
-            masks, same = result
-            if layer not in self._viewer.layers:
-                return
             before, own = session.masks, Own.of(layer)
-            if same:
-                layer.metadata[SCAN_KEY] = scan
-                layer.scale, layer.translate = scan.spacing, scan.napari_translate
-                layer.units = ("mm",) * 3
-                self.take(layer, masks)
-            else:
-                layer.visible = False  # it would lie over its own copy
-            session.set_masks(masks)
-            shown = self.masks_layer
-            back = partial(self._give_back, layer, own, shown, before)
-            self._undo.push(f"using “{layer.name}” as organ masks", back)
-            self._show_hint()
-            self.taken.emit()
+            if self._taken_from(layer, scan, *result):
+                back = partial(self._give_back, layer, own, self.masks_layer, before)
+                self._undo.push(f"using “{layer.name}” as organ masks", back)
 
         session.run(Task.MASKS, lambda _report, _cancelled: rooms.take_labels(scan, drawing), done)
 
@@ -166,6 +156,57 @@ class OpenLayers:
         if layer in self._viewer.layers:
             self._viewer.layers.selection.active = layer
         self.sync()
+
+    def _adopt(self) -> None:
+        """Give masks that were opened before their scan to the scan that has none, measured on it."""
+        scan, session, rooms = self._session.scan, self._session, self._session.rooms
+        layer = next((layer for layer in reversed(self._viewer.layers) if lone_of(layer) is not None), None)
+        lone = lone_of(layer)
+        if scan is None or session.masks is not None or session.busy_with(Task.MASKS):
+            return
+        if not isinstance(layer, Labels) or lone is None:
+            return
+        drawing = drawing_of(layer)
+
+        def work(_report: object, _cancelled: object) -> tuple[OrganMasks, bool] | UserError:
+            try:
+                return rooms.adopt(scan, lone, drawing)
+            except UserError as error:
+                return error
+
+        def done(result: tuple[OrganMasks, bool] | UserError) -> None:
+            layer.metadata.pop(LONE_KEY, None)  # asked once
+            if isinstance(result, UserError):
+                session.failed.emit(result)
+                self._show_hint()
+            else:
+                self._taken_from(layer, scan, *result)
+
+        session.run(Task.MASKS, work, done)
+
+    def _taken_from(self, layer: Labels, scan: Scan, masks: OrganMasks, same: bool) -> bool:
+        """Use masks that were made from the labels of a layer, which may be their very voxels; whether it is there."""
+        if layer not in self._viewer.layers:
+            return False
+        if same:
+            layer.metadata[SCAN_KEY] = scan
+            layer.scale, layer.translate = scan.spacing, scan.napari_translate
+            layer.units = ("mm",) * 3
+            self.take(layer, masks)
+            self._raise(layer)
+        else:
+            layer.visible = False  # it would lie over its own copy
+        self._session.set_masks(masks)
+        self._show_hint()
+        if same:
+            self.taken.emit()
+        return True
+
+    def _raise(self, layer: Labels) -> None:
+        """Put labels that were there before the scan over it: it would hide them."""
+        layers, under = self._viewer.layers, self.scan_layer
+        if under is not None and layers.index(layer) < layers.index(under):
+            layers.move(layers.index(layer), layers.index(under) + 1)
 
     def take(self, layer: Labels, masks: OrganMasks) -> None:
         """Let a layer show these masks, which are its content."""
@@ -208,6 +249,7 @@ class OpenLayers:
             session.set_scan(scan)
             session.set_masks(pick_masks(layers, active, scan, session.masks))
             self._show_scans(layers)
+            self._adopt()
             self._show_hint()
         finally:
             self._syncing = False

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry, naming
-from napari_ctvlp.scan.masks import onto_scan, present_labels, statistics_by_label, to_uint8
+from napari_ctvlp.scan.lone import LoneMasks
+from napari_ctvlp.scan.masks import onto_scan, present_labels, read_masks, statistics_by_label, to_uint8
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 
@@ -94,6 +95,35 @@ def masks_from_drawing(scan: Scan, drawing: Drawing) -> tuple[OrganMasks, bool]:
     statistics = {name: dataclasses.replace(by_label[label], organ=name) for label, name in final.items()}
     masks = OrganMasks(placed, final, how, (*notes, *resampled), statistics)
     return masks, values is None and not resampled and labels is drawing.labels
+
+
+def masks_of_lone(scan: Scan, lone: LoneMasks, drawing: Drawing) -> tuple[OrganMasks, bool]:
+    """Take masks that were open before their scan, measured and named on the scan.
+
+    They are read again, as if the scan had been there first; where somebody has painted in them, or their file is gone,
+    the labels are taken as they are.
+
+    Parameters
+    ----------
+    scan : Scan
+    lone : LoneMasks
+    drawing : Drawing
+        What the viewer holds of them now.
+
+    Returns
+    -------
+    masks, same
+        As of `masks_from_drawing`.
+
+    Raises
+    ------
+    UserError
+        In one sentence: why they are no masks of this scan.
+    """
+    if not lone.path.exists() or not lone.are(drawing.labels):
+        return masks_from_drawing(scan, drawing)
+    masks = read_masks(lone.path, scan)
+    return masks, np.array_equal(masks.labels, drawing.labels)
 
 
 def edited_masks(

@@ -15,15 +15,15 @@ from napari_ctvlp.scan.nifti import NiftiVolume, is_nifti_name, open_nifti
 from napari_ctvlp.scan.types import LabelledGrid, Scan
 
 
-def read_labelled(path: Path, scan: Scan) -> LabelledGrid:
+def read_labelled(path: Path, scan: Scan | None) -> LabelledGrid:
     """Read the labels of one file.
 
     Parameters
     ----------
     path : Path
         NIfTI, NRRD, MetaImage, DICOM SEG or RTSTRUCT.
-    scan : Scan
-        The grid on which contours are filled; nothing else is taken from it.
+    scan : Scan or None
+        The grid on which contours are filled; nothing else is taken from it, and nothing else needs it.
 
     Raises
     ------
@@ -42,6 +42,8 @@ def read_labelled(path: Path, scan: Scan) -> LabelledGrid:
     if kind == dicom_seg.RTSTRUCT_CLASS:
         from napari_ctvlp.scan.rtstruct import read_rtstruct
 
+        if scan is None:
+            raise UserError(f"{path.name}: contours are filled on their scan; open the scan first.")
         return named(read_rtstruct(path, scan))
     raise UserError(
         f"{path.name}: is no file with organ masks that can be read; give NIfTI, NRRD, MetaImage, DICOM SEG "

@@ -109,16 +109,24 @@ def _names(
     """Name of every number in the file, and where the names come from."""
     if scheme is not None:
         return naming.scheme_names(scheme, by_number), f"{naming.title(scheme)} (as asked)"
+    told = known_names(path, inside, list(by_number))
+    if told is not None:
+        return told
+    found, reason = naming.detect_scheme(by_number)
+    return naming.scheme_names(found, by_number), f"{naming.title(found)} (detected: {reason})"
+
+
+def known_names(path: Path, inside: Mapping[int, str], numbers: Sequence[int]) -> tuple[dict[int, str], str] | None:
+    """What a file says of its numbers, by itself or by its own name, and which of both; None where it says nothing."""
     if inside:
-        given = {n: inside.get(n, f"label_{n}") for n in by_number}
+        given = {n: inside.get(n, f"label_{n}") for n in numbers}
         return naming.unique_names(given), "names in the file"
-    if set(by_number) == {1}:
+    if set(numbers) == {1}:
         name = itk.itk_stem(path) if itk.is_itk_name(path) else stem(path)
         if naming.is_organ(name):
             return naming.unique_names({1: name}), "name of the file"
         return {1: "label_1"}, "one mask without a name (call the file like its organ)"
-    found, reason = naming.detect_scheme(by_number)
-    return naming.scheme_names(found, by_number), f"{naming.title(found)} (detected: {reason})"
+    return None
 
 
 def _mask_files(folder: Path, scan: Scan) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
 import napari_ctvlp
@@ -17,9 +18,10 @@ from napari_ctvlp._qt.similarity import NAME
 from napari_ctvlp.anatomy.windows import LUNG
 from napari_ctvlp.ask.locate import Peak, SimilarityMap
 from napari_ctvlp.rooms import Rooms
-from napari_ctvlp.scan import OrganMasks, read_scan
+from napari_ctvlp.scan import OrganMasks, read_masks, read_scan
 from napari_ctvlp.scan.dicom_seg import write_seg
-from tests.scan.makers import body, write_series
+from napari_ctvlp.session import Session
+from tests.scan.makers import body, ipl_affine, write_scan, write_series
 
 PLUGIN = "napari-ctvlp"
 
@@ -66,6 +68,73 @@ def test_files_open_through_the_reader(docked, shared_data):
     viewer.open(str(folder / "seg_v2_multilabel.nii.gz"), plugin=PLUGIN)
     assert widget.session.scan.name == "ct"
     assert "liver" in widget.session.masks.names.values()
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A scan and its masks, whose labels follow a scheme that only the scan tells."""
+    labels = np.zeros((12, 14, 16), np.uint8)
+    labels[5:8, 5:9, 5:11], labels[1:3, 1:4, -4:-1] = 5, 20
+    return write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "organs.nii.gz", labels)
+
+
+def same_masks(masks, expected):
+    assert (dict(masks.names), masks.scheme, masks.notes) == (dict(expected.names), expected.scheme, expected.notes)
+    assert masks.statistics == expected.statistics and masks.source == expected.source
+    np.testing.assert_array_equal(masks.labels, expected.labels)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_masks_opened_before_their_scan_are_measured_on_it(docked, pair, qtbot, at_once):
+    viewer, widget = docked
+    ct, organs = (str(path) for path in pair)
+    if at_once:
+        viewer.open([organs, ct], plugin=PLUGIN)
+    else:
+        viewer.open(organs, plugin=PLUGIN)
+        assert widget.session.masks is None
+        viewer.open(ct, plugin=PLUGIN)
+    qtbot.waitUntil(lambda: widget.session.embedding is not None, timeout=20_000)
+    same_masks(widget.session.masks, read_masks(organs, widget.session.scan))
+    assert [type(layer).__name__ for layer in viewer.layers] == ["Image", "Labels"], "over the scan, not under it"
+    assert widget.layers.masks_layer is viewer.layers[1] and not widget.dock.scan.hint.isVisible()
+
+
+def test_masks_opened_before_the_dock_are_measured_when_it_opens(plugin, pair, make_napari_viewer, word_rooms):
+    viewer = make_napari_viewer()
+    for path in reversed(pair):
+        viewer.open(str(path), plugin=PLUGIN)
+    widget = CtvlpWidget(viewer, Session(rooms=word_rooms))
+    same_masks(widget.session.masks, read_masks(pair[1], widget.session.scan))
+    widget.close_down()
+
+
+def test_strokes_in_masks_opened_before_their_scan_are_kept(docked, pair, qtbot):
+    viewer, widget = docked
+    viewer.open(str(pair[1]), plugin=PLUGIN)
+    viewer.layers[0].data_setitem((np.array([9]), np.array([7]), np.array([8])), 5)
+    viewer.open(str(pair[0]), plugin=PLUGIN)
+    qtbot.waitUntil(lambda: widget.session.embedding is not None, timeout=20_000)
+    masks = widget.session.masks
+    assert masks.labels[9, 7, 8] == 5 and masks.source == "" and len(masks.names) == 2
+    expected = masks.labels == 5
+    assert masks.statistics[masks.names[5]].mean_hu == pytest.approx(widget.session.scan.hu[expected].mean())
+
+
+def test_masks_of_elsewhere_stay_what_they_are(docked, pair, tmp_path, qtbot):
+    viewer, widget = docked
+    far = ipl_affine(origin=(900.0, -35.0, 110.0))
+    labels = np.ones((12, 14, 16), np.uint8)
+    seen = []
+    notification_manager.notification_ready.connect(seen.append)
+    try:
+        viewer.open([str(write_scan(tmp_path / "far_seg.nii.gz", labels, affine=far)), str(pair[0])], plugin=PLUGIN)
+        qtbot.waitUntil(lambda: bool(seen), timeout=20_000)
+        widget.layers.sync()
+    finally:
+        notification_manager.notification_ready.disconnect(seen.append)
+    assert len(seen) == 1 and "far_seg.nii.gz: does not meet the scan" in seen[0].message
+    assert widget.session.masks is None and len(viewer.layers) == 2 and widget.dock.scan.use_layer.isVisible()
 
 
 def test_several_series_are_offered_in_the_open_dock(docked, shared_data, tmp_path, qtbot):
