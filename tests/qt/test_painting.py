@@ -12,6 +12,7 @@ from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.organ_names import NAME, OrganNames
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp.anatomy import display_name
+from napari_ctvlp.scan.drawn import EDITED
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.session import Session
 
@@ -106,7 +107,11 @@ def test_labels_on_another_grid_get_a_layer_on_the_scans(window, phantom):
         translate=np.asarray(scan.napari_translate) + np.asarray(scan.spacing) / 2,
         name="coarse",
     )
+    told = []
+    widget.session.masks_changed.connect(told.append)
     widget.dock.scan.use_layer.click()
+    assert [masks is not None for masks in told] == [True], "measured and encoded once"
+    assert EDITED not in widget.session.masks.notes, "nobody painted"
     assert widget.layers.masks_layer is not coarse and not coarse.visible
     assert widget.layers.masks_layer.data.shape == scan.hu.shape
     assert masks_of(coarse) is None
