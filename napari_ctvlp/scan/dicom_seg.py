@@ -15,7 +15,7 @@ from napari_ctvlp.scan.dicom import series_grid
 from napari_ctvlp.scan.headers import Slice, is_dicom, is_of_dicom, quiet
 from napari_ctvlp.scan.seg_source import prepared, same_uids, say_who_is_missing
 from napari_ctvlp.scan.series import find_series
-from napari_ctvlp.scan.stored import on_stored_grid
+from napari_ctvlp.scan.stored import masks_on_stored_grid
 from napari_ctvlp.scan.types import LabelledGrid, OrganMasks, Scan
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def write_seg(path: str | Path, scan: Scan, masks: OrganMasks, *, keep_patient: 
     table = np.zeros(256, np.uint8)
     for label, number in numbers.items():
         table[label] = number
-    stored = on_stored_grid(scan, table[masks.labels], order=0)
+    stored = table[masks_on_stored_grid(scan, masks)]
     # (columns, rows, slices) to highdicom's (slices, rows, columns); an enhanced file is stored so already
     swap = sources[0].get("NumberOfFrames") is None
     array = np.ascontiguousarray(stored.transpose(2, 1, 0) if swap else stored)

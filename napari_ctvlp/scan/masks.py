@@ -16,6 +16,7 @@ from napari_ctvlp.scan import geometry, itk, naming
 from napari_ctvlp.scan.labelled import read_labelled
 from napari_ctvlp.scan.nifti import NiftiVolume, is_nifti_name, open_nifti, stem
 from napari_ctvlp.scan.statistics import organ_statistics
+from napari_ctvlp.scan.stored import as_read
 from napari_ctvlp.scan.types import MaskPaths, OrganMasks, OrganStatistics, Scan
 
 __all__ = ["organ_statistics", "read_masks"]
@@ -82,7 +83,8 @@ def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
     if scan.frame and grid.frames - {scan.frame}:
         notes.append(OTHER_FRAME)
     labels, values = to_uint8(grid.labels, path.name)
-    labels = onto_scan(labels, grid.affine, scan, path.name, notes)
+    read = labels
+    labels = onto_scan(read, grid.affine, scan, path.name, notes)
     present = present_labels(labels)
     if not present:
         raise UserError(f"{path.name}: holds no organ inside the scan (every label is 0).")
@@ -94,7 +96,8 @@ def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
     names, how = _names(path, grid.names, scheme, by_number)
     final = {label: names[number[label]] for label in present}
     statistics = {name: dataclasses.replace(by_label[label], organ=name) for label, name in final.items()}
-    return OrganMasks(labels, final, how, tuple(notes), statistics)
+    kept = as_read(scan, read, grid.affine, labels)
+    return OrganMasks(labels, final, how, tuple(notes), statistics, as_read=kept)
 
 
 def statistics_by_label(scan: Scan, labels: NDArray[np.uint8], present: Sequence[int]) -> dict[int, OrganStatistics]:
@@ -217,7 +220,9 @@ def _read_folder(folder: Path, files: Sequence[Path], scan: Scan) -> OrganMasks:
         notes.append(f"{overlapping} voxels belong to several masks; the first by name keeps them")
     final = naming.unique_names({label: of_label[label] for label in present})
     statistics = organ_statistics(scan, labels, final)
-    return OrganMasks(labels, final, "names of the files", tuple(dict.fromkeys(notes)), statistics)
+    notes = list(dict.fromkeys(notes))
+    kept = as_read(scan, paintings[0].labels, paintings[0].affine, labels) if len(paintings) == 1 else None
+    return OrganMasks(labels, final, "names of the files", tuple(notes), statistics, as_read=kept)
 
 
 def _painting_of(source: NiftiVolume, paintings: list[_Painting]) -> _Painting:

@@ -14,7 +14,7 @@ from napari_ctvlp.atomic import build_file, check_places
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.geometry import RAS_LPS, Affine
 from napari_ctvlp.scan.nifti import is_nifti_name
-from napari_ctvlp.scan.stored import on_stored_grid
+from napari_ctvlp.scan.stored import masks_on_stored_grid, on_stored_grid
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
 Colours = Mapping[str, Any]
@@ -40,7 +40,7 @@ def write_masks_nifti(path: str | Path, scan: Scan, masks: OrganMasks, colours: 
     """
     from nibabel.nifti1 import Nifti1Extension
 
-    labels = on_stored_grid(scan, masks.labels, order=0)
+    labels = masks_on_stored_grid(scan, masks)
     table = Nifti1Extension(0, _label_table(masks.names, colours or {}))
     _write(Path(path), labels, scan, "organ masks", table)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.scan import geometry
 from napari_ctvlp.scan.geometry import Affine, AnyScalar
-from napari_ctvlp.scan.types import Scan
+from napari_ctvlp.scan.types import AsRead, OrganMasks, Scan
 
 
 def on_stored_grid(
@@ -42,6 +42,22 @@ def on_stored_grid(
     if data.shape != shape or not geometry.same_grid(grid, onto, shape):
         data = geometry.resample(data, grid, onto, shape, order=order, fill=0)
     return turn.stored_view(data)
+
+
+def as_read(scan: Scan, labels: NDArray[np.uint8], affine: Affine, shown: NDArray[np.uint8]) -> AsRead | None:
+    """Canonical labels of a file, where ``shown`` was resampled from them and they lie on the scan's own grid."""
+    if shown is labels:
+        return None
+    turn = geometry.reorientation(scan.stored.affine)
+    onto, shape = turn.canonical_affine(scan.stored.affine, scan.stored.shape), turn.canonical_shape(scan.stored.shape)
+    return AsRead(labels, shown) if labels.shape == shape and geometry.same_grid(affine, onto, shape) else None
+
+
+def masks_on_stored_grid(scan: Scan, masks: OrganMasks) -> NDArray[np.uint8]:
+    """Labels of all organs as the scan's file would hold them: those that were read, where they were read so."""
+    if masks.as_read is None or masks.as_read.shown is not masks.labels:
+        return on_stored_grid(scan, masks.labels, order=0)
+    return geometry.reorientation(scan.stored.affine).stored_view(masks.as_read.labels)
 
 
 def part_affine(scan: Scan, start: tuple[int, int, int], step: int) -> Affine:

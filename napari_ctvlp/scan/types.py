@@ -128,6 +128,18 @@ class OrganStatistics:
 
 
 @dataclass(frozen=True, eq=False)
+class AsRead:
+    """Canonical labels on the grid of the scan's own file, before they were brought onto the straightened scan.
+
+    They are written in place of ``shown``, which was made from them, so that nothing is resampled twice; they are not
+    those of masks whose ``labels`` are another array.
+    """
+
+    labels: NDArray[np.uint8]
+    shown: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
 class OrganMasks:
     """Organ masks on the grid of their scan.
 
@@ -146,6 +158,8 @@ class OrganMasks:
         By organ name.
     source : str
         Path that was read; never exported.
+    as_read : AsRead, optional
+        The same labels on the grid of the scan's own file, where the scan was straightened and they were read there.
     """
 
     labels: NDArray[np.uint8]
@@ -154,6 +168,7 @@ class OrganMasks:
     notes: tuple[str, ...] = ()
     statistics: Mapping[str, OrganStatistics] = field(default_factory=dict)
     source: str = ""
+    as_read: AsRead | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import read_masks, read_scan
+from napari_ctvlp.scan.drawn import edited_masks
 from napari_ctvlp.scan.nifti_out import write_map_nifti, write_masks_nifti
 from napari_ctvlp.scan.stored import painted, part_affine
 from napari_ctvlp.scan.types import OrganMasks
@@ -148,6 +150,40 @@ def test_a_map_of_a_part_lands_on_its_voxels(tmp_path, step):
     canonical = out[::-1, ::-1, ::-1].transpose(2, 1, 0)  # RAS to IPL
     np.testing.assert_allclose(canonical[2:9:step, 3:10:step, 4:13:step], part, atol=1e-3)
     assert ct.shape == out.shape and not canonical[:1].any() and not canonical[10:].any()
+
+
+def oblique():
+    """Two rotations, and an affine along the axes turned by them."""
+    a, b = np.radians([15, 7])
+    one = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    two = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    turned = np.eye(4)
+    turned[:3, :3] = one @ two
+    return turned @ ipl_affine()
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_masks_of_an_oblique_scan_are_written_as_they_were_read(tmp_path, labels, folder):
+    path = write_scan(tmp_path / "ct.nii", body(), "LAS", affine=oblique())
+    scan = read_scan(path)
+    source = tmp_path / "organs"
+    source.mkdir()
+    organs, labels = {"liver": 5, "kidney_left": 3}, np.where(labels == 7, 3, labels)
+    for name, label in organs.items():
+        write_scan(source / f"{name}.nii", (labels == label).astype(np.uint8), "LAS", affine=oblique())
+    one = write_scan(tmp_path / "m.nii", labels, "LAS", affine=oblique())
+    masks = read_masks(source if folder else one, scan, scheme="v2")
+    assert masks.labels.shape == scan.hu.shape != labels.shape
+    number = {name: label for label, name in masks.names.items()}
+    write_masks_nifti(tmp_path / "out.nii", scan, dataclasses.replace(masks, source="elsewhere"))
+    truth, out = (np.asarray(nib.load(path).dataobj) for path in (one, tmp_path / "out.nii"))
+    for name, label in organs.items():
+        np.testing.assert_array_equal(out == number[name], truth == label)
+    # what was changed since is written, and not what was read
+    less = np.where(masks.labels == number["liver"], 0, masks.labels).astype(np.uint8)
+    for changed in (dataclasses.replace(masks, labels=less), edited_masks(scan, masks, less)):
+        write_masks_nifti(tmp_path / "out.nii", scan, changed)
+        assert not (np.asarray(nib.load(tmp_path / "out.nii").dataobj) == number["liver"]).any()
 
 
 def test_other_endings_are_refused(tmp_path, labels):
