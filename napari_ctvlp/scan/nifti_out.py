@@ -141,6 +141,8 @@ def _save(path: Path, data: NDArray[Any], affine: Affine, what: str, extension: 
     image = nibabel.Nifti1Image(data, affine, dtype=data.dtype)
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)
+    if not np.allclose(image.get_qform(), affine, rtol=0, atol=1e-3):
+        image.set_qform(None)  # it has no shear, and a wrong place must not be called valid
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = what.encode("ascii", "replace")[:79]
     if extension is not None:

@@ -186,6 +186,17 @@ def test_masks_of_an_oblique_scan_are_written_as_they_were_read(tmp_path, labels
         assert not (np.asarray(nib.load(tmp_path / "out.nii").dataobj) == number["liver"]).any()
 
 
+def test_a_sheared_grid_has_no_qform(tmp_path, labels):
+    sheared = ipl_affine()
+    sheared[1, 0] = 0.45
+    path = write_scan(tmp_path / "ct.nii", body(), affine=sheared)
+    scan = read_scan(path)
+    write_masks_nifti(tmp_path / "seg.nii", scan, OrganMasks(np.ones(scan.hu.shape, np.uint8), {1: "liver"}, "made"))
+    out = nib.load(tmp_path / "seg.nii")
+    np.testing.assert_allclose(out.get_sform(), nib.load(path).affine, atol=1e-5)
+    assert (int(out.header["sform_code"]), int(out.header["qform_code"])) == (1, 0)
+
+
 def test_other_endings_are_refused(tmp_path, labels):
     scan = read_scan(write_scan(tmp_path / "ct.nii.gz", body()))
     with pytest.raises(UserError, match=r"^seg\.png: call the file"):
