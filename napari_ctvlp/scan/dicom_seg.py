@@ -159,6 +159,7 @@ def write_seg(path: str | Path, scan: Scan, masks: OrganMasks, *, keep_patient: 
             content_description="organ masks",
             content_label="ORGANS",
         )
+        seg.SpecificCharacterSet = "ISO_IR 192"  # UTF-8: highdicom's own choice lacks most letters of names
         if not keep_patient:
             say_who_is_missing(seg)
         build_file(path, lambda temporary: seg.save_as(temporary))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import pairwise
@@ -70,7 +71,7 @@ def organ_of(text: str) -> str:
     from napari_ctvlp.anatomy.schemes import to_v2
 
     known = _organ_words()
-    words = re.sub(r"[^a-z0-9]+", " ", text.lower()).split()
+    words = _words(text)
     plain = "_".join(words) or "unnamed"
     if to_v2(plain) in known.values():
         return to_v2(plain)
@@ -87,6 +88,12 @@ def is_organ(name: str) -> bool:
     return to_v2(name) in {organ for known in SCHEMES.values() for organ in known.values()}
 
 
+def _words(text: str) -> list[str]:
+    """Words of a text in small letters; letters of every script are letters."""
+    text = unicodedata.normalize("NFC", text.lower())
+    return "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in text).split()
+
+
 @cache
 def _organ_words() -> dict[str, str]:
     """Display names and synonyms, in plain small letters, to organ names; what two organs share is left out."""
@@ -96,7 +103,7 @@ def _organ_words() -> dict[str, str]:
     shared: set[str] = set()
     for name, organ in ORGANS.items():
         for words in (name, organ.display, *organ.synonyms):
-            plain = " ".join(re.sub(r"[^a-z0-9]+", " ", words.lower()).split())
+            plain = " ".join(_words(words))
             if found.setdefault(plain, name) != name:
                 shared.add(plain)
     return {words: name for words, name in found.items() if words not in shared}

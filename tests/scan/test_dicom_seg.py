@@ -69,6 +69,16 @@ def test_own_files_come_back_as_they_were(study, masks, tmp_path):
         np.testing.assert_array_equal(back.labels == number[name], masks.labels == label)
 
 
+@pytest.mark.parametrize("patient", ["Müller^Jürgen", "Mustermann^Erika"])
+def test_letters_of_every_script_come_back(labels, tmp_path, patient):
+    names = {5: "tumor_größe", 7: "селезёнка", 200: "肝臓"}
+    write_series(tmp_path / "study", body(), SpecificCharacterSet="ISO_IR 100", PatientName=patient)
+    scan = read_scan(tmp_path / "study")
+    write_seg(tmp_path / "organs.dcm", scan, OrganMasks(labels, names, "named by you"), keep_patient=True)
+    assert set(read_masks(tmp_path / "organs.dcm", scan).names.values()) == set(names.values())
+    assert pydicom.dcmread(tmp_path / "organs.dcm").PatientName == patient
+
+
 @pytest.mark.parametrize(("uid", "noted"), [("1.2.3.5", False), ("1.2.3.99", True)])
 def test_another_frame_of_reference_is_noted(study, masks, tmp_path, uid, noted):
     scan = read_scan(study)

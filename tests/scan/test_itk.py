@@ -80,12 +80,12 @@ def test_overlapping_segments_lie_in_layers(tmp_path, labels, scan):
     first, second = (labels == 5).astype(np.uint8) * 3, np.zeros_like(labels)
     second[7:11, 5:9, 4:12] = 1
     image = sitk.Compose([image_of(first), image_of(second)])
-    for n, (layer, value, name) in enumerate([(0, 3, "liver"), (1, 1, "Tumour of someone")]):
+    for n, (layer, value, name) in enumerate([(0, 3, "liver"), (1, 1, "Tumor Größe 2")]):
         for key, text in (("ID", "x"), ("Name", name), ("LabelValue", str(value)), ("Layer", str(layer))):
             image.SetMetaData(f"Segment{n}_{key}", text)
     sitk.WriteImage(image, str(tmp_path / "case.seg.nrrd"))
     masks = read_masks(tmp_path / "case.seg.nrrd", scan)
-    assert dict(masks.names) == {1: "liver", 2: "tumour_of_someone"}
+    assert dict(masks.names) == {1: "liver", 2: "tumor_größe_2"}
     np.testing.assert_array_equal(masks.labels == 1, labels == 5)
     np.testing.assert_array_equal(masks.labels == 2, (second == 1) & (labels != 5))
     assert any(note.startswith(f"{2 * 4 * 8} voxels belong to several") for note in masks.notes)
