@@ -67,7 +67,7 @@ class StoredVoxels:
     packed: bool
     named: bool
 
-    def bytes(self) -> Iterator[bytes]:
+    def unpacked(self) -> Iterator[bytes]:
         """The voxels as they are stored, unpacked, in pieces.
 
         Raises
@@ -96,7 +96,7 @@ class StoredVoxels:
     def first(self, count: int) -> NDArray[Any]:
         """The first values of the file, at most so many."""
         found = b""
-        for piece in self.bytes():
+        for piece in self.unpacked():
             found += piece
             if len(found) >= count * self.dtype.itemsize:
                 break
@@ -111,9 +111,9 @@ def check_voxels(path: Path) -> None:
         return
     needed = stored.count * stored.dtype.itemsize
     if stored.packed:
-        there = sum(len(piece) for piece in stored.bytes())
+        there = sum(len(piece) for piece in stored.unpacked())
     else:
-        next(stored.bytes(), b"")  # tells a file that is missing or may not be read
+        next(stored.unpacked(), b"")  # tells a file that is missing or may not be read
         there = stored.file.stat().st_size - stored.offset
     if there < needed:
         raise UserError(_truncated(path.name))

@@ -70,4 +70,4 @@ def read_lone_masks(path: Path) -> LoneMasks:
 
 
 def _checksum(labels: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(labels))
+    return zlib.crc32(np.ascontiguousarray(labels).data)
