@@ -22,6 +22,7 @@ from napari_ctvlp._qt.answering import Answering
 from napari_ctvlp._qt.asked import Asked
 from napari_ctvlp._qt.audit_window import AuditWindow
 from napari_ctvlp._qt.body import Body
+from napari_ctvlp._qt.controls import join_buttons
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
 from napari_ctvlp._qt.follow_up import FollowUpWindow
@@ -48,7 +49,6 @@ from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.stepping import Stepping
 from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.undo import Undo
-from napari_ctvlp._qt.undo_controls import undo_switches
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
@@ -168,38 +168,17 @@ class CtvlpWidget(QWidget):
 
     def _join_view(self, wiring: Wiring) -> None:
         """Join the row of buttons, the keys and what they act on."""
-        session, view, window = self.session, self.dock.view, self.window_level
-        view.window_chosen.connect(window.choose)
-        view.own_window_requested.connect(window.choose_own)
-        view.automatic_toggled.connect(window.set_automatic)
-        view.undo_requested.connect(self.undo.undo)
-        wiring.connect(window.changed, view.set_window_text)
-        wiring.connect(window.changed, self._show_window_text)
+        session, view = self.session, self.dock.view
+        join_buttons(self)
+        wiring.connect(self.window_level.changed, view.set_window_text)
+        wiring.connect(self.window_level.changed, self._show_window_text)
         wiring.connect(self.undo.changed, view.set_undo)
-        undo_switches(self.dock, self.undo)
-        view.views_requested.connect(self.views.toggle)
-        view.organs_requested.connect(self.toggle_organs)
-        view.body_requested.connect(self.body.toggle)
         wiring.connect(self.body.shown_changed, view.set_body_shown)
-        view.map_requested.connect(self.similarity.toggle)
         wiring.connect(self.similarity.changed, self._on_map_changed)
         wiring.connect(self.views.shown_changed, view.set_views_shown)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.scan_changed, self._on_scan_changed)
-        self.dock.findings.pair_chosen.connect(self.reasons.choose)
-        self.dock.findings.pair_chosen.connect(self.lab.choose)
-        self.dock.findings.why_requested.connect(self.reasons.open)
-        self.dock.findings.prompts_requested.connect(self.lab.toggle)
-        self.dock.more.evidence_requested.connect(self.reasons.toggle)
-        self.dock.more.input_requested.connect(self.input.next)
         wiring.connect(self.input.changed, self._on_input_changed)
-        self.dock.more.queries_requested.connect(self.asked.toggle)
-        self.dock.more.pin_requested.connect(self.asked.pin_present)
-        self.dock.more.prompts_requested.connect(self.lab.toggle)
-        self.dock.tools.audit_requested.connect(self.audit.toggle)
-        self.dock.tools.follow_up_requested.connect(self.follow_up.toggle)
-        view.maximise_requested.connect(self.views.maximise)
-        view.keys_requested.connect(self.keys_window.toggle)
         add_keys(self._keys, self, Stepping(self._viewer, self.navigator, self.layers))
         wiring.callback(self._keys.remove)
 
@@ -212,6 +191,13 @@ class CtvlpWidget(QWidget):
     def offer_series(self, path: str | Path, found: Sequence[Any], then: Callable[[], None] | None = None) -> None:
         """Let the user pick one of several DICOM series of a folder; ``then`` is called when it is open."""
         self._opening.offer_series(path, found, then)
+
+    def toggle_organs(self) -> None:
+        """Hide all organs, or show them again."""
+        layer = self.layers.masks_layer
+        if layer is not None:
+            layer.visible = not layer.visible
+            self.undo.push("showing the organs" if layer.visible else "hiding the organs", self.toggle_organs)
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Call this, too, when the dock or the window closes."""
@@ -246,13 +232,6 @@ class CtvlpWidget(QWidget):
         self.dock.view.set_map(there, wanted, why)
         self.dock.legend.set_missing(why)
         self.dock.legend.setVisible(wanted and (there or bool(why)))
-
-    def toggle_organs(self) -> None:
-        """Hide all organs, or show them again."""
-        layer = self.layers.masks_layer
-        if layer is not None:
-            layer.visible = not layer.visible
-            self.undo.push("showing the organs" if layer.visible else "hiding the organs", self.toggle_organs)
 
     # -- what is said ------------------------------------------------------------------------------------------
 
