@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QCheckBox, QFrame, QLabel, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answer_label import AnswerLabel
 from napari_ctvlp._qt.ask_bar import AskBar
@@ -16,11 +16,13 @@ from napari_ctvlp._qt.map_legend import MapLegend
 from napari_ctvlp._qt.organ_looks import OrganLooks
 from napari_ctvlp._qt.organ_panel import OrganPanel
 from napari_ctvlp._qt.overlay import ACCENT
+from napari_ctvlp._qt.pages import Pages
 from napari_ctvlp._qt.progress_row import ProgressRow
 from napari_ctvlp._qt.query_line import QueryLine
 from napari_ctvlp._qt.ranking_view import RankingView
 from napari_ctvlp._qt.scan_panel import ScanPanel
 from napari_ctvlp._qt.scan_tools import ScanTools
+from napari_ctvlp._qt.scrolled import scrolled
 from napari_ctvlp._qt.series_chooser import SeriesChooser
 from napari_ctvlp._qt.view_bar import ViewBar
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
@@ -30,7 +32,11 @@ CHARACTERS = 46
 
 
 class Dock(QWidget):
-    """Ask, findings and organs, and scan, one above the other."""
+    """Ask, findings and organs, and scan, one above the other; below them, always in sight, the view.
+
+    Where the window is low the upper part scrolls. What the view is changed with and what lies under the cursor do not:
+    they are needed while one looks at the image.
+    """
 
     def __init__(self, display_name: Callable[[str], str], looks: OrganLooks, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,8 +50,7 @@ class Dock(QWidget):
         self.more = AskBar()
         self.findings = FindingsPanel(display_name)
         self.organs = OrganPanel(display_name, looks)
-        self.tables = QTabWidget()
-        self.tables.setDocumentMode(True)
+        self.tables = Pages()
         self.tables.addTab(self.findings, "Findings")
         self.tables.addTab(self.organs, "Organs")
         self.series = SeriesChooser()
@@ -56,36 +61,34 @@ class Dock(QWidget):
         self.view = ViewBar()
         self.legend = MapLegend()
         self.legend.hide()
-        self.position = WrappedLabel()
+        self.position = WrappedLabel(lines=2)  # long names of organs take two: nothing jumps under the moving cursor
         self.position.setAccessibleName("Under the cursor")
         self.notice = QLabel("research use, not for diagnosis")
         self.notice.setEnabled(False)
 
-        ask = _column(_heading("Ask"), self.query, self.answer, self.legend, self.ranking, self.use_names, self.more)
+        ask = _column(
+            _row(_heading("Ask"), self.progress),
+            self.query,
+            self.answer,
+            self.legend,
+            self.ranking,
+            self.use_names,
+            self.more,
+        )
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(ask)
         splitter.addWidget(self.tables)
         splitter.setChildrenCollapsible(False)
         for view in (self.ranking, self.findings.table, self.organs.table):
             view.setMinimumHeight(3 * view.fontMetrics().height() + 30)
+        asked = _column(splitter, self.series, self.scan, self.tools, self.encoder, stretch=1)
+        asked.setMinimumWidth(self._width() - 46)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setSpacing(5)
-        layout.addWidget(splitter, 1)
-        for widget in (
-            _heading("Scan"),
-            self.series,
-            self.scan,
-            self.tools,
-            self.progress,
-            self.encoder,
-            _line(),
-            self.view,
-            self.position,
-            self.notice,
-        ):
+        layout.addWidget(scrolled(asked), 1)
+        for widget in (_line(), self.view, self.position, _row(self.notice, self.encoder.badge)):
             layout.addWidget(widget)
-        self.setMinimumWidth(self._width() - 30)
 
     def sizeHint(self) -> QSize:
         """Qt: as wide as the tables need with the font in use, as high as there is room."""
@@ -110,11 +113,23 @@ def _line() -> QFrame:
     return line
 
 
-def _column(*widgets: QWidget) -> QWidget:
+def _row(first: QWidget, rest: QWidget) -> QWidget:
+    """Side by side; the second takes what room there is, or stands at the end of it."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(first)
+    layout.addStretch(0)
+    layout.addWidget(rest)
+    return row
+
+
+def _column(*widgets: QWidget, stretch: int = 0) -> QWidget:
+    """One below the other; ``stretch`` is the first one's share of the room that is left."""
     column = QWidget()
     layout = QVBoxLayout(column)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(5)
-    for widget in widgets:
-        layout.addWidget(widget)
+    for place, widget in enumerate(widgets):
+        layout.addWidget(widget, 0 if place else stretch)
     return column

@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from napari_ctvlp._qt.fold import Fold
 from napari_ctvlp._qt.offer_row import OfferRow
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.encoder.contract import EncoderCard
@@ -61,6 +62,8 @@ def card_html(card: EncoderCard) -> str:
 class EncoderPicker(QWidget):
     """A choice of encoders with the licence of each; the one that is loaded says what it was trained on.
 
+    ``badge``, the licence in short, is placed by whoever has room for it.
+
     Signals
     -------
     encoder_chosen(str)
@@ -79,6 +82,7 @@ class EncoderPicker(QWidget):
         super().__init__(parent)
         self._choices: dict[str, EncoderChoice] = {}
         self._chosen = ""
+        self.fold = Fold("Encoder", "What it was trained on")
         self.box = QComboBox()
         self.box.setAccessibleName("Encoder")
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -102,19 +106,17 @@ class EncoderPicker(QWidget):
         self.note.hide()
         self.offer = OfferRow()
         top = QHBoxLayout()
-        top.addWidget(QLabel("encoder"))
+        top.addWidget(self.fold)
         top.addWidget(self.box, 1)  # beside the licence its text was cut
         top.addWidget(self.beside)
-        about = QHBoxLayout()
-        about.addWidget(self.badge, 0, Qt.AlignmentFlag.AlignTop)
-        about.addWidget(self.origin, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
         layout.addLayout(top)
-        layout.addLayout(about)
-        for widget in (self.note, self.offer):
+        for widget in (self.origin, self.note, self.offer):
             layout.addWidget(widget)
+        self.fold.toggled.connect(self.origin.setVisible)
+        self.origin.hide()
         self.box.activated.connect(self._on_activated)
 
     def set_encoders(self, names: Sequence[str], chosen: str) -> None:

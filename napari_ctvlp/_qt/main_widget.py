@@ -43,7 +43,6 @@ from napari_ctvlp._qt.prompt_lab import PromptLab
 from napari_ctvlp._qt.reasons import Reasons
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
-from napari_ctvlp._qt.scrolled import scrolled
 from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.stepping import Stepping
@@ -95,7 +94,7 @@ class CtvlpWidget(QWidget):
         self.dock = Dock(display_name, self.overlay.looks)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scrolled(self.dock))
+        layout.addWidget(self.dock)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setAcceptDrops(True)
 

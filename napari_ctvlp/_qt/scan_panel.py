@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ctvlp._qt.file_menu import FileMenu
+from napari_ctvlp._qt.fold import Fold
 from napari_ctvlp._qt.window_exports import WINDOW_EXPORTS
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.scan.drawn import EDITED
@@ -64,6 +65,8 @@ def masks_summary(masks: OrganMasks) -> str:
 class ScanPanel(QWidget):
     """Scan, audit with a light, masks, and the way to what is missing.
 
+    Folded to one line once scan and masks are there and the audit has no warning.
+
     Signals
     -------
     scan_chosen(int)
@@ -86,6 +89,7 @@ class ScanPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.fold = Fold("Scan", "How it was stored, what the audit found, which masks it has")
         self.scans = QComboBox()
         self.scans.setAccessibleName("Open scan")
         self.light = QLabel()
@@ -122,11 +126,11 @@ class ScanPanel(QWidget):
         self.names.setAutoRaise(True)
 
         status = QHBoxLayout()
+        status.addWidget(self.fold)
         status.addWidget(self.scans)
         status.addWidget(self.light)
         status.addStretch(1)
         status.addWidget(self.files)
-        status.addWidget(self.details_button)
         masks = QHBoxLayout()
         masks.addWidget(self.add_masks)
         masks.addWidget(self.make_masks)
@@ -136,20 +140,29 @@ class ScanPanel(QWidget):
         hint.addWidget(self.hint, 1)
         hint.addWidget(self.reopen)
         hint.addWidget(self.use_layer)
+        audit = QHBoxLayout()
+        audit.addWidget(self.summary, 1)
+        audit.addWidget(self.details_button, 0, Qt.AlignmentFlag.AlignTop)
         organs = QHBoxLayout()
         organs.addWidget(self.masks, 1)
         organs.addWidget(self.names)
+        folded = QWidget()
+        inner = QVBoxLayout(folded)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addLayout(audit)
+        inner.addWidget(self.details)
+        inner.addLayout(organs)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
         layout.addLayout(status)
-        layout.addWidget(self.summary)
-        layout.addWidget(self.details)
-        layout.addLayout(organs)
+        layout.addWidget(folded)
         layout.addLayout(masks)
         layout.addLayout(hint)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
-        self._has_scan = False
+        self._has_scan = self._has_masks = self._has_warning = False
+        self.fold.toggled.connect(folded.setVisible)
         self.details_button.toggled.connect(self.details.setVisible)
         self.scans.activated.connect(self.scan_chosen)
         self.sample.clicked.connect(self.sample_requested)
@@ -175,6 +188,7 @@ class ScanPanel(QWidget):
         self.details.hide()
         self.light.setVisible(scan is not None)
         if scan is None:
+            self._has_warning = False
             self.summary.setText(NO_SCAN)
             self.details.setText("")
         else:
@@ -185,11 +199,15 @@ class ScanPanel(QWidget):
         """Show what has been found, of the scan alone or with its masks."""
         self.summary.setText(audit_summary(audit))
         self.details.setText(audit_html(audit))
+        self._has_warning = audit.severity == "warning"
+        self._suggest_fold()
         colour, word = LIGHTS[audit.severity]
         self.light.setText(f'<span style="color:{colour}">●</span> {word}')
 
     def set_masks(self, masks: OrganMasks | None) -> None:
         """Show what is known of the masks, or how to get some."""
+        self._has_masks = masks is not None
+        self._suggest_fold()
         self.sample.setVisible(not self._has_scan)
         self.add_masks.setVisible(self._has_scan and masks is None)
         self.make_masks.setVisible(self._has_scan and masks is None)
@@ -197,6 +215,9 @@ class ScanPanel(QWidget):
         self.names.setVisible(self._has_scan and masks is not None)
         self.masks.setText(NO_MASKS if masks is None else masks_summary(masks))
         self.masks.setToolTip("" if masks is None else "\n".join(masks.notes))
+
+    def _suggest_fold(self) -> None:
+        self.fold.suggest(self._has_warning or not (self._has_scan and self._has_masks))
 
     def set_hint(self, text: str, *, can_reopen: bool = False, can_use: bool = False) -> None:
         """Say what to do about a layer that is not ours, with the button for it; an empty text hides all."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
 
-LEAST_HEIGHT = 420
+LEAST_HEIGHT = 280
 
 
 class _Scroll(QScrollArea):
@@ -16,7 +16,8 @@ class _Scroll(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self.widget().minimumSizeHint().width() + bar, LEAST_HEIGHT)
+        widget = self.widget()
+        return QSize(max(widget.minimumSizeHint().width(), widget.minimumWidth()) + bar, LEAST_HEIGHT)
 
     def sizeHint(self) -> QSize:
         return self.widget().sizeHint()

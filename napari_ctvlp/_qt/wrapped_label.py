@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QResizeEvent
+from math import ceil
+
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QFontMetricsF, QResizeEvent
 from qtpy.QtWidgets import QLabel, QWidget
 
 
 class WrappedLabel(QLabel):
-    """Selectable text over as many lines as it takes.
+    """Selectable text over as many lines as it takes, with room for ``lines`` of them at least.
 
     Inside a splitter or a dock Qt does not ask a label how high it gets at its width, and squeezes its neighbours: the
     height is told by the minimum instead.
     """
 
-    def __init__(self, parent: QWidget | None = None, text_format: Qt.TextFormat = Qt.TextFormat.PlainText) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        text_format: Qt.TextFormat = Qt.TextFormat.PlainText,
+        lines: int = 1,
+    ) -> None:
         super().__init__(parent)
+        self._lines = lines
+        if lines > 1:
+            self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+            self.setIndent(0)  # of a text at the top Qt indents that, too
+            self.setContentsMargins(self.fontMetrics().horizontalAdvance("x") // 2, 0, 0, 0)
         self.setWordWrap(True)
         self.setTextFormat(text_format)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        policy = self.sizePolicy()
-        policy.setHeightForWidth(False)
-        self.setSizePolicy(policy)
+
+    def hasHeightForWidth(self) -> bool:
+        """Qt: no, the minimum tells the height; each new text would say yes, and so would all that holds the label."""
+        return False
+
+    def sizeHint(self) -> QSize:
+        """Qt: no higher than the text is; Qt's own guess is of a narrower label."""
+        return QSize(super().sizeHint().width(), self.minimumHeight())
 
     def setText(self, text: str | None) -> None:
         """Qt: show this text."""
@@ -33,6 +50,14 @@ class WrappedLabel(QLabel):
         super().resizeEvent(event)
         self._fit()
 
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Qt: the theme may bring another font."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
+
     def _fit(self) -> None:
         self.setMinimumHeight(0)  # it counts in what Qt says of the height, which would never become less
-        self.setMinimumHeight(max(self.heightForWidth(self.width()), self.fontMetrics().height()))
+        margins = self.contentsMargins()
+        least = self._lines * ceil(QFontMetricsF(self.font()).lineSpacing()) + margins.top() + margins.bottom()
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), least))

@@ -318,6 +318,7 @@ def test_the_second_becomes_the_first_when_it_is_chosen(made, phantom):
 def test_no_text_is_cut(made, phantom, qtbot):
     dock, session, _ = made
     session.set_scan(*phantom)
+    dock.encoder.fold.click()
     choose(dock, "far")
     compare_action(dock, "other").trigger()
     qtbot.wait(30)
