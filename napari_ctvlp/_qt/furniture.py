@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.components.overlays import TextOverlay
+
+from napari_ctvlp._qt.canvas_room import bar_length, room_beside, room_between, text_width, window_place
 
 if TYPE_CHECKING:
     import napari
@@ -17,6 +19,7 @@ AGAINST = ("S", "A", "R")
 EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
 PREFIX = "ctvlp_"
 WINDOW = PREFIX + "window"
+LETTER_POINTS, TEXT_POINTS = 14, 10
 
 
 def edge_letters(
@@ -47,12 +50,16 @@ def edge_letters(
 
 
 class Furniture:
-    """Adds the letters, the window and, when there is none, a scale bar; takes away again only what it added."""
+    """Adds the letters, the window and, when there is none, a scale bar; takes away again only what it added.
+
+    In a narrow view the scale bar is shorter, and the window stands above the letter: none of them covers another.
+    """
 
     def __init__(self, viewer: napari.viewer.Viewer | ViewerModel) -> None:
         self._viewer = viewer
         self._own_scale_bar = False
         self._shown = False
+        self._window_text = ""
 
     def set_scan(self, scan: object | None) -> None:
         """Furnish the canvas while a scan is open."""
@@ -71,6 +78,8 @@ class Furniture:
                 self._own_scale_bar = True
             self._viewer.dims.events.connect(self.update)
             self._viewer.scene.camera.events.orientation.connect(self.update)
+            for emitter in self._sizes():
+                emitter.connect(self._arrange)
         self.update()
 
     def update(self, event: object = None) -> None:
@@ -87,19 +96,54 @@ class Furniture:
                     overlays[key].visible = False
                 continue
             if key not in overlays:
-                overlays[key] = TextOverlay(text=letters[edge], position=position, font_size=14, visible=True)
+                overlays[key] = TextOverlay(
+                    text=letters[edge], position=position, font_size=LETTER_POINTS, visible=True
+                )
             elif overlays[key].text != letters[edge] or not overlays[key].visible:
                 overlays[key].text = letters[edge]
                 overlays[key].visible = True
+        self._arrange()
 
     def set_window_text(self, text: str) -> None:
         """Say with which window the scan is shown; empty for nothing."""
+        self._window_text = text
+        self._arrange()
+
+    def _sizes(self) -> tuple[Any, ...]:
+        return self._viewer.canvas.events.size, self._viewer.scene.camera.events.zoom
+
+    def _arrange(self, event: object = None) -> None:
+        """Fit scale bar and window into the view as large as it is now."""
+        if not self._shown:
+            return
+        canvas = self._viewer.canvas
+        width, padding = canvas.size[1], canvas.overlay_tiling.padding[0]
+        middle, side = self._letter_width("bottom"), max(self._letter_width("left"), self._letter_width("right"))
+        beside = room_beside(width, middle, padding)
+        if self._own_scale_bar:
+            self._set_bar_length(bar_length(self._viewer.scene.camera.zoom, beside, _measure))
+        self._show_window(*window_place(self._window_text, beside, room_between(width, side, padding), _measure))
+
+    def _letter_width(self, edge: str) -> float:
+        letter = self._viewer.canvas.overlays.get(PREFIX + edge)
+        return text_width(letter.text, LETTER_POINTS) if letter is not None and letter.visible else 0.0
+
+    def _set_bar_length(self, length: float | None) -> None:
+        bar = self._viewer.canvas.overlays.scale_bar
+        if bar.length != length:
+            bar.length = length
+            bar.events.font_size.emit(bar.font_size)  # napari draws a new length only when the zoom or this changes
+
+    def _show_window(self, position: str, text: str) -> None:
         overlays = self._viewer.canvas.overlays
-        if WINDOW in overlays:
-            overlays[WINDOW].text = text
-            overlays[WINDOW].visible = bool(text)
-        elif text:
-            overlays[WINDOW] = TextOverlay(text=text, position="bottom_left", font_size=10, visible=True)
+        if WINDOW not in overlays:
+            if text:
+                overlays[WINDOW] = TextOverlay(text=text, position=position, font_size=TEXT_POINTS, visible=True)
+            return
+        overlay = overlays[WINDOW]
+        for name, value in (("text", text), ("position", position), ("visible", bool(text))):
+            if getattr(overlay, name) != value:
+                setattr(overlay, name, value)
 
     def remove(self) -> None:
         """Take away what was added."""
@@ -108,9 +152,16 @@ class Furniture:
         self._shown = False
         self._viewer.dims.events.disconnect(self.update)
         self._viewer.scene.camera.events.orientation.disconnect(self.update)
+        for emitter in self._sizes():
+            emitter.disconnect(self._arrange)
         for key in (*(PREFIX + edge for edge in EDGES), WINDOW):
             with suppress(KeyError):  # a user may have removed one
                 del self._viewer.canvas.overlays[key]
         if self._own_scale_bar:
             self._own_scale_bar = False
+            self._set_bar_length(None)
             self._viewer.canvas.overlays.scale_bar.visible = False
+
+
+def _measure(text: str) -> float:
+    return text_width(text, TEXT_POINTS)

@@ -76,6 +76,7 @@ class LinkedViews:
         self._shown = False
         self._double_click = DoubleClick(viewer, partial(self._on_double_click, AXIAL))
         self._moving = False
+        self._window_text = ""
         self._waiting: list[SliceView] = []
         self._timer = QTimer()
         self._timer.setSingleShot(True)
@@ -137,6 +138,12 @@ class LinkedViews:
         if not (layers and self._shown) and self.crosshair is not None:
             self.crosshair.set_place(None)
         self._timer.start()
+
+    def set_window_text(self, text: str) -> None:
+        """Say in the side views, too, with which window the scan is shown."""
+        self._window_text = text
+        for view in self.views:
+            view.furniture.set_window_text(text)
 
     def settle(self) -> None:
         """Show now what is still to be shown."""
@@ -209,6 +216,7 @@ class LinkedViews:
         for view in self.views:
             model = view.model
             view.follow_theme(viewer.theme)
+            view.furniture.set_window_text(self._window_text)
             model.mouse_drag_callbacks.append(self._window_level.drag)
             model.mouse_double_click_callbacks.append(partial(self._on_double_click, view.name))
             wiring.connect(model.dims.events.point, partial(self._on_side_moved, view))

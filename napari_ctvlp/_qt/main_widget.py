@@ -224,7 +224,8 @@ class CtvlpWidget(QWidget):
         self._show_window_text(self.window_level.text)
 
     def _show_window_text(self, text: str) -> None:
-        self._furniture.set_window_text(self.input.title or text)
+        for shown in (self._furniture, self.views):
+            shown.set_window_text(self.input.title or text)
 
     def _on_map_changed(self, there: bool, wanted: bool) -> None:
         why = self.similarity.why_none

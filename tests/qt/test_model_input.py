@@ -56,15 +56,17 @@ def test_each_step_shows_the_next_window_and_after_the_last_none(shown):
     assert layer_of(viewer) is None and not widget.undo.next
 
 
-def test_it_lies_on_the_scan_under_the_organs_in_all_views(shown):
+def test_it_lies_on_the_scan_under_the_organs_in_all_views(shown, qtbot):
     viewer, widget = shown
+    viewer.window.resize(1500, 950)
     widget.views.set_shown(True)
     widget.dock.more.input.click()
     layer, scan, organs = layer_of(viewer), widget.layers.scan_layer, widget.layers.masks_layer
     names = [known.name for known in viewer.layers]
     assert names.index(scan.name) < names.index(layer.name) < names.index(organs.name)
     assert np.allclose(layer.data_to_world((3, 4, 5)), scan.data_to_world((6.5, 8.5, 10.5)))
-    assert viewer.canvas.overlays[WINDOW].text == "input: -160 to 240 HU"
+    # in one line as soon as the canvas has its size
+    qtbot.waitUntil(lambda: viewer.canvas.overlays[WINDOW].text == "input: -160 to 240 HU")
     widget.views.settle()
     for view in widget.views.views:
         assert [known.name for known in view.model.layers] == [scan.name, layer.name, organs.name]

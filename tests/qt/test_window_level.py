@@ -53,6 +53,8 @@ def drag(viewer, qtbot, start, end, button=Qt.MouseButton.RightButton):
 def test_keys_choose_presets_and_one_key_takes_back(window, phantom, qtbot):
     viewer, widget = window
     add_layers(viewer, *phantom)
+    viewer.window.resize(1500, 950)
+    qtbot.waitUntil(lambda: viewer.canvas.size[1] > 600)  # room for every name in one line
     for place, preset in enumerate(PRESETS):
         press(widget, qtbot, Qt.Key(Qt.Key.Key_1.value + place))
         assert limits(viewer) == preset.limits
