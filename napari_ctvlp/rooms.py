@@ -115,12 +115,17 @@ class Rooms:
             made = update(before, scan, masks, progress=progress, cancelled=cancelled)
         return made if made is not None else self.encode_scan(encoder, scan, masks, progress, cancelled)
 
+    def read_dictionary(self) -> tuple[Abnormality, ...]:
+        """The user's dictionary as it is now, the built-in one where there is none."""
+        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
+
+        return current_dictionary()
+
     def dictionary(self, encoder: ScanEncoder) -> tuple[Abnormality, ...]:
         """The entries that an encoder is asked: the user's, with the encoder's own in their place."""
-        from napari_ctvlp.anatomy.user_dictionary import current_dictionary
         from napari_ctvlp.ask.bank import dictionary_of
 
-        return dictionary_of(encoder, current_dictionary())
+        return dictionary_of(encoder, self.read_dictionary())
 
     def try_entry(self, embedding: ScanEmbedding, entry: Abnormality) -> Trial:
         """Score an entry, with prompts as they are being written, wherever it looks."""

@@ -179,7 +179,11 @@ class Session(SessionSignals):
             self._score(self.embedding)
 
     def dictionary_changed(self) -> None:
-        """Answer and score the open scan again, with the dictionary as it is now."""
+        """Read the dictionary, then answer and score anew; one not in order is told once and changes no answer."""
+        rooms = self.rooms
+        self._bench.start(Task.DICTIONARY, lambda _report, _cancelled: rooms.read_dictionary(), self._on_dictionary)
+
+    def _on_dictionary(self, _entries: object) -> None:
         self.words_changed.emit()
         if self.embedding is not None:
             self._answer()

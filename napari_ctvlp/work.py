@@ -63,6 +63,7 @@ class Task(StrEnum):
     SURFACES = "making surfaces"
     EXPORT = "writing"
     WORDS = "dictionary"
+    DICTIONARY = "reading the dictionary again"
     PICTURES = "drawing"
 
 

@@ -10,6 +10,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp._qt.saving import SETTLE_MS
 from napari_ctvlp._qt.window_exports import REPORT_PDF, WINDOW_EXPORTS
 from napari_ctvlp.anatomy.user_dictionary import user_dictionary_path
 from napari_ctvlp.opening import open_paths
@@ -177,3 +178,22 @@ def test_a_changed_dictionary_scores_again_at_once(new_window, files, qtbot):
     qtbot.waitUntil(lambda: {s.abnormality for s in widget.session.scores} == {"furry_liver"}, timeout=10_000)
     path.unlink()
     qtbot.waitUntil(lambda: len(widget.session.scores) > 100, timeout=10_000)
+
+
+def test_a_broken_dictionary_is_told_once_and_changes_no_answer(new_window, files, qtbot, notifications):
+    path = user_dictionary_path()
+    path.parent.mkdir(parents=True)
+    path.write_text(OWN)
+    _, widget = new_window()
+    open_paths(widget.session, files)
+    widget.ask("liver")
+    ranking = widget.session.ranking
+    for organ in ("lever", "livr"):
+        notifications.clear()
+        path.write_text(OWN.replace("[liver]", f"[{organ}]"))
+        qtbot.waitUntil(lambda: bool(notifications))
+        qtbot.wait(3 * SETTLE_MS)
+        assert len(notifications) == 1 and f"line 4: '{organ}'" in notifications[0]
+    assert widget.session.ranking is ranking and {s.abnormality for s in widget.session.scores} == {"fuzzy_liver"}
+    path.write_text(OWN.replace("fuzzy", "furry"))
+    qtbot.waitUntil(lambda: {s.abnormality for s in widget.session.scores} == {"furry_liver"})
