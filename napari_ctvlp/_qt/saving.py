@@ -209,12 +209,20 @@ class Saving:
         self._on_dictionary_settled()
 
     def _watch(self) -> None:
-        """Watch the file and its folder: editors replace a file rather than write into it."""
+        """Watch the file and its folder, since editors replace a file rather than write into it.
+
+        While there is no such folder the nearest one above is watched, in which it will appear.
+        """
         path = user_dictionary_path()
-        there = [str(p) for p in (path, path.parent) if p.exists()]
-        new = [p for p in there if p not in (*self._watcher.files(), *self._watcher.directories())]
-        if new:
-            self._watcher.addPaths(new)
+        while True:
+            wanted = [str(p) for p in (path, next((p for p in path.parents if p.is_dir()), path)) if p.exists()]
+            watched = [*self._watcher.files(), *self._watcher.directories()]
+            if gone := [p for p in watched if p not in wanted]:
+                self._watcher.removePaths(gone)
+            new = [p for p in wanted if p not in watched]
+            # once more after each: a folder may have appeared in what was not watched yet
+            if not new or self._watcher.addPaths(new):
+                return
 
     def _on_dictionary_settled(self) -> None:
         self._watch()

@@ -13,6 +13,7 @@ from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.saving import SETTLE_MS
 from napari_ctvlp._qt.window_exports import REPORT_PDF, WINDOW_EXPORTS
 from napari_ctvlp.anatomy.user_dictionary import user_dictionary_path
+from napari_ctvlp.cli import main
 from napari_ctvlp.opening import open_paths
 from napari_ctvlp.session import Rooms, Session
 from tests.anatomy.test_user_dictionary import OWN
@@ -178,6 +179,18 @@ def test_a_changed_dictionary_scores_again_at_once(new_window, files, qtbot):
     qtbot.waitUntil(lambda: {s.abnormality for s in widget.session.scores} == {"furry_liver"}, timeout=10_000)
     path.unlink()
     qtbot.waitUntil(lambda: len(widget.session.scores) > 100, timeout=10_000)
+
+
+def test_a_dictionary_copied_later_is_followed_too(new_window, files, qtbot):
+    path = user_dictionary_path()
+    assert not path.parent.exists()
+    _, widget = new_window()
+    open_paths(widget.session, files)
+    main(["dictionary", "--copy"])
+    path.write_text(OWN)
+    qtbot.waitUntil(lambda: {s.abnormality for s in widget.session.scores} == {"fuzzy_liver"})
+    assert path.parent.as_posix() in widget.saving._watcher.directories()
+    assert path.parent.parent.as_posix() not in widget.saving._watcher.directories()
 
 
 def test_a_broken_dictionary_is_told_once_and_changes_no_answer(new_window, files, qtbot, notifications):
