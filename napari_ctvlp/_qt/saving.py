@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Labels
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QFileSystemWatcher, Qt, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QAbstractButton, QFileDialog, QWidget
@@ -202,7 +203,7 @@ class Saving:
             self._session.failed.emit(error)
             return
         self._watch()
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+        show_info(f"{_open_with_any_program(path)} It is read again as soon as it is saved.")
 
     def dictionary_written(self) -> None:
         """Read the dictionary again, which the window itself has written."""
@@ -250,3 +251,14 @@ class Saving:
             dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(then)
         dialog.open()
+
+
+def _open_with_any_program(path: Path) -> str:
+    """Open a text file with what the desktop has for it, or else its folder; says where it is in any case."""
+    if QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))):
+        return f"The dictionary is {path}."
+    shown = QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+    return (
+        f"No program is set here to open {path.name}{', so its folder is shown' if shown else ''}. "
+        f"Edit {path} with any text editor."
+    )

@@ -210,3 +210,21 @@ def test_a_broken_dictionary_is_told_once_and_changes_no_answer(new_window, file
     assert widget.session.ranking is ranking and {s.abnormality for s in widget.session.scores} == {"fuzzy_liver"}
     path.write_text(OWN.replace("fuzzy", "furry"))
     qtbot.waitUntil(lambda: {s.abnormality for s in widget.session.scores} == {"furry_liver"})
+
+
+@pytest.mark.parametrize("opens", ["file", "folder", "nothing"])
+def test_where_the_dictionary_is_is_told_in_any_case(new_window, notifications, monkeypatch, opens):
+    asked = []
+
+    def open_url(url):
+        asked.append(url.toLocalFile())
+        return opens == ("file" if asked[-1].endswith(".yaml") else "folder")
+
+    monkeypatch.setattr("napari_ctvlp._qt.saving.QDesktopServices.openUrl", open_url)
+    _, widget = new_window()
+    widget.dock.scan.files.edit_dictionary.trigger()
+    path = user_dictionary_path()
+    assert path.is_file() and len(notifications) == 1 and str(path) in notifications[0]
+    assert asked == ([str(path)] if opens == "file" else [str(path), str(path.parent)])
+    assert ("text editor" in notifications[0]) == (opens != "file")
+    assert ("folder is shown" in notifications[0]) == (opens == "folder")
