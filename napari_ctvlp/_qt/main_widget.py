@@ -48,6 +48,7 @@ from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.stepping import Stepping
 from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.undo import Undo
+from napari_ctvlp._qt.views_dock import main_window
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
@@ -258,8 +259,8 @@ class CtvlpWidget(QWidget):
         self._keys.install(self)
         for child in self.findChildren(QWidget):
             child.ensurePolished()  # napari's style takes its time: now, and not when a hidden one is first shown
-        window = self.window()
-        if window is not None and window is not self and window is not self._window():
+        window = main_window(self)
+        if window is not None and window is not self._window():
             self._window = weakref.ref(window)  # a strong reference would outlive the window and keep its canvas
             window.installEventFilter(self)
             self._wiring.callback(self._leave, self._window)
@@ -276,13 +277,29 @@ class CtvlpWidget(QWidget):
         """End all work when the window goes: a child widget gets no close event, and a close event may be refused.
 
         The window hides when it was closed, and there is still time to give the other canvases back; one that was never
-        shown is only deleted.
+        shown is only deleted, and so may be the dock.
         """
+        if event is not None and event.type() == QEvent.Type.DeferredDelete and watched is self.parentWidget():
+            self.close_down()
         if event is not None and watched is self._window():
             hides = event.type() == QEvent.Type.Hide and not event.spontaneous()
             if hides or event.type() == QEvent.Type.DeferredDelete:
                 self.close_down()
         return super().eventFilter(watched, event)
+
+    def event(self, event: QEvent | None) -> bool:
+        """End all work when the dock is taken away: napari takes this widget out of it, and no close event comes.
+
+        Docks that float, hide or change sides, and windows that fill the screen, leave the widget in its dock.
+        """
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            dock = self.parentWidget()
+            if dock is None:
+                self.close_down()
+            else:
+                dock.installEventFilter(self)
+                self._wiring.callback(self._leave, weakref.ref(dock))
+        return super().event(event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End all work when the dock is closed."""

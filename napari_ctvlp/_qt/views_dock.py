@@ -39,7 +39,7 @@ class DockContent(QWidget):
 
     def place_beside(self, other: QWidget) -> None:
         """Stand left of another docked widget, with some of the main canvas' room; below what of ours stands there."""
-        mine, theirs, window = _dock(self), _dock(other), _window(self)
+        mine, theirs, window = _dock(self), _dock(other), main_window(self)
         self._docked = mine is not None
         if mine is None or theirs is None or window is None or theirs.isFloating():
             return
@@ -59,7 +59,7 @@ class DockContent(QWidget):
         self._sharing.start(0)
 
     def _share_room(self, width: int) -> None:
-        mine, window = _dock(self), _window(self)
+        mine, window = _dock(self), main_window(self)
         if mine is not None and window is not None:
             room = window.centralWidget().width() + mine.width()
             window.resizeDocks([mine], [max(200, int(room * SHARE))], Qt.Orientation.Horizontal)
@@ -90,7 +90,7 @@ class ViewsDock(DockContent):
 
     def set_central_shown(self, shown: bool) -> None:
         """Show or hide the main canvas; its room goes to the views."""
-        mine, window = _dock(self), _window(self)
+        mine, window = _dock(self), main_window(self)
         if window is None or mine is None or window.centralWidget().isVisible() == shown:
             return
         docks = [d for d in window.findChildren(QDockWidget) if d.isVisible() and not d.isFloating()]
@@ -114,7 +114,8 @@ def _dock(widget: QWidget) -> QDockWidget | None:
     return parent
 
 
-def _window(widget: QWidget) -> QMainWindow | None:
+def main_window(widget: QWidget) -> QMainWindow | None:
+    """The window that a widget is docked in, also while its dock floats as a window of its own."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QMainWindow):
         parent = parent.parentWidget()
