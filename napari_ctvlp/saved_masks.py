@@ -1,4 +1,4 @@
-"""Masks that are in no file (drawn, edited, named by hand), kept beside a saved session."""
+"""Masks that are in no file of the user's (drawn, edited, named by hand, made here), kept beside a saved session."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.folders import cache_folder
 from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ DIGITS = 8
 
 
 def are_in_no_file(masks: OrganMasks | None) -> bool:
-    """Whether these masks would be lost with the session."""
-    return masks is not None and bool(masks.names) and not masks.source
+    """Whether these masks would be lost with the session, or with the cache, where those made by the button are."""
+    if masks is None or not masks.names:
+        return False
+    return not masks.source or Path(masks.source).resolve().is_relative_to(cache_folder("masks").resolve())
 
 
 def name_beside(session_file: Path, hash_text: str) -> str:

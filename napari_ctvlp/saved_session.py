@@ -1,12 +1,14 @@
 """A session in a small JSON file: what was open, what was asked, how it was looked at. No voxels and no patient names.
 
-Files are remembered by path and by a hash of what they held, so that a restored session says when they have changed.
-Masks that are in no file are kept in one beside it.
+Files are remembered by path, also as seen from the session's own file, and by a hash of what they held, so that a
+restored session finds them in a folder that was moved and says when they have changed. Masks that are in no file, or
+only in the cache, are kept in one beside it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -15,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.files import write_whole
 from napari_ctvlp.opening import open_masks, open_sample, open_scan
+from napari_ctvlp.saved_view import SavedView, view_from_json
 
 if TYPE_CHECKING:
+    from napari_ctvlp.encoder.contract import ScanEncoder
     from napari_ctvlp.scan.types import OrganMasks
     from napari_ctvlp.session import Session
 
@@ -27,46 +31,20 @@ SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
-class SavedView:
-    """How the scan was looked at.
-
-    Attributes
-    ----------
-    point : tuple of float
-        Where the slices stood, in mm of the viewer (I, P, L).
-    order : tuple of int
-        Which axis is looked along: the first.
-    ndisplay : int
-    zoom : float
-    centre : tuple of float
-        Of the camera, in mm.
-    window : (low, high) or None
-        HU from black to white.
-    opacity : float or None
-        Of the organs.
-    """
-
-    point: tuple[float, ...] = ()
-    order: tuple[int, ...] = ()
-    ndisplay: int = 2
-    zoom: float = 0.0
-    centre: tuple[float, ...] = ()
-    window: tuple[float, float] | None = None
-    opacity: float | None = None
-
-
-@dataclass(frozen=True)
 class SavedSession:
     """All that a session is restored from.
 
-    Paths are absolute; ``drawn`` is the name of a file beside that keeps masks which are in no other, with their scheme
-    and notes; ``taught`` holds findings as `napari_ctvlp.ask.taught_file` writes them.
+    Paths are absolute, those that end in ``beside`` are relative to the folder of the session's own file; ``drawn`` is
+    the name of a file beside that keeps masks which are in no other, with their scheme and notes; ``taught`` holds
+    findings as `napari_ctvlp.ask.taught_file` writes them.
     """
 
     scan: str = ""
+    scan_beside: str = ""
     scan_hash: str = ""
     series: str = ""
     masks: str = ""
+    masks_beside: str = ""
     masks_hash: str = ""
     drawn: str = ""
     masks_scheme: str = ""
@@ -118,9 +96,12 @@ def capture(session: Session, view: SavedView | None = None, pinned: Sequence[st
 
 
 def masks_path(masks: OrganMasks | None) -> str:
-    """Absolute path of the file that masks were read from, empty where there is none or they are the sample's."""
-    source = "" if masks is None else masks.source
-    return "" if source in ("", SAMPLE) else str(Path(source).resolve())
+    """Absolute path of the file that masks were read from, empty where there is none of the user's own."""
+    from napari_ctvlp.saved_masks import are_in_no_file
+
+    if masks is None or masks.source in ("", SAMPLE) or are_in_no_file(masks):
+        return ""
+    return str(Path(masks.source).resolve())
 
 
 def save(path: Path, session: Session, view: SavedView | None = None, pinned: Sequence[str] = ()) -> None:
@@ -136,6 +117,7 @@ def save(path: Path, session: Session, view: SavedView | None = None, pinned: Se
 
     scan, masks = session.scan, session.masks
     saved = capture(session, view, pinned)
+    saved = replace(saved, scan_beside=_beside(path.parent, saved.scan), masks_beside=_beside(path.parent, saved.masks))
     if scan is not None and masks is not None and are_in_no_file(masks) and saved.masks_hash == masks_hash(masks):
         name = name_beside(path, saved.masks_hash)
         saved = replace(saved, drawn=name, masks_scheme=masks.scheme, masks_notes=tuple(masks.notes))
@@ -147,6 +129,24 @@ def save(path: Path, session: Session, view: SavedView | None = None, pinned: Se
     write_session(path, saved)
     if before not in ("", saved.drawn):
         remove_beside(path, before)
+
+
+def _beside(folder: Path, path: str) -> str:
+    """A path as seen from a folder; empty where there is none, as between two drives."""
+    if not Path(path).is_absolute():
+        return ""
+    try:
+        return Path(os.path.relpath(path, folder.resolve())).as_posix()
+    except ValueError:
+        return ""
+
+
+def _found(path: str, beside: str, folder: Path | None) -> str:
+    """Where a file lies now: where it did, else where it did as seen from the session's own file."""
+    if folder is None or not beside or Path(path).exists():
+        return path
+    near = (folder / beside).resolve()
+    return str(near) if near.exists() else path
 
 
 def write_session(path: str | Path, saved: SavedSession) -> None:
@@ -182,7 +182,7 @@ def read_session(path: str | Path) -> SavedSession:
         raise UserError(f"{path.name}: has format {data['format']!r}; this version reads {FORMAT}.")
     try:
         return _checked(data)
-    except (TypeError, ValueError, KeyError) as error:
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise UserError(f"{path.name}: is damaged; save the session again.") from error
 
 
@@ -208,12 +208,13 @@ def restore(
             then()
 
     def with_scan() -> None:
+        session.is_news = False  # it was answered when it was saved, and the view is that of then
         if session.scan is not None and scan_hash(session.scan) != saved.scan_hash:
             warn(Path(saved.scan).name, "the scan has changed")
         if saved.drawn and folder is not None:
             open_beside(session, folder, saved, with_masks)
         elif saved.masks:
-            open_masks(session, saved.masks, with_masks)
+            open_masks(session, _found(saved.masks, saved.masks_beside, folder), with_masks)
         else:
             if saved.masks_hash and saved.scan != SAMPLE:
                 warn(Path(saved.scan).name, "its masks came from no file and are not there")
@@ -228,11 +229,29 @@ def restore(
         session.set_taught(merged(session.taught, tuple(from_json(item) for item in saved.taught)))
     if saved.encoder != session.encoder_name:
         session.use_encoder(saved.encoder)
-    session.ask(saved.query)
+    _compare_encoder(session, saved)
+    session.ask(saved.query, news=False)
     if saved.scan == SAMPLE:
         open_sample(session, with_scan)
     elif saved.scan:
-        open_scan(session, saved.scan, saved.series or None, with_scan)
+        open_scan(session, _found(saved.scan, saved.scan_beside, folder), saved.series or None, with_scan)
+
+
+def _compare_encoder(session: Session, saved: SavedSession) -> None:
+    """Tell, as soon as the encoder is loaded, when it is not the one that answered when the session was saved."""
+
+    def compare(encoder: ScanEncoder) -> None:
+        session.encoder_changed.disconnect(compare, missing_ok=True)
+        if session.encoder_name == saved.encoder and encoder.card.revision != saved.encoder_revision:
+            text = "another version of this encoder answers now than when the session was saved; answers may differ."
+            session.failed.emit(UserError(f"{encoder.card.name}: {text}"))
+
+    if not saved.encoder_revision:
+        return
+    if session.encoder is not None:
+        compare(session.encoder)
+    else:
+        session.encoder_changed.connect(compare)
 
 
 def _checked(data: dict[str, Any]) -> SavedSession:
@@ -250,16 +269,7 @@ def _checked(data: dict[str, Any]) -> SavedSession:
             values[name] = tuple(str(v) for v in value)
         elif name == "taught":
             values[name] = _taught(value)
-    view = data.get("view") or {}
-    values["view"] = SavedView(
-        point=_floats(view.get("point")),
-        order=tuple(int(v) for v in view.get("order") or ()),
-        ndisplay=3 if view.get("ndisplay") == 3 else 2,
-        zoom=float(view.get("zoom") or 0.0),
-        centre=_floats(view.get("centre")),
-        window=_pair(view.get("window")),
-        opacity=None if view.get("opacity") is None else float(view["opacity"]),
-    )
+    values["view"] = view_from_json(data.get("view") or {})
     return SavedSession(**values)
 
 
@@ -273,14 +283,3 @@ def _taught(value: Any) -> tuple[Any, ...]:
         except (AttributeError, UserError) as error:
             raise ValueError("taught") from error
     return tuple(value)
-
-
-def _floats(value: Any) -> tuple[float, ...]:
-    return tuple(float(v) for v in value or ())
-
-
-def _pair(value: Any) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    low, high = (float(v) for v in value)
-    return (low, high)

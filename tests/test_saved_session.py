@@ -5,20 +5,39 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from napari_ctvlp import sample
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.folders import cache_folder
 from napari_ctvlp.opening import open_paths, open_sample, open_scan
 from napari_ctvlp.saved_session import SAMPLE, SavedView, capture, read_session, restore, save, write_session
+from napari_ctvlp.saved_view import SavedLook, view_from_json
 from napari_ctvlp.scan.drawn import edited_masks, renamed
 from napari_ctvlp.scan.types import OrganMasks
 from napari_ctvlp.session import Rooms, Session
 from tests.scan.makers import body, write_scan, write_series
 
-VIEW = SavedView((1.0, 2.5, -3.0), (1, 0, 2), 2, 3.25, (0.0, 4.0, 5.0), (-160.0, 240.0), 0.4)
+VIEW = SavedView(
+    (1.0, 2.5, -3.0),
+    (1, 0, 2),
+    3,
+    3.25,
+    (0.0, 4.0, 5.0),
+    (-160.0, 240.0),
+    0.4,
+    angles=(0.0, 30.0, 90.0),
+    side_views=True,
+    body=False,
+    map=True,
+    organs=False,
+    automatic_window=False,
+    looks=(SavedLook("liver", (0.5, 0.25, 1.0), 0.75, visible=False),),
+    solo=("spleen", "liver"),
+)
 
 
 @pytest.fixture
@@ -157,6 +176,58 @@ def test_kept_masks_tell_nothing_of_the_patient(rooms, tmp_path):
     assert not failures and (restored.masks.labels == labels).all()
 
 
+def test_masks_made_by_the_button_are_kept_beside_because_the_cache_is_not_theirs_to_stay(session, rooms, tmp_path):
+    in_cache = cache_folder("masks") / "0123-total.nii.gz"
+    in_cache.parent.mkdir(parents=True)
+    in_cache.write_bytes((tmp_path / "seg.nii.gz").read_bytes())
+    masks = dataclasses.replace(session.masks, scheme="TotalSegmentator, made here", source=str(in_cache))
+    session.set_masks(masks)
+    save(tmp_path / "s.ctvlp.json", session)
+    shutil.rmtree(cache_folder("masks"))
+    restored, failures, done = again(rooms, read_session(tmp_path / "s.ctvlp.json"), tmp_path)
+    assert not failures and done == 1
+    np.testing.assert_array_equal(restored.masks.labels, masks.labels)
+    assert restored.masks.scheme == "TotalSegmentator, made here"
+
+
+@pytest.mark.parametrize("place", [".", "sessions"])
+def test_a_moved_folder_is_found_with_its_session(session, rooms, files, tmp_path, place):
+    (tmp_path / "a" / place).mkdir(parents=True)
+    for file in files:
+        file.rename(tmp_path / "a" / file.name)
+    open_paths(session, [tmp_path / "a" / file.name for file in files])
+    save(tmp_path / "a" / place / "s.ctvlp.json", session)
+    (tmp_path / "a").rename(tmp_path / "b")
+    path = tmp_path / "b" / place / "s.ctvlp.json"
+    restored, failures, done = again(rooms, read_session(path), path.parent)
+    assert not failures and done == 1 and restored.ranking == session.ranking
+    assert restored.scan.source == str((tmp_path / "b/ct.nii.gz").resolve())
+
+
+@pytest.mark.parametrize("loaded_before", [True, False])
+def test_another_version_of_the_encoder_is_told(session, rooms, loaded_before):
+    saved = dataclasses.replace(capture(session), encoder_revision="before")
+    restored, failures = Session(rooms=rooms), []
+    restored.failed.connect(lambda error: failures.append(str(error)))
+    if loaded_before:
+        restored.load_encoder()
+    restore(restored, saved)
+    assert len(failures) == 1 and "another version of this encoder answers now" in failures[0]
+    restored.use_encoder("starter")
+    assert len(failures) == 1, "once is enough"
+
+
+def test_views_of_older_files_are_read(session, tmp_path):
+    write_session(tmp_path / "s.json", capture(session, VIEW))
+    data = json.loads((tmp_path / "s.json").read_text())
+    new = ("angles", "side_views", "body", "map", "organs", "automatic_window", "looks", "solo")
+    data["view"] = {name: value for name, value in data["view"].items() if name not in new}
+    (tmp_path / "s.json").write_text(json.dumps(data))
+    view = read_session(tmp_path / "s.json").view
+    assert view.point == VIEW.point and view.side_views is None and view.looks == ()
+    assert view_from_json({}) == SavedView()
+
+
 def test_no_voxel_and_no_patient_in_the_file(rooms, tmp_path):
     write_series(tmp_path / "study", body())
     session = Session(rooms=rooms)
@@ -238,6 +309,10 @@ def test_what_cannot_be_saved_is_told(rooms, phantom):
         ('{"format": 1, "history": 3}', "damaged"),
         ('{"format": 1, "view": {"point": ["x"]}}', "damaged"),
         ('{"format": 1, "view": {"window": [1]}}', "damaged"),
+        ('{"format": 1, "view": {"map": "yes"}}', "damaged"),
+        ('{"format": 1, "view": {"looks": [{"organ": "liver"}]}}', "damaged"),
+        ('{"format": 1, "view": {"looks": ["liver"]}}', "damaged"),
+        ('{"format": 1, "view": [1]}', "damaged"),
     ],
 )
 def test_a_bad_file_is_told_in_a_sentence(tmp_path, text, words):

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
 
-from napari_ctvlp._qt.view_state import give_view, taken_view
-
 if TYPE_CHECKING:
+    from napari_ctvlp._qt.view_state import ViewState
     from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.queries import Queries
-    from napari_ctvlp.saved_session import SavedView
+    from napari_ctvlp.saved_view import SavedView
     from napari_ctvlp.scan.types import OrganMasks, Scan
     from napari_ctvlp.session import Session
 
@@ -45,8 +44,8 @@ class Before:
     view: SavedView
 
     @classmethod
-    def of(cls, session: Session, queries: Queries, viewer: Any, shown: Shown) -> Before:
-        """What a session is now."""
+    def of(cls, session: Session, queries: Queries, view: SavedView) -> Before:
+        """What a session is now, looked at as in ``view``."""
         return cls(
             session.scan,
             session.masks,
@@ -56,7 +55,7 @@ class Before:
             session.taught,
             tuple(session.history),
             queries.pinned,
-            taken_view(viewer, *shown),
+            view,
         )
 
     def open_again(self, session: Session, viewer: Any, shown: Shown) -> None:
@@ -80,9 +79,8 @@ class Before:
         session.ask(self.query, news=False)
         queries.restore(self.history, self.pinned)
 
-    def look_again(self, viewer: Any, shown: Shown) -> None:
+    def look_again(self, viewer: Any, scan_layer: Image | None, view: ViewState) -> None:
         """Look as then."""
-        scan_layer, _ = shown
         if scan_layer is not None:
             viewer.layers.selection.active = scan_layer
-        give_view(viewer, self.view, *shown)
+        view.give(self.view)

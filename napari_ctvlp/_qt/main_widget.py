@@ -48,6 +48,7 @@ from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.stepping import Stepping
 from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.undo import Undo
+from napari_ctvlp._qt.view_state import ViewState
 from napari_ctvlp._qt.views_dock import main_window
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
@@ -119,6 +120,17 @@ class CtvlpWidget(QWidget):
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
         self.queries = Queries(session)
         wiring.callback(self.queries.close)
+        self._view_state = ViewState(
+            napari_viewer,
+            session,
+            self.layers,
+            self.overlay.looks,
+            self.dock.view,
+            self.views,
+            self.body,
+            self.similarity,
+            self.undo,
+        )
         self.saving = Saving(
             napari_viewer,
             session,
@@ -128,6 +140,7 @@ class CtvlpWidget(QWidget):
             self.queries,
             self.undo,
             lambda: (self.layers.scan_layer, self.layers.masks_layer),
+            self._view_state,
             lambda: [*self.views.canvases, *self.body.canvases],
             self,
         )

@@ -38,17 +38,21 @@ class OrganLooks:
 
     def __init__(self) -> None:
         self._looks: dict[int, Look] = {}
+        self._first: dict[int, Look] = {}
         self._solo: frozenset[int] = frozenset()
 
     def reset(self, colours: Mapping[int, Colour]) -> None:
         """Begin with organs of these colours, all shown."""
         self._looks = {label: Look(colour[:3], colour[3]) for label, colour in colours.items()}
+        self._first = dict(self._looks)
         self._solo = frozenset()
         self.changed.emit()
 
     def extend(self, colours: Mapping[int, Colour]) -> None:
         """Add organs of these colours, shown; those that are there stay as they are."""
-        self._looks = {label: Look(colour[:3], colour[3]) for label, colour in colours.items()} | self._looks
+        new = {label: Look(colour[:3], colour[3]) for label, colour in colours.items()}
+        self._first = new | self._first
+        self._looks = new | self._looks
         self.changed.emit()
 
     @property
@@ -61,6 +65,11 @@ class OrganLooks:
         if set(state.looks) <= set(self._looks):
             self._looks, self._solo = {**self._looks, **state.looks}, state.solo
             self.changed.emit()
+
+    @property
+    def touched(self) -> dict[int, Look]:
+        """The looks of the organs that are not drawn as at first."""
+        return {label: look for label, look in self._looks.items() if look != self._first.get(label)}
 
     @property
     def solo(self) -> frozenset[int]:

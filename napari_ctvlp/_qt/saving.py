@@ -18,7 +18,7 @@ from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.query_line import QueryLine
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_picture import picture_of, write_picture
-from napari_ctvlp._qt.view_state import give_view, taken_view
+from napari_ctvlp._qt.view_state import ViewState
 from napari_ctvlp._qt.window_exports import WINDOW_EXPORTS
 from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary, user_dictionary_path
 from napari_ctvlp.errors import UserError
@@ -50,6 +50,8 @@ class Saving:
         Takes a restored session back.
     layers : callable
         Gives the layers of the open scan and of its masks, each None where there is none.
+    view : ViewState
+        How the scan is looked at.
     canvases : callable
         Gives the canvases that are to be seen.
     parent : QWidget
@@ -66,6 +68,7 @@ class Saving:
         queries: Queries,
         undo: Undo,
         layers: Callable[[], tuple[Image | None, Labels | None]],
+        view: ViewState,
         canvases: Callable[[], list[QWidget]],
         parent: QWidget,
     ) -> None:
@@ -77,6 +80,7 @@ class Saving:
         self._undo = undo
         self._restored = 0
         self._layers = layers
+        self._view = view
         self._canvases = canvases
         self._parent = parent
         menu.set_lacking(lambda: [export.lacks(Results.of(session)) for export in WINDOW_EXPORTS])
@@ -130,7 +134,7 @@ class Saving:
         target = Path(path)
         if not target.name.lower().endswith(".json"):
             target = target.with_name(target.name + SUFFIX)
-        view = taken_view(self._viewer, *self._layers())
+        view = self._view.take()
         session, pinned = self._session, self._queries.pinned
         self._waiting.stop()
         if session.is_editing:  # the last strokes are not measured yet
@@ -151,7 +155,7 @@ class Saving:
         except UserError as error:
             self._session.failed.emit(error)
             return
-        before = Before.of(self._session, self._queries, self._viewer, self._layers())
+        before = Before.of(self._session, self._queries, self._view.take())
         self._restored += 1
         series = f"restoring {self._restored}"
 
@@ -160,7 +164,7 @@ class Saving:
                 self._undo.push("restoring a session", partial(self._go_back, before), series=series)
 
         def opened() -> None:
-            give_view(self._viewer, saved.view, *self._layers())
+            self._view.give(saved.view)
             remember()  # another scan has come, with which all steps were forgotten
 
         remember()
@@ -179,7 +183,7 @@ class Saving:
         self._query.setText(before.query)
         self._query.set_history(self._session.history)
         self._use_names.setChecked(before.use_names)
-        before.look_again(self._viewer, self._layers())
+        before.look_again(self._viewer, self._layers()[0], self._view)
 
     def take(self, paths: Sequence[str]) -> bool:
         """Restore a session that was dropped; False when it is none."""

@@ -10,9 +10,11 @@ from napari.utils.notifications import notification_manager
 
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import SETTLE_MS
 from napari_ctvlp._qt.window_exports import REPORT_PDF, WINDOW_EXPORTS
 from napari_ctvlp.anatomy.user_dictionary import user_dictionary_path
+from napari_ctvlp.anatomy.windows import LUNG
 from napari_ctvlp.cli import main
 from napari_ctvlp.opening import open_paths
 from napari_ctvlp.session import Rooms, Session
@@ -24,6 +26,7 @@ from tests.scan.makers import body, write_scan
 def files(tmp_path):
     labels = np.zeros((12, 14, 16), np.uint8)
     labels[6:9, 5:9, 4:12] = 5
+    labels[2:4, 2:5, 2:5] = 1
     return write_scan(tmp_path / "ct.nii.gz", body()), write_scan(tmp_path / "seg.nii.gz", labels)
 
 
@@ -156,6 +159,81 @@ def test_a_session_restored_into_an_empty_window_is_taken_back(new_window, files
     assert again.session.scan is None and again.session.masks is None and not other.layers
     again.saving.restore_session(tmp_path / "case.ctvlp.json", step=False)
     assert again.session.scan is not None and not again.undo.next, "how a window begins is no step"
+
+
+def test_what_stood_beside_and_how_organs_were_drawn_comes_back(new_window, files, tmp_path):
+    _viewer, widget = new_window()
+    open_paths(widget.session, files)
+    widget.ask("liver")
+    looks = widget.overlay.looks
+    looks.set_colour([5], (0.0, 0.25, 1.0))
+    looks.set_opacity([5], 0.5)
+    looks.set_visible([1], False)
+    looks.set_solo([5])
+    widget.views.set_shown(True)
+    widget.body.set_shown(True)
+    widget.similarity.set_wanted(True)
+    widget.dock.view.automatic.setChecked(False)
+    widget.layers.masks_layer.visible = False
+    widget.saving.save_session(tmp_path / "case")
+    _, again = new_window()
+    again.saving.restore_session(tmp_path / "case.ctvlp.json")
+    assert again.overlay.looks.state == looks.state and looks.touched
+    assert again.views.shown and again.body.shown and again.similarity.wanted
+    assert again.window_level.automatic is False and again.layers.masks_layer.visible is False
+    assert again.dock.view.views_button.isChecked() and again.dock.view.body_button.isChecked()
+    assert again.undo.next == "restoring a session"
+    widget.views.set_shown(False)
+    widget.similarity.set_wanted(False)
+    widget.saving.save_session(tmp_path / "case")
+    again.saving.restore_session(tmp_path / "case.ctvlp.json")
+    assert not again.views.shown and again.body.shown and not again.similarity.wanted
+
+
+def test_three_dimensions_come_back(new_window, files, tmp_path):
+    viewer, widget = new_window()
+    open_paths(widget.session, files)
+    viewer.dims.ndisplay = 3
+    viewer.scene.camera.angles = (10.0, 20.0, 30.0)
+    widget.saving.save_session(tmp_path / "case")
+    other, again = new_window()
+    again.saving.restore_session(tmp_path / "case.ctvlp.json")
+    assert other.dims.ndisplay == 3 and other.scene.camera.angles == pytest.approx((10.0, 20.0, 30.0))
+
+
+def test_the_answer_that_comes_after_a_restored_view_moves_nothing(
+    make_napari_viewer, word_encoder, files, tmp_path, qtbot
+):
+    """As in the window that people open, where answers come from threads, after the view was given."""
+
+    def open_dock():
+        rooms = Rooms()
+        rooms.load_encoder = lambda name: word_encoder
+        viewer = make_napari_viewer()
+        runner = ThreadRunner()
+        widget = CtvlpWidget(viewer, Session(runner, rooms))
+        widget.on_close(runner.close)
+        viewer.window.add_dock_widget(widget, name="CT query", area="right")
+        return viewer, widget
+
+    viewer, widget = open_dock()
+    open_paths(widget.session, files)
+    widget.ask("liver")
+    qtbot.waitUntil(lambda: widget.session.ranking is not None)
+    viewer.dims.point = tuple(np.add(widget.session.scan.napari_translate, (3.0, 6.0, 4.0)))
+    widget.window_level.choose(LUNG)
+    widget.saving.save_session(tmp_path / "case")
+    qtbot.waitUntil((tmp_path / "case.ctvlp.json").exists)
+    other, again = open_dock()
+    again.saving.restore_session(tmp_path / "case.ctvlp.json")
+    qtbot.waitUntil(lambda: again.session.ranking is not None and again.session.activity is None)
+    assert other.dims.point == pytest.approx(viewer.dims.point)
+    assert tuple(again.layers.scan_layer.contrast_limits) == LUNG.limits
+    again.ask("spleen")
+    qtbot.waitUntil(lambda: again.session.ranking.text == "spleen")
+    assert tuple(again.layers.scan_layer.contrast_limits) != LUNG.limits, "a new question goes to its answer"
+    for each in (widget, again):
+        each.close_down()
 
 
 def test_a_bad_session_is_one_notification(new_window, tmp_path, notifications):
