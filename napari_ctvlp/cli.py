@@ -45,8 +45,8 @@ class WindowArgs:
     """File with all organs (NIfTI, NRRD, MetaImage, DICOM SEG, RTSTRUCT), or folder of one-organ masks."""
     ask: str | None = None
     """Question to ask when the scan is ready."""
-    encoder: str = "starter"
-    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one."""
+    encoder: str | None = None
+    """Name of an encoder (`napari-ctvlp encoders` lists them), or folder of one; without, that of the preferences."""
     series: str | None = None
     """Which series of a DICOM folder that holds several."""
     sample: bool = False

@@ -25,7 +25,7 @@ def open_window(
     scan_path: str | Path | None = None,
     masks_path: str | Path | None = None,
     ask: str | None = None,
-    encoder: str = "starter",
+    encoder: str | None = None,
     sample: bool = False,
     series: str | int | None = None,
     screenshot: str | Path | None = None,
@@ -39,8 +39,8 @@ def open_window(
         Scan and organ masks to open. Bad ones become a notification, and the window stays open.
     ask : str, optional
         Question, answered as soon as the scan is encoded.
-    encoder : str
-        Name or folder of the encoder.
+    encoder : str, optional
+        Name or folder of the encoder; that of napari's preferences without.
     sample : bool
         Open the built-in synthetic scan (when no scan is given).
     series : str or int, optional
@@ -72,6 +72,7 @@ def open_window(
 
     import napari_ctvlp.encoder.native  # noqa: F401
     from napari_ctvlp._qt.main_widget import CtvlpWidget
+    from napari_ctvlp._qt.preferences import preferred_encoder, prefers_side_views
     from napari_ctvlp._qt.runner import ThreadRunner
     from napari_ctvlp.session import Session
 
@@ -80,11 +81,12 @@ def open_window(
     viewer = napari.Viewer(title="CT query")
     viewer.window.resize(*SIZE)
     runner = ThreadRunner()
-    widget = CtvlpWidget(viewer, Session(runner, encoder_name=encoder))
+    widget = CtvlpWidget(viewer, Session(runner, encoder_name=encoder or preferred_encoder()))
     widget.on_close(runner.close)
     viewer.window.add_dock_widget(widget, name=DOCK_NAME, area="right")
-    widget.views.set_shown(True)  # making canvases takes a second: better before there is anything to wait for
-    widget.undo.clear()
+    if prefers_side_views():
+        widget.views.set_shown(True)  # making canvases takes a second: better before there is anything to wait for
+        widget.undo.clear()
     keep_out_of_collections()  # the window itself stays as long as the process, too
     failures: list[Exception] = []
     widget.session.failed.connect(failures.append)

@@ -172,6 +172,7 @@ class CtvlpWidget(QWidget):
         wiring.connect(session.failed, self._on_failed)
         self._join_view(wiring)
         self._preferences = Preferences(self.dock, self.views, self.undo, wiring)
+        wiring.connect(self._view_state.giving, self._preferences.leave_views)
         wiring.connect(napari_viewer.events.theme, self._apply_theme)
         self._apply_theme()
         # the widget itself may be gone when Qt says so: what has to be undone hangs on the wiring, not on the widget
@@ -224,6 +225,11 @@ class CtvlpWidget(QWidget):
         self.undo.clear()  # what was done to another scan
         self.dock.tools.setVisible(scan is not None)
         self.views.update_layers()
+        self._show_first_views()
+
+    def _show_first_views(self) -> None:
+        if self.session.scan is not None and self._window() is not None:
+            self._preferences.show_views()
 
     def _on_masks_changed(self, masks: object) -> None:
         self.views.update_layers()
@@ -277,7 +283,7 @@ class CtvlpWidget(QWidget):
             self._window = weakref.ref(window)  # a strong reference would outlive the window and keep its canvas
             window.installEventFilter(self)
             self._wiring.callback(self._leave, self._window)
-            self._preferences.show_views()
+            self._show_first_views()
 
     def _leave(self, window: Callable[[], QWidget | None]) -> None:
         """Hear no more of a window, which may live on without this dock."""

@@ -35,6 +35,12 @@ def preferred_encoder() -> str:
     return (settings.asking.encoder.strip() if settings is not None else "") or DEFAULT_ENCODER
 
 
+def prefers_side_views() -> bool:
+    """Whether coronal and sagittal are shown from the start."""
+    settings = preferences()
+    return True if settings is None else bool(settings.looking.side_views)
+
+
 class Preferences:
     """Begins with what the user prefers, and follows when that changes.
 
@@ -53,6 +59,7 @@ class Preferences:
         self._views = views
         self._undo = undo
         settings = self._settings = preferences()
+        self._begun = False
         self._later = QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(0)
@@ -68,9 +75,15 @@ class Preferences:
         self._apply_opacity()
 
     def show_views(self) -> None:
-        """Show the side views where the user wants them from the start, as soon as the dock has its place."""
-        if self._settings is not None and self._settings.looking.side_views:
+        """Show the side views where the user wants them from the start; the dock has its place and a scan is open."""
+        begun, self._begun = self._begun, True
+        if not begun and self._settings is not None and self._settings.looking.side_views:
             self._later.start()
+
+    def leave_views(self) -> None:
+        """Somebody else says whether the side views are shown at first."""
+        self._begun = True
+        self._later.stop()
 
     def _show_views(self) -> None:
         if not self._views.shown:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
+from psygnal import Signal
 
 from napari_ctvlp.saved_view import SavedLook, SavedView
 
@@ -75,7 +76,13 @@ class ViewState:
     ----------
     viewer, session, layers, looks, bar, views, body, similarity, undo
         Where it is read and set.
+
+    Notes
+    -----
+    ``giving`` (psygnal, no value) comes before a view is given back.
     """
+
+    giving = Signal()
 
     def __init__(
         self,
@@ -115,6 +122,7 @@ class ViewState:
 
     def give(self, view: SavedView) -> None:
         """Look as a saved view did; what it does not tell stays. It is no step to be taken back."""
+        self.giving.emit()
         if view.side_views is not None:
             self._views.set_shown(view.side_views)
         if view.body is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
 
 import napari_ctvlp
+from napari_ctvlp._qt.launch import DOCK_NAME, open_window
 from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.preferences import PLUGIN, preferred_encoder
+from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.session import Session
 
 from .windows import add_layers
@@ -64,6 +67,56 @@ def test_a_dock_begins_as_the_user_prefers(settings, open_dock, phantom, qtbot):
     before = widget.window_level.value
     widget.ask("liver")
     assert widget.window_level.value == before
+
+
+def test_side_views_wait_for_a_scan_and_come_once(settings, open_dock, phantom, qtbot):
+    assert settings.looking.side_views is True
+    viewer, widget = open_dock()
+    qtbot.waitUntil(widget.isVisible)
+    qtbot.wait(50)
+    assert not widget.views.shown, "there is nothing to show"
+    add_layers(viewer, *phantom)
+    qtbot.waitUntil(lambda: widget.views.shown)
+    widget.views.toggle()
+    viewer.layers.clear()
+    add_layers(viewer, *phantom)
+    qtbot.wait(50)
+    assert not widget.views.shown, "the user has closed them"
+
+
+def test_a_dock_without_side_views(settings, open_dock, phantom, qtbot):
+    settings.looking.side_views = False
+    viewer, widget = open_dock()
+    add_layers(viewer, *phantom)
+    qtbot.waitUntil(widget.isVisible)
+    qtbot.wait(50)
+    assert not widget.views.shown
+
+
+@pytest.mark.parametrize(
+    ("side_views", "asked_for", "loads"), [(True, None, "/models/mine"), (False, "starter", "starter")]
+)
+def test_the_window_of_the_command_line_begins_so_too(
+    settings, make_napari_viewer, monkeypatch, word_rooms, phantom, qtbot, side_views, asked_for, loads
+):
+    settings.asking.encoder = "/models/mine"
+    settings.looking.side_views = side_views
+    loaded = []
+
+    def load_encoder(self, name):
+        loaded.append(name)
+        return word_rooms.encoder
+
+    monkeypatch.setattr(Rooms, "load_encoder", load_encoder)
+    monkeypatch.setattr(Rooms, "load_sample", lambda self: phantom)
+    monkeypatch.setattr("napari.Viewer", lambda title: make_napari_viewer(show=True, title=title))
+    viewer = open_window(sample=True, encoder=asked_for)
+    widget = viewer.window.dock_widgets[DOCK_NAME]
+    qtbot.waitUntil(lambda: widget.session.embedding is not None)
+    qtbot.wait(50)
+    assert loaded == [loads] and widget.views.shown is side_views
+    viewer.close()
+    qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name.startswith("ctvlp")])
 
 
 def test_an_open_dock_follows(settings, open_dock):
