@@ -89,7 +89,7 @@ def _read_folder(path: Path) -> list[LayerData]:
         return _read_masks(path)
     series = None
     if given.scan.is_dir() and len(found := list_series(given.scan)) > 1:
-        dock = _open_dock()
+        dock = open_dock()
         if dock is not None:
             masks = given.masks
             dock.offer_series(given.scan, found, None if masks is None else lambda: open_masks(dock.session, masks))
@@ -132,7 +132,7 @@ def _masks_layer(scan: Scan, masks: Any) -> LayerData:
     return masks_layer(scan, masks, {name: organ_colour(name) for name in masks.names.values()})
 
 
-def _open_dock() -> Any:
+def open_dock() -> Any:
     """The dock "CT query" of the viewer in front, if it is open."""
     import napari
 

@@ -60,7 +60,9 @@ def test_validate_command_is_clean():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["napari_ctvlp", "napari_ctvlp._npe2", "napari_ctvlp.scan", "napari_ctvlp.anatomy"])
+@pytest.mark.parametrize(
+    "module", ["napari_ctvlp", "napari_ctvlp._npe2", "napari_ctvlp._menus", "napari_ctvlp.scan", "napari_ctvlp.anatomy"]
+)
 def test_import_is_light(module):
     heavy = ("torch", "transformers", "qtpy", "napari", "PyQt6")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

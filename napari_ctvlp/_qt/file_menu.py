@@ -54,6 +54,10 @@ class FileMenu(QToolButton):
         self._lacking = lacking
         self.refresh()
 
+    def pop_up(self) -> None:
+        """Open the menu, without waiting for what is chosen."""
+        self._menu.popup(self.mapToGlobal(self.rect().bottomLeft()))
+
     def refresh(self) -> None:
         """Enable what is possible now, and say of the rest what it lacks."""
         for action, title, why in zip(self.exports, self._titles, self._lacking(), strict=False):
