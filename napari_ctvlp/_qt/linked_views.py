@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 AXIAL = "axial"
 SIDES = (("coronal", 1), ("sagittal", 2))
+HOLD_MS = 10
+"""Between two looks whether what comes first has come."""
 Layers = Callable[[], "list[Image | Labels]"]
 
 
@@ -49,7 +51,8 @@ class LinkedViews:
 
     Notes
     -----
-    ``shown_changed`` (psygnal) carries whether the side views are shown.
+    ``shown_changed`` (psygnal) carries whether the side views are shown. Layers that came are not shown here as long as
+    ``hold`` says so.
     """
 
     shown_changed = Signal(bool)
@@ -78,10 +81,10 @@ class LinkedViews:
         self._moving = False
         self._window_text = ""
         self._waiting: list[SliceView] = []
+        self.hold: Callable[[], bool] = lambda: False
         self._timer = QTimer()
         self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._show_next)
+        self._timer.timeout.connect(self._on_turn)
         self._wiring = Wiring()
 
     @property
@@ -137,7 +140,7 @@ class LinkedViews:
         self._waiting = list(self.views) if self._shown else []
         if not (layers and self._shown) and self.crosshair is not None:
             self.crosshair.set_place(None)
-        self._timer.start()
+        self._timer.start(0)
 
     def set_window_text(self, text: str) -> None:
         """Say in the side views, too, with which window the scan is shown."""
@@ -150,11 +153,17 @@ class LinkedViews:
         while self._waiting:
             self._show_next()
 
+    def _on_turn(self) -> None:
+        if self._waiting and self.hold():
+            self._timer.start(HOLD_MS)
+        else:
+            self._show_next()
+
     def _show_next(self) -> None:
         if self._waiting:
             self._waiting.pop(0).show_layers(self._layers())
         if self._waiting:
-            self._timer.start()
+            self._timer.start(0)
         else:
             self._follow()
 

@@ -25,6 +25,7 @@ from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.controls import join_buttons
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
+from napari_ctvlp._qt.first_answer import FirstAnswer
 from napari_ctvlp._qt.follow_up import FollowUpWindow
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.key_table import add_keys
@@ -115,6 +116,7 @@ class CtvlpWidget(QWidget):
         self.views = LinkedViews(
             napari_viewer, self.navigator, self.window_level, self.undo, self._layers_of_all_views, self
         )
+        self.views.hold = FirstAnswer(session, wiring).is_due
         wiring.callback(self.views.close)
         self.body = Body(napari_viewer, session, self.layers, self.undo, self, wiring)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
