@@ -41,6 +41,8 @@ class Session(SessionSignals):
     -----
     ``is_news`` says, while ``ranking_changed`` is emitted, whether the question was not yet answered for this scan: the
     same one is answered again after masks, encoder or dictionary changed, and nobody then wants to be moved elsewhere.
+    ``query`` is what is answered; ``asked`` is what was asked for good, which is another text while ``is_provisional``:
+    somebody is still typing.
     """
 
     def __init__(self, runner: Runner = run_now, rooms: Rooms | None = None, encoder_name: str = "starter") -> None:
@@ -54,10 +56,12 @@ class Session(SessionSignals):
         self.located: SimilarityMap | None = None
         self.scores: tuple[AbnormalityScore, ...] = ()
         self.taught: tuple[TaughtFinding, ...] = ()
-        self.query = ""
+        self.query = self.asked = ""
         self.use_names = True
         self.history: list[str] = []
         self.is_news = True
+        self.is_provisional = False
+        self._answered: tuple[str, bool] | None = None  # question and use of names of the answer, there or under way
         self._encoded: ScanEmbedding | None = None  # of the open scan by the loaded encoder, whatever the masks
         self.is_editing = False  # whether the open masks are being changed
         self._bench = Workbench(runner, self.activity_changed.emit, self.failed.emit)
@@ -75,7 +79,7 @@ class Session(SessionSignals):
         self._bench.drop(Task.SEGMENTING)
         self.set_masks(None)  # who lists organs is told, too, where the next scan has none
         self.scan = scan
-        self.is_news = True
+        self.is_news = not self.is_provisional
         self._encoded = None
         self._forget_answers()
         self.scan_changed.emit(scan)
@@ -193,24 +197,32 @@ class Session(SessionSignals):
         self.scores = scores
         self.scores_changed.emit(scores)
 
-    def ask(self, text: str, *, news: bool = True) -> None:
+    def ask(self, text: str, *, news: bool = True, provisional: bool = False) -> None:
         """Ask in plain words; the newest question wins. Without an encoded scan it is answered once there is one.
 
         An empty text takes the question back. ``news`` is False where a question comes back that was answered before.
+        A ``provisional`` question, of somebody who is still typing, is answered in its turn and without news; it enters
+        no history, is located only on request, and starts or tells nothing else. Asking it for good then costs nothing.
         """
         self.query = text.strip()
-        self.is_news = news
+        self.is_provisional = provisional
+        self.is_news = news and not provisional
+        if not provisional:
+            self.asked = self.query
+            self._remember(self.query)
         if not self.query:
             self._bench.drop(Task.QUERY)
             self._set_ranking(None)
-            return
-        if self.query in self.history:
-            self.history.remove(self.query)
-        self.history.append(self.query)
-        del self.history[:-HISTORY_LENGTH]
-        self._answer()
-        if self.embedding is None and Task.ENCODING not in self._bench:
+        elif self._answered != (self.query, self.use_names):
+            self._answer()
+        elif Task.QUERY not in self._bench:
+            self._set_ranking(self.ranking)
+        if self.query and not provisional and self.embedding is None and Task.ENCODING not in self._bench:
             self.encode()
+
+    def _remember(self, text: str) -> None:
+        if text:
+            self.history[:] = [*(known for known in self.history if known != text), text][-HISTORY_LENGTH:]
 
     def set_use_names(self, use_names: bool) -> None:
         """Whether organ names count as evidence beside what the encoder sees; asks the open question again."""
@@ -222,23 +234,43 @@ class Session(SessionSignals):
         embedding, text, use_names, rooms = self.embedding, self.query, self.use_names, self.rooms
         if embedding is None or not text:
             return
+        self._answered = (text, use_names)
         self._bench.start(
             Task.QUERY,
-            lambda _report, _cancelled: rooms.rank_organs(embedding, text, use_names),
+            lambda _report, cancelled: None if cancelled() else rooms.rank_organs(embedding, text, use_names),
             self._set_ranking,
+            failed=self._on_unanswered,
+            in_turn=self.is_provisional,
         )
 
+    def _on_unanswered(self, error: Exception) -> None:
+        self._answered = None
+        if self.is_provisional:
+            self._set_ranking(None)  # half a question; what is wrong with it is told when it is asked
+        else:
+            self.failed.emit(error)
+
     def _set_ranking(self, ranking: Ranking | None) -> None:
+        known = ranking is not None and ranking is self.ranking
         self.ranking = ranking
+        if ranking is None:
+            self._answered = None
         self.ranking_changed.emit(ranking)
         if ranking is not None:
             self.is_news = False
-        self._locate()
+        if not known or (self.located is None and Task.LOCATE not in self._bench):
+            self.locate(provisional=self.is_provisional)
 
-    def _locate(self) -> None:
-        """Map where in its organs the answer lies; the map of the answer before is forgotten."""
+    def locate(self, *, provisional: bool = False) -> None:
+        """Map where in its organs the answer lies; the map of the answer before is forgotten.
+
+        A provisional answer is located when somebody asks for it here: a map takes longer than an answer, and putting
+        it on the screen would hold up the typing.
+        """
         self._bench.drop(Task.LOCATE)
         self._set_located(None)
+        if provisional:
+            return
         embedding, masks, ranking, scan, rooms = self.embedding, self.masks, self.ranking, self.scan, self.rooms
         if embedding is None or embedding.dense is None or masks is None or scan is None:
             return

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class Workbench:
         self._failed = failed
         self._generation = 0
         self._jobs: dict[Task, _Job] = {}
+        self._next: dict[Task, Callable[[], None]] = {}  # begins when what is under way for the task has ended
         self.closed = False
 
     def __contains__(self, task: Task) -> bool:
@@ -147,9 +149,20 @@ class Workbench:
         work: Callable[[Report, Cancelled], Any],
         done: Callable[[Any], None],
         fraction: float | None = None,
+        *,
+        failed: Callable[[Exception], None] | None = None,
+        in_turn: bool = False,
     ) -> None:
-        """Start work in place of what is under way for ``task``; ``done`` gets its result unless it is dropped."""
+        """Start work in place of what is under way for ``task``; ``done`` gets its result unless it is dropped.
+
+        ``failed`` is told of its exception in place of the bench's own. Work ``in_turn`` waits until what is under way
+        for the task has ended, of which nobody hears then, and replaces what waits: a thread cannot be stopped, and
+        work that comes quickly would pile up.
+        """
         if self.closed:
+            return
+        if in_turn and task in self._jobs:
+            self._next[task] = partial(self.start, task, work, done, fraction, failed=failed)
             return
         self.drop(task)
         self._generation += 1
@@ -165,20 +178,23 @@ class Workbench:
                 job.fraction = value
                 self._changed(self.activity)
 
-        def on_done(result: Any) -> None:
+        def ended(tell: Callable[[], None]) -> None:
             if current():
+                following = self._next.pop(task, tell)
                 self.drop(task)
-                done(result)
+                following()
+
+        def on_done(result: Any) -> None:
+            ended(partial(done, result))
 
         def on_failed(error: Exception) -> None:
-            if current():
-                self.drop(task)
-                self._failed(error)
+            ended(partial(failed or self._failed, error))
 
         self._runner(lambda report: work(report, job.stop.is_set), progress=on_progress, done=on_done, failed=on_failed)
 
     def drop(self, task: Task) -> None:
         """Forget the work under way for ``task``: ask it to stop, and do not listen to it any more."""
+        self._next.pop(task, None)
         job = self._jobs.pop(task, None)
         if job is not None:
             job.stop.set()
@@ -191,3 +207,4 @@ class Workbench:
         for job in self._jobs.values():
             job.stop.set()
         self._jobs.clear()
+        self._next.clear()
