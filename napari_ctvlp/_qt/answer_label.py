@@ -8,6 +8,8 @@ from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.ask.types import Finding, Ranking
 from napari_ctvlp.session import Session
 
+NOT_YET = "Nothing matches so far; Enter asks."
+
 
 def probability_line(finding: Finding) -> str:
     """How likely a finding is, with the spread over prompts; empty where it cannot be said (the message says why)."""
@@ -40,8 +42,11 @@ class AnswerLabel(WrappedLabel):
         super().__init__(parent)
         self.setAccessibleName("Answer")
 
-    def set_ranking(self, ranking: Ranking | None) -> None:
-        """Say this answer."""
+    def set_ranking(self, ranking: Ranking | None, *, provisional: bool = False) -> None:
+        """Say this answer; of a ``provisional`` one, to half a question perhaps, no reasons why nothing matches."""
+        if ranking is not None and provisional and not ranking.matched:
+            self.setText(NOT_YET)
+            return
         lines = [] if ranking is None else [ranking.message]
         if ranking is not None and ranking.finding is not None:
             lines.append(probability_line(ranking.finding))

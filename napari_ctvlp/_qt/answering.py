@@ -48,7 +48,11 @@ class Answering:
         self._navigator = navigator
         self._window_level = window_level
         self._undo = undo
-        dock.query.asked.connect(self._on_asked)
+        self._typings = 0
+        dock.query.typed.connect(self._on_typed)
+        dock.query.asked.connect(self._on_entered)
+        dock.query.escaped.connect(self._on_escaped)
+        dock.query.left.connect(self._on_left)
         dock.ranking.organ_chosen.connect(navigator.choose)
         dock.findings.organ_chosen.connect(navigator.choose)
         dock.use_names.toggled.connect(session.set_use_names)
@@ -65,18 +69,69 @@ class Answering:
         self._dock.query.setText(text)
         self._on_asked(text)
 
+    @property
+    def _typing(self) -> str:
+        """The series of steps that are one with the question that is being typed."""
+        return f"typing {self._typings}"
+
+    def _on_typed(self, text: str) -> None:
+        """Answer what is written so far, which nobody has asked yet."""
+        text, session = text.strip(), self._session
+        if text == session.query:
+            return
+        if text and text == session.asked:  # typed back to what it was
+            self._put_back()
+            return
+        self._push(text)
+        session.ask(text, provisional=True)
+
+    def _on_entered(self, text: str) -> None:
+        """Ask; the keys then are the window's again, and the arrows choose among the answers."""
+        self._on_asked(text)
+        self._dock.ranking.setFocus()
+
     def _on_asked(self, text: str) -> None:
-        before = self._session.query
-        if text.strip() or before:
-            what = f"asking “{text.strip()}”" if text.strip() else "clearing the question"
-            self._undo.push(what, partial(self._take_back, before, self._navigator.place, self._window_level.value))
+        if text.strip() or self._session.query or self._session.asked:
+            self._push(text.strip())
+        self._typings += 1
         self._session.ask(text)
         self._dock.query.set_history(self._session.history)
 
-    def _take_back(self, question: str, place: Place, window: tuple[float, float] | None) -> None:
+    def _on_escaped(self) -> None:
+        """Put back what was asked; where that stands there, leave the line."""
+        asked = self._session.asked
+        if self._dock.query.text() == asked and not self._session.is_provisional:
+            self._dock.ranking.setFocus()
+            return
+        self._dock.query.setText(asked)
+        self._dock.query.selectAll()
+        self._put_back()
+
+    def _put_back(self) -> None:
+        if self._session.is_provisional:
+            self._undo.withdraw(self._typing)
+            self._session.ask(self._session.asked, news=False)
+
+    def _on_left(self) -> None:
+        """What was written stays answered, with a map, for nobody types any more; an empty line clears."""
+        if self._session.is_provisional:
+            if self._session.query:
+                self._session.locate()
+            else:
+                self._session.ask("")
+
+    def _push(self, text: str) -> None:
+        """All that is typed until a question is asked is one step."""
+        session = self._session
+        back = partial(
+            self._take_back, session.query, session.is_provisional, self._navigator.place, self._window_level.value
+        )
+        self._undo.push(f"asking “{text}”" if text else "clearing the question", back, series=self._typing)
+
+    def _take_back(self, question: str, provisional: bool, place: Place, window: tuple[float, float] | None) -> None:
         """Ask as before, look where one looked before, with the window of then."""
         self._dock.query.setText(question)
-        self._session.ask(question, news=False)
+        self._session.ask(question, news=False, provisional=provisional)
         self._navigator.return_to(place)
         if window is not None:
             self._window_level.restore(window)
@@ -105,7 +160,7 @@ class Answering:
             self._overlay.reset()
             self._show_hint()
             return
-        self._dock.answer.set_ranking(ranking)
+        self._dock.answer.set_ranking(ranking, provisional=self._session.is_provisional)
         best = ranking.best
         if best is None:
             self._overlay.reset()

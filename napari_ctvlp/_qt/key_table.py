@@ -11,6 +11,7 @@ from napari_ctvlp._qt.follow_up import FOLLOW_UP_KEY
 from napari_ctvlp._qt.map_legend import PEAK_KEY
 from napari_ctvlp._qt.prompt_dialog import SAVE_KEY
 from napari_ctvlp._qt.queries_dialog import FORGET_KEY, PIN_SELECTED_KEY
+from napari_ctvlp._qt.query_line import LINE_KEYS
 from napari_ctvlp._qt.stepping import ACROSS, DOWN, STEPS
 from napari_ctvlp._qt.teach_bar import NO_KEY, YES_KEY
 from napari_ctvlp._qt.view_bar import (
@@ -77,9 +78,11 @@ def _add_places(keys: Shortcuts, widget: CtvlpWidget, stepping: Stepping) -> Non
 
 
 def _add_asking(keys: Shortcuts, widget: CtvlpWidget) -> None:
-    keys.tell("Enter in the question", ASKING, "Ask")
+    for key in LINE_KEYS:
+        keys.add(key, widget.to_line, ASKING, "Go to the question")
+    keys.tell("Enter in the question", ASKING, "Ask; the keys are the window's then, arrows and Enter choose an answer")
     keys.tell("Up, Down in the question", ASKING, "Earlier questions")
-    keys.tell("Esc in the question", ASKING, "Clear it")
+    keys.tell("Esc in the question", ASKING, "Put back what was asked, then leave the question")
     keys.add(MAP_KEY, widget.similarity.toggle, ASKING, "Map where in the organ the answer lies, or hide the map")
     keys.add(EVIDENCE_KEY, widget.reasons.toggle, ASKING, "Why this score")
     keys.add(PROMPTS_KEY, widget.lab.toggle, ASKING, "Prompt lab: try other words")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
@@ -254,6 +254,11 @@ class CtvlpWidget(QWidget):
         self.dock.view.set_map(there, wanted, why)
         self.dock.legend.set_missing(why)
         self.dock.legend.setVisible(wanted and (there or bool(why)))
+
+    def to_line(self) -> None:
+        """Put the cursor into the question, so that typing replaces it."""
+        self.dock.query.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.dock.query.selectAll()
 
     # -- what is said ------------------------------------------------------------------------------------------
 

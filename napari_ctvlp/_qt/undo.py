@@ -43,14 +43,26 @@ class Undo:
         back : callable
             Takes it back.
         series : str
-            Steps that follow each other with the same non-empty series are one step (the moves of a drag).
+            Steps that follow each other with the same non-empty series are one step (the moves of a drag), which is
+            called as the last of them.
         """
         if self._undoing:
             return
-        if not (series and self._steps and self._steps[-1][1] == series):
+        if self._ends_with(series):
+            self._steps[-1] = (name, series, self._steps[-1][2])
+        else:
             self._steps.append((name, series, back))
             del self._steps[:-DEPTH]
         self.changed.emit(self.next)
+
+    def withdraw(self, series: str) -> None:
+        """Forget the newest step where it is of this series: what was done has been taken back already."""
+        if self._ends_with(series):
+            self._steps.pop()
+            self.changed.emit(self.next)
+
+    def _ends_with(self, series: str) -> bool:
+        return bool(series and self._steps and self._steps[-1][1] == series)
 
     def undo(self) -> None:
         """Take the newest step back; nothing where there is none."""

@@ -49,6 +49,8 @@ class Monkey:
         self._opened = 0
         self._actions: list[tuple[float, Callable[[], None]]] = [
             (14, self.ask),
+            (6, self.type_a_question),
+            (2, self.escape_from_the_line),
             (4, self.take_question_back),
             (14, self.press_a_key),
             (14, self.scroll),
@@ -103,8 +105,26 @@ class Monkey:
         line.setText(self.pick(QUESTIONS))
         QTest.keyClick(line, Qt.Key.Key_Return)
 
-    def take_question_back(self):
+    def type_a_question(self):
+        """Most of one, without an end; what was typed rests for a moment or not."""
+        line, text = self.widget.dock.query, self.pick(QUESTIONS)
+        line.setFocus()
+        line.selectAll()
+        for letter in text[: int(self.rng.integers(len(text) + 1))]:
+            QTest.keyClick(line, letter)
+        if self.chance(0.5):
+            line._timer.stop()
+            line._on_settled()
+
+    def escape_from_the_line(self):
         QTest.keyClick(self.widget.dock.query, Qt.Key.Key_Escape)
+
+    def take_question_back(self):
+        line = self.widget.dock.query
+        line.selectAll()
+        QTest.keyClick(line, Qt.Key.Key_Backspace)
+        if self.chance(0.5):
+            QTest.keyClick(line, Qt.Key.Key_Return)
 
     def press_a_key(self):
         key = self.pick(KEYS)

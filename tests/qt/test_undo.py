@@ -27,6 +27,17 @@ def test_a_series_is_one_step_back_to_its_beginning():
     assert done == ["second", 0]
 
 
+def test_a_series_is_called_as_the_last_of_it_and_can_be_withdrawn():
+    undo, done = Undo(), []
+    undo.push("other", lambda: done.append("other"))
+    undo.push("asking a", lambda: done.append("before a"), series="typing")
+    undo.push("asking ab", lambda: done.append("a"), series="typing")
+    assert undo.next == "asking ab"
+    undo.withdraw("typing")
+    undo.withdraw("typing")  # what comes before is none of it
+    assert undo.next == "other" and done == []
+
+
 def test_taking_back_is_no_step_itself():
     undo, told = Undo(), []
     undo.push("one", lambda: undo.push("again", lambda: None))

@@ -60,13 +60,15 @@ class Driver:
         self.wait()
 
     def ask(self, text: str) -> None:
-        """Type a question and press Enter; an empty one is Escape."""
+        """Type a question and press Enter; an empty one clears the answer."""
         line = self.widget.dock.query
         line.setFocus()
         line.selectAll()
         if text:
             QTest.keyClicks(line, text)
-        QTest.keyClick(line, Qt.Key.Key_Return if text else Qt.Key.Key_Escape)
+        else:
+            QTest.keyClick(line, Qt.Key.Key_Backspace)
+        QTest.keyClick(line, Qt.Key.Key_Return)
         self.idle()
 
     def canvas(self, name: str = "axial") -> QWidget:
