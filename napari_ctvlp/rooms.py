@@ -145,6 +145,15 @@ class Rooms:
         found = gather(embedding, scan, masks, organ, entry)
         return Case(found, tuple(changes(found, embedding, scan, masks)), drawn(found, embedding, scan, masks))
 
+    def taught_evidence(
+        self, embedding: ScanEmbedding, scan: Scan, masks: OrganMasks, organ: str, finding: TaughtFinding
+    ) -> Case:
+        """What the score of a taught finding rests on, and what can be tried."""
+        from napari_ctvlp.ask.taught_evidence import taught_case
+        from napari_ctvlp.teaching import anonymous_scan
+
+        return taught_case(embedding, scan, masks, organ, finding, anonymous_scan(scan))
+
     def read_library(self, folder: str | Path, encoder: ScanEncoder) -> CaseLibrary:
         """Known examples in a folder, for an encoder."""
         from napari_ctvlp.ask.case_library import read_library

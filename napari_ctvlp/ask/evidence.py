@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality
 from napari_ctvlp.ask.bank import bank_of
-from napari_ctvlp.ask.locate import Peak, nearest_voxel, peaks_of, valued
+from napari_ctvlp.ask.locate import Peak, Places, nearest_voxel, peaks_of, valued
 from napari_ctvlp.ask.score import NOT_IN_MASKS, score_pairs
 from napari_ctvlp.ask.sentences import Sentence, sentences_of
 from napari_ctvlp.ask.types import AbnormalityScore
 from napari_ctvlp.encoder.contract import Cancelled, FloatArray, Progress, ScanEmbedding
 from napari_ctvlp.scan import changed
 from napari_ctvlp.scan.types import OrganMasks, Scan
+
+Values = NDArray[np.float64]
+Rate = Callable[[ScanEmbedding], AbnormalityScore]
 
 REACH_MM = 18.0
 """What is erased goes on so far beyond a region where the same stands out."""
@@ -44,8 +47,8 @@ class Evidence:
     Attributes
     ----------
     score : AbnormalityScore
-    entry : Abnormality
-        Of the dictionary.
+    entry : Abnormality or None
+        Of the dictionary; None of a taught finding.
     organs : tuple of str
         The organs of the masks that were looked at: one, those that the encoder sees as one, or all of the entry.
     regions : tuple of Peak
@@ -54,12 +57,13 @@ class Evidence:
     weakest : Peak or None
         The place that says least, apart from all regions.
     sentences : tuple of Sentence
+        Of a taught finding its examples.
     notes : tuple of str
         What is missing, and why.
     """
 
     score: AbnormalityScore
-    entry: Abnormality
+    entry: Abnormality | None
     organs: tuple[str, ...]
     regions: tuple[Peak, ...]
     weakest: Peak | None
@@ -112,25 +116,28 @@ def gather(embedding: ScanEmbedding, scan: Scan, masks: OrganMasks, place: str, 
     if embedding.dense is None:
         notes.append(NO_PLACES)
     else:
-        regions, weakest = _regions(embedding, scan, masks, organs, place, entry)
+        regions, weakest = regions_of(scan, masks, organs, partial(_valued, embedding, place, entry))
     sentences = sentences_of(embedding, score, entry)
     return Evidence(score, entry, organs, tuple(regions), weakest, sentences, tuple(notes))
 
 
-def changes(evidence: Evidence, embedding: ScanEmbedding, scan: Scan, masks: OrganMasks) -> list[Change]:
+def changes(
+    evidence: Evidence, embedding: ScanEmbedding, scan: Scan, masks: OrganMasks, rate: Rate | None = None
+) -> list[Change]:
     """What to change about a scan to learn what a score rests on; none where there is no score.
 
     Each takes one encoding of the whole scan, whose surroundings an encoder may see: a crop would be another input.
+    ``rate`` gives the score of another embedding, by default that of the dictionary's entry.
     """
     if evidence.score.probability is None:
         return []
-    encoder, entry, place = embedding.encoder, evidence.entry, evidence.score.organ
+    encoder, again = embedding.encoder, rate or partial(_rated, evidence)
 
     def score(
         what: Callable[[], tuple[Scan, OrganMasks]], progress: Progress | None, cancelled: Cancelled | None
     ) -> AbnormalityScore:
         other = encoder.encode_scan(*what(), progress=progress, cancelled=cancelled)
-        (after,) = score_pairs(other, [(place, entry)])
+        after = again(other)
         return replace(after, status=GONE) if after.status == f"N/A: {NOT_IN_MASKS}" else after
 
     def erase(spots: Sequence[Peak]) -> tuple[Scan, OrganMasks]:
@@ -198,15 +205,26 @@ def drawn(
     return (int(low[0]), int(low[1]), int(low[2])), labels
 
 
-def _regions(
-    embedding: ScanEmbedding, scan: Scan, masks: OrganMasks, organs: Sequence[str], place: str, entry: Abnormality
-) -> tuple[list[Peak], Peak | None]:
+def _rated(evidence: Evidence, embedding: ScanEmbedding) -> AbnormalityScore:
+    assert evidence.entry is not None
+    (score,) = score_pairs(embedding, [(evidence.score.organ, evidence.entry)])
+    return score
+
+
+def _valued(embedding: ScanEmbedding, place: str, entry: Abnormality, organ: str) -> tuple[Places, Values]:
     assert embedding.dense is not None
+    direction = partial(_direction, embedding, organ if place == WHOLE_SCAN else place, entry)
+    return valued(embedding.dense, organ, entry, direction)
+
+
+def regions_of(
+    scan: Scan, masks: OrganMasks, organs: Sequence[str], look: Callable[[str], tuple[Places, Values]]
+) -> tuple[list[Peak], Peak | None]:
+    """The best regions of organs and the weakest place apart from them; ``look`` gives places of one, with values."""
     found: list[Peak] = []
     lowest: list[Peak] = []
     for organ in organs:
-        direction = partial(_direction, embedding, organ if place == WHOLE_SCAN else place, entry)
-        cells, values = valued(embedding.dense, organ, entry, direction)
+        cells, values = look(organ)
         if not len(values):
             continue
         found += peaks_of(masks, organ, cells, values, scan.spacing)
