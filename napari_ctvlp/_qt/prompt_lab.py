@@ -185,7 +185,13 @@ class PromptLab:
         fault = _fault(positive, negative)
         self._show_state(fault)
         embedding, saved = session.embedding, self._saved
-        if embedding is None or not positive or not negative:
+        if embedding is None:
+            return
+        if not positive or not negative:  # scores of other prompts must not stand beside these
+            session.stop(Task.LAB)
+            self._now = None
+            dialog.set_scores((), ())
+            self._show_sentences()
             return
         trying = replace(entry, positive=positive, negative=negative)
 
@@ -269,6 +275,9 @@ class PromptLab:
 
 def _fault(positive: tuple[str, ...], negative: tuple[str, ...]) -> str:
     """What is wrong with prompts, with the line in its field; empty where they may be saved."""
+    if not positive or not negative:
+        where = "call the organ normal" if positive else "state the finding"
+        return f"0 prompts {where}, so that there is nothing to score."
     for where, texts in (("stating", positive), ("normal", negative)):
         for number, text in enumerate(texts, 1):
             if fault := prompt_fault(text):

@@ -12,6 +12,7 @@ from napari_ctvlp._qt.prompt_lab import NO_SCAN
 from napari_ctvlp.anatomy.user_dictionary import current_dictionary, user_dictionary_path
 from napari_ctvlp.ask import score_abnormalities
 from napari_ctvlp.rooms import Rooms
+from tests.test_session import Queue
 
 from .windows import add_layers
 
@@ -99,12 +100,29 @@ def test_what_may_not_be_saved_is_said_and_still_tried(lab, qtbot, text, said):
     assert text in lab.dialog.prompts[0]
 
 
-def test_too_few_prompts_are_said_and_none_are_not_tried(lab, qtbot):
-    shown = cells(lab.dialog.scores, NOW)
+def test_too_few_prompts_are_said(lab, qtbot):
     with qtbot.waitSignal(lab.dialog.edited):
-        lab.dialog.negative.setPlainText("")
-    assert "0 prompts call the organ normal" in lab.dialog.told.text()
-    assert cells(lab.dialog.scores, NOW) == shown
+        lab.dialog.negative.setPlainText("A normal {organ}.")
+    assert "1 prompts call the organ normal" in lab.dialog.told.text()
+    assert cells(lab.dialog.scores, NOW) and not lab.dialog.save.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("emptied", "said"), [("negative", "0 prompts call the organ normal"), ("positive", "0 prompts state the finding")]
+)
+def test_without_prompts_no_old_scores_stand_and_that_is_said(lab, qtbot, emptied, said):
+    queue = Queue()
+    lab._session._bench._runner = queue
+    type_at_end(qtbot, lab, "Something else.")  # under way while all is deleted
+    with qtbot.waitSignal(lab.dialog.edited):
+        getattr(lab.dialog, emptied).setPlainText("")
+    queue.run_all()
+    told = lab.dialog.told.text()
+    assert said in told and "nothing to score" in told and not lab.dialog.save.isEnabled()
+    assert cells(lab.dialog.scores, NOW) == cells(lab.dialog.sentences, 0) == []
+    lab.dialog.revert.click()
+    queue.run_all()
+    assert cells(lab.dialog.scores, NOW) and cells(lab.dialog.sentences, 0)
 
 
 def test_entries_that_the_encoder_does_not_know_say_so(lab):
