@@ -31,7 +31,7 @@ from napari_ctvlp._qt.findings_model import (
 )
 from napari_ctvlp._qt.row_heights import RowHeights
 from napari_ctvlp.ask.compare import ComparedRow
-from napari_ctvlp.ask.types import AbnormalityScore
+from napari_ctvlp.ask.types import TAUGHT, AbnormalityScore
 
 
 class FindingsPanel(QWidget):
@@ -140,7 +140,11 @@ class FindingsPanel(QWidget):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(f"Why this score\t{EVIDENCE_KEY}", self.why_requested.emit)
-        menu.addAction(f"Try other prompts\t{PROMPTS_KEY}", self.prompts_requested.emit)
+        prompts = menu.addAction(f"Try other prompts\t{PROMPTS_KEY}", self.prompts_requested.emit)
+        if index.data(PAIR_ROLE)[1].startswith(TAUGHT):
+            menu.setToolTipsVisible(True)
+            prompts.setEnabled(False)
+            prompts.setToolTip("Taught by examples: it has no prompts")
         return menu
 
     def _on_current(self, index: QModelIndex) -> None:

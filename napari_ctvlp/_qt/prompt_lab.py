@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from napari_ctvlp._qt.dialogs import bring_up, dismiss
 from napari_ctvlp._qt.prompt_dialog import PromptDialog
 from napari_ctvlp.anatomy.dictionary import MIN_PROMPTS, prompt_fault
+from napari_ctvlp.ask.types import TAUGHT
+from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.session import Session
 
 NO_SCAN = "Open a scan with its organ masks: the scores appear here as you type."
+NO_PROMPTS = "No prompts: “{}” was taught by examples. Choose another finding for the prompt lab."
 OWN = "This encoder was trained on words of its own for this finding, which go before those of a dictionary."
 
 
@@ -84,6 +87,8 @@ class PromptLab:
         if self.shown:
             assert self.dialog is not None
             self.dialog.hide()
+        elif self._wanted.startswith(TAUGHT):
+            self._session.failed.emit(UserError(NO_PROMPTS.format(self._wanted.removeprefix(TAUGHT))))
         else:
             self.open(self._wanted)
 
@@ -261,6 +266,8 @@ class PromptLab:
     def _on_ranking(self, ranking: Ranking | None) -> None:
         if ranking is not None and ranking.finding is not None:
             self._wanted = ranking.finding.abnormality
+        elif ranking is not None and self._wanted.startswith(TAUGHT):
+            self._wanted = ""  # was clicked before the question, which has nothing to do with it
 
     def _on_embedding(self, embedding: object) -> None:
         self._saved = self._now = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ from napari_ctvlp._qt.dialogs import bring_up, dismiss
 from napari_ctvlp._qt.known_cases import KnownCases
 from napari_ctvlp._qt.reasons_dialog import ReasonsDialog
 from napari_ctvlp._qt.region_layer import RegionLayer
+from napari_ctvlp.ask.types import TAUGHT, abnormality_text
+from napari_ctvlp.teaching import find
 from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from napari_ctvlp.work import Activity
 
 NOTHING = "Ask for a finding, or click one in the table of findings, to see why it got its score."
+NO_FINDING = "“{}” asks for no finding, so that there is no score to explain."
+NO_PROMPTS = "Taught by examples: it has no prompts"
+FORGOTTEN = "This finding is not taught any more."
 GATHERING = "regions and sentences"
 
 
@@ -63,6 +69,8 @@ class Reasons:
         self._regions = RegionLayer(viewer)
         self.cases = KnownCases(session, undo, display_name)
         self._wanted: tuple[str, str] | None = None
+        self._answered = ""  # the question that was answered last
+        self._was_asked = False  # whether what is wanted was asked for, and not clicked
         self._shown: tuple[str, str] | None = None
         self._case: Case | None = None
         self._left: list[int] = []
@@ -91,7 +99,7 @@ class Reasons:
 
     def choose(self, organ: str, abnormality: str) -> None:
         """Take this score, when next asked why."""
-        self._wanted = (organ, abnormality)
+        self._wanted, self._was_asked = (organ, abnormality), False
 
     def toggle(self) -> None:
         """Show why the score got chosen last is as it is, or hide that where it is shown."""
@@ -132,23 +140,33 @@ class Reasons:
         embedding, scan, masks, rooms = session.embedding, session.scan, session.masks, session.rooms
         if self._wanted is None or embedding is None or scan is None or masks is None:
             session.stop(Task.EVIDENCE)
-            dialog.set_question(NOTHING)
+            told = self._wanted is None and self._answered
+            dialog.set_question(f"{NO_FINDING.format(self._answered)} {NOTHING}" if told else NOTHING)
+            dialog.set_prompts_missing("Nothing is explained yet")
             dialog.set_idle("")
             return
         organ, abnormality = self._wanted
         dialog.set_question(self._title)
-        session.run(
-            Task.EVIDENCE,
-            lambda _report, _cancelled: rooms.evidence(embedding, scan, masks, organ, abnormality),
-            self._on_gathered,
-        )
+        gather: Callable[[], Case | None]
+        if not abnormality.startswith(TAUGHT):
+            dialog.set_prompts_missing("")
+            gather = partial(rooms.evidence, embedding, scan, masks, organ, abnormality)
+        else:
+            dialog.set_prompts_missing(NO_PROMPTS)
+            finding = find(session, abnormality.removeprefix(TAUGHT))
+            if finding is None:
+                session.stop(Task.EVIDENCE)
+                self._on_gathered(None)
+                return
+            gather = partial(rooms.taught_evidence, embedding, scan, masks, organ, finding)
+        session.run(Task.EVIDENCE, lambda _report, _cancelled: gather(), self._on_gathered)
         self._show_work(None)
 
     @property
     def _title(self) -> str:
         assert self._shown is not None
         organ, abnormality = self._shown
-        return f"{self._display_name(organ)}, {abnormality.replace('_', ' ')}"
+        return f"{self._display_name(organ)}, {abnormality_text(abnormality)}"
 
     def _on_gathered(self, case: Case | None) -> None:
         from napari_ctvlp.ask.evidence import lps
@@ -157,7 +175,8 @@ class Reasons:
         if dialog is None or scan is None:
             return
         if case is None:
-            dialog.set_notes(("The dictionary has no such entry any more.",))
+            taught = self._shown is not None and self._shown[1].startswith(TAUGHT)
+            dialog.set_notes((FORGOTTEN if taught else "The dictionary has no such entry any more.",))
             dialog.set_idle("")
             return
         self._case = case
@@ -165,7 +184,10 @@ class Reasons:
         dialog.set_score(self._title, found.score)
         dialog.set_notes(found.notes)
         dialog.set_regions([(self._display_name(s.organ), s.value, lps(scan, s)) for s in found.regions])
-        dialog.set_sentences(found.sentences)
+        if found.entry is None:
+            dialog.set_examples(found.sentences)
+        else:
+            dialog.set_sentences(found.sentences)
         dialog.set_plan([(change.name, change.meaning) for change in case.changes])
         self.cases.set_organs(found.organs)
         if case.drawn is not None:
@@ -240,8 +262,17 @@ class Reasons:
         self._regions.hide()
 
     def _on_ranking(self, ranking: Ranking | None) -> None:
-        if ranking is not None and ranking.finding is not None:
-            self.choose(ranking.finding.organ, ranking.finding.abnormality)
+        """Another question, or the same one asked again: what was wanted before is not what is asked about now."""
+        if ranking is None:
+            if not self._session.query:
+                self._answered = ""
+                self._wanted = None if self._was_asked else self._wanted
+            return
+        if ranking.text == self._answered and not self._session.is_news:
+            return  # answered anew, since masks or words have changed
+        self._answered, self._was_asked = ranking.text, True
+        finding = ranking.finding
+        self._wanted = None if finding is None else (finding.organ, finding.abnormality)
 
     def _on_scan(self, _scan: object) -> None:
         self._regions.remove()

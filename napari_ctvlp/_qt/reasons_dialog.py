@@ -20,6 +20,12 @@ from napari_ctvlp.ask.types import AbnormalityScore
 
 WHAT, AFTER, CHANGE, PLOT = range(4)
 WAITING = "…"
+SENTENCES = "Sentences; those that state the finding are bold"
+EXAMPLES = "Examples; those with the finding are bold"
+SENTENCE_TITLES = ("Sentence", "Cosine", "Alone")
+SENTENCE_TIPS = ("", "Similarity to what the encoder sees", "Probability if it were the only prompt of its kind")
+EXAMPLE_TITLES = ("Example", "Cosine", "Has it")
+EXAMPLE_TIPS = ("", "Similarity to the organ of this scan", "What was answered when it was taught")
 LEFT_OUT = "not tried"
 
 
@@ -73,10 +79,8 @@ class ReasonsDialog(QDialog):
         )
         self.changes = PlainTable(self._changes, "The score after something was changed", wide=PLOT)
         self.changes.setItemDelegateForColumn(PLOT, IntervalDelegate(QColor.fromRgbF(*ACCENT), self.changes))
-        self._sentences = PlainModel(
-            ("Sentence", "Cosine", "Alone"),
-            ("", "Similarity to what the encoder sees", "Probability if it were the only prompt of its kind"),
-        )
+        self._sentences = PlainModel(SENTENCE_TITLES, SENTENCE_TIPS)
+        self.heading = QLabel(SENTENCES)
         self.sentences = PlainTable(self._sentences, "Sentences it was compared with, nearest first")
         self.cases = KnownCasesBox()
         self.doing = QLabel()
@@ -87,7 +91,7 @@ class ReasonsDialog(QDialog):
         self.stop.setToolTip("Leave the rest untried")
         self.again = QPushButton("Try the rest")
         self.prompts = QPushButton("Other prompts...")
-        self.prompts.setToolTip("Open this finding in the prompt lab")
+        self.set_prompts_missing("")
         for button, signal in (
             (self.stop, self.stop_requested),
             (self.again, self.again_requested),
@@ -139,7 +143,20 @@ class ReasonsDialog(QDialog):
 
     def set_sentences(self, found: Sequence[Sentence]) -> None:
         """The sentences behind the score."""
+        self.heading.setText(SENTENCES)
+        self._sentences.set_titles(SENTENCE_TITLES, SENTENCE_TIPS)
         self._sentences.set_rows([sentence_row(s) for s in found])
+
+    def set_examples(self, found: Sequence[Sentence]) -> None:
+        """The examples that a finding was taught by, in place of sentences."""
+        self.heading.setText(EXAMPLES)
+        self._sentences.set_titles(EXAMPLE_TITLES, EXAMPLE_TIPS)
+        self._sentences.set_rows([_example_row(n, s) for n, s in enumerate(found)])
+
+    def set_prompts_missing(self, why: str) -> None:
+        """Say why there are no prompts to try; empty where there are."""
+        self.prompts.setEnabled(not why)
+        self.prompts.setToolTip(why or "Open this finding in the prompt lab")
 
     def set_plan(self, names: Sequence[tuple[str, str]]) -> None:
         """What will be tried: name and what to read from it."""
@@ -196,11 +213,11 @@ class ReasonsDialog(QDialog):
         layout.addWidget(self.title)
         layout.addWidget(self.notes)
         for heading, table, share in (
-            ("Where it comes from", self.regions, 2),
-            ("What if", self.changes, 4),
-            ("Sentences; those that state the finding are bold", self.sentences, 4),
+            (QLabel("Where it comes from"), self.regions, 2),
+            (QLabel("What if"), self.changes, 4),
+            (self.heading, self.sentences, 4),
         ):
-            layout.addWidget(QLabel(heading))
+            layout.addWidget(heading)
             layout.addWidget(table, share)
         layout.addWidget(self.cases, 3)
         row = QHBoxLayout()
@@ -215,6 +232,11 @@ class ReasonsDialog(QDialog):
 
     def _on_finished(self, _result: int) -> None:
         self.closed.emit()
+
+
+def _example_row(number: int, example: Sentence) -> Row:
+    cosine = Cell(f"{example.similarity:+.3f}", example.similarity)
+    return Row(number, (Cell(example.text, bold=example.positive), cosine, Cell("yes" if example.positive else "no")))
 
 
 def _place(place: tuple[float, float, float]) -> str:

@@ -125,6 +125,20 @@ def test_without_prompts_no_old_scores_stand_and_that_is_said(lab, qtbot, emptie
     assert cells(lab.dialog.scores, NOW) and cells(lab.dialog.sentences, 0)
 
 
+def test_a_taught_finding_has_no_prompts_and_that_is_said(lab, window):
+    _, widget = window
+    failed = []
+    widget.session.failed.connect(failed.append)
+    lab.dialog.hide()
+    widget.dock.findings.pair_chosen.emit("kidney_left", "taught:bright rim")
+    widget.dock.more.prompts.click()
+    assert not lab.shown
+    assert "“bright rim” was taught by examples" in str(failed[0])
+    widget.ask("liver")
+    widget.dock.more.prompts.click()
+    assert lab.shown and len(failed) == 1
+
+
 def test_entries_that_the_encoder_does_not_know_say_so(lab):
     lab.dialog.entries.setCurrentIndex(lab.dialog.entries.findData("liver_cyst"))
     lab.dialog.entries.activated.emit(lab.dialog.entries.currentIndex())

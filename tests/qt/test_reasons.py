@@ -9,9 +9,10 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_ctvlp._qt.findings_model import PAIR_ROLE
-from napari_ctvlp._qt.reasons import NOTHING
-from napari_ctvlp._qt.reasons_dialog import AFTER, CHANGE, LEFT_OUT, WHAT
+from napari_ctvlp._qt.reasons import FORGOTTEN, NOTHING
+from napari_ctvlp._qt.reasons_dialog import AFTER, CHANGE, EXAMPLES, LEFT_OUT, SENTENCES, WHAT
 from napari_ctvlp._qt.region_layer import NAME
+from napari_ctvlp.anatomy.dictionary import load_dictionary
 from napari_ctvlp.ask.evidence import Case, Change, Evidence
 from napari_ctvlp.ask.locate import Peak
 from napari_ctvlp.ask.sentences import Sentence
@@ -26,6 +27,7 @@ from .test_prompt_lab import cells
 from .windows import add_layers
 
 pytestmark = pytest.mark.usefixtures("qapp")
+STONE = next(entry for entry in load_dictionary() if entry.key == "kidney_stone")
 
 
 def score(probability, status="scored"):
@@ -45,7 +47,7 @@ def why(window, word_rooms, phantom):
         asked.append((organ, abnormality))
         regions = (Peak("kidney_left", (25, 40, 60), 2.5), Peak("kidney_left", (21, 36, 53), 0.5))
         sentences = (Sentence("A stone.", True, 0.4, 0.9), Sentence("Normal.", False, 0.2, 0.8))
-        found = Evidence(score(0.8), None, ("kidney_left",), regions, None, sentences, ())
+        found = Evidence(score(0.8), STONE, ("kidney_left",), regions, None, sentences, ())
         plan = tuple(
             Change(name, "read this", lambda _p, _c, s=s: s)
             for name, s in (("erased", score(0.2)), ("grown", score(0.8)), ("shrunk", score(None, "N/A: nothing")))
@@ -150,6 +152,86 @@ def test_nothing_chosen_says_what_to_do(window, phantom):
     add_layers(viewer, *phantom)
     widget.dock.more.evidence.click()
     assert widget.reasons.dialog.title.text() == NOTHING
+
+
+def test_after_asking_for_an_organ_no_other_question_is_explained(why, word_rooms):
+    _, widget, asked, _ = why
+    finding = Finding("kidney_stone", "kidney_left", 0.5, 0.4, 0.6, "uncertain")
+    rank = word_rooms.rank_organs
+    word_rooms.rank_organs = lambda embedding, text, use_names: Ranking(text, True, "", (), finding)
+    widget.ask("kidney stone")
+    word_rooms.rank_organs = rank
+    widget.ask("liver")
+    widget.dock.more.evidence.click()
+    dialog = widget.reasons.dialog
+    assert asked == []
+    assert "“liver” asks for no finding" in dialog.title.text() and NOTHING in dialog.title.text()
+    assert not dialog.prompts.isEnabled() and not cells(dialog.sentences, 0)
+    widget.dock.findings.pair_chosen.emit("kidney_left", "kidney_stone")
+    widget.session.dictionary_changed()  # answers the organ's question anew, which is older than the click
+    widget.dock.more.evidence.click()
+    assert asked == [("kidney_left", "kidney_stone")] and dialog.prompts.isEnabled()
+
+
+def test_a_question_taken_back_is_not_explained_any_more_and_a_clicked_row_is(why, word_rooms):
+    _, widget, asked, _ = why
+    finding = Finding("liver_cyst", "liver", 0.5, 0.4, 0.6, "uncertain")
+    word_rooms.rank_organs = lambda embedding, text, use_names: Ranking(text, True, "", (), finding)
+    widget.ask("cyst in the liver")
+    widget.ask("")
+    widget.dock.more.evidence.click()
+    assert asked == [] and widget.reasons.dialog.title.text() == NOTHING
+    widget.dock.findings.pair_chosen.emit("kidney_left", "kidney_stone")
+    widget.ask("")
+    widget.dock.more.evidence.click()
+    assert asked == [("kidney_left", "kidney_stone")]
+
+
+def test_a_taught_finding_is_explained_by_its_examples(why, word_encoder, phantom):
+    _, widget, asked, _ = why
+    embedding = widget.session.embedding
+    rows = [
+        Example(organ, there, s, embedding.vectors[embedding.organs.index(organ)])
+        for organ, there, s in (
+            ("kidney_left", True, anonymous_scan(phantom[0])),
+            ("kidney_left", True, "ab" * 8),
+            ("liver", False, anonymous_scan(phantom[0])),
+            ("liver", False, "cd" * 8),
+        )
+    ]
+    finding = TaughtFinding("bright rim", EncoderKey.of(word_encoder.card), tuple(rows))
+    widget.session.set_taught([finding])
+    widget.dock.findings.pair_chosen.emit("kidney_left", finding.key)
+    widget.dock.more.evidence.click()
+    dialog = widget.reasons.dialog
+    assert asked == [] and dialog.title.text().startswith("left kidney, bright rim (taught): 0.")
+    assert "Taught by examples" in dialog.notes.text() and "2 with and 2 without" in dialog.notes.text()
+    assert dialog.heading.text() == EXAMPLES
+    examples = cells(dialog.sentences, 0), cells(dialog.sentences, 2)
+    assert examples[0][:2] == ["left kidney, this scan", "left kidney, scan ababab"]
+    assert examples[1] == ["yes", "yes", "no", "no"]
+    assert cells(dialog.changes, AFTER)[0] not in ("", LEFT_OUT) and dialog.doing.text() == "All tried."
+    assert not dialog.prompts.isEnabled() and "no prompts" in dialog.prompts.toolTip()
+    widget.dock.findings.pair_chosen.emit("kidney_left", "kidney_stone")
+    widget.dock.more.evidence.click()
+    assert dialog.heading.text() == SENTENCES and dialog.prompts.isEnabled()
+    assert cells(dialog.sentences, 0) == ["A stone.", "Normal."]
+    widget.session.set_taught([])
+    widget.dock.findings.pair_chosen.emit("kidney_left", finding.key)
+    widget.dock.more.evidence.click()
+    assert dialog.notes.text() == FORGOTTEN and not cells(dialog.sentences, 0)
+
+
+def test_the_menu_of_a_taught_row_offers_no_prompts(why, word_encoder):
+    _, widget, _, _ = why
+    vectors = widget.session.embedding.vectors
+    rows = tuple(Example("liver", n < 2, f"{n}" * 16, vectors[n]) for n in range(4))
+    widget.session.set_taught([TaughtFinding("bright rim", EncoderKey.of(word_encoder.card), rows)])
+    table = widget.dock.findings.table
+    model = table.model()
+    (row,) = (r for r in range(model.rowCount()) if model.index(r, 0).data(PAIR_ROLE)[1] == "taught:bright rim")
+    reason, prompts = widget.dock.findings.menu_of(model.index(row, 0)).actions()
+    assert reason.isEnabled() and not prompts.isEnabled() and "no prompts" in prompts.toolTip()
 
 
 def test_the_menu_of_a_finding_leads_there(why):
