@@ -126,3 +126,9 @@ def extremes(seen: Tensor, segment: Tensor, organs: int) -> Tensor:
     empty = seen.new_zeros(organs, seen.shape[1])
     most = empty.scatter_reduce(0, rows, seen, "amax", include_self=False)
     return torch.cat([most, empty.scatter_reduce(0, rows, seen, "amin", include_self=False)], 1)
+
+
+def extremes_around(seen: Tensor, place: Tensor, start: Tensor) -> Tensor:
+    """As `extremes`, of groups of places that share places: ``place`` lists them group by group, from ``start`` on."""
+    most, least = (F.embedding_bag(place, sign * seen, start, mode="max") * sign for sign in (1, -1))
+    return torch.cat([most, least], 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .contract import Cells, Judged
+from .evidence import around as evidence_around
 from .pooling import BINS, one_thread
 from .preprocess import NetworkInput
 from .tokens import OrganIndex, OrganTokens
@@ -72,7 +73,7 @@ class NativeDense:
         self.labels = labels
         self.shape = shape
         self._known: dict[str, Cells] = {}
-        self._said: dict[str, NDArray[np.float32]] = {}
+        self._said: dict[str, Tensor] = {}
         self._lock = threading.Lock()
         grid = given.labels.shape[1:]
         self._stride = tower.config.strides[0]
@@ -104,8 +105,27 @@ class NativeDense:
         if not len(centres):
             centres = places[:1]
         around = _around(centres, places, tokens.log_count[mine].exp(), grid)
-        vectors = self._tower.pool(self.maps, self._organs(row, len(centres), around, places, grid))
+        organs = self._organs(row, len(centres), around, places, grid)
+        evidence = self._evidence(organ, mine.nonzero().flatten(), around)
+        vectors = self._tower.pool(self.maps, organs, evidence)
         return Cells(self._middle(centres), vectors.float().cpu().numpy(), spacing * step)
+
+    def _evidence(self, organ: str, pairs: Tensor, around: _Around) -> Tensor | None:
+        """What the tower's evidence says of each cell; None where the tower has none."""
+        seen = self._index.attenuation
+        if self._tower.evidence is None or seen is None:
+            return None
+        size = torch.bincount(around.cell)
+        said = self._judgements(organ, pairs)
+        return evidence_around(said, seen.index_select(0, pairs), around.place, size.cumsum(0) - size, around.count)
+
+    def _judgements(self, organ: str, pairs: Tensor) -> Tensor:
+        """(pairs, kinds) of all places of an organ, computed once; the lock is held."""
+        evidence = self._tower.evidence
+        assert evidence is not None
+        if organ not in self._said:
+            self._said[organ] = evidence.at(self.maps, self._index, pairs).float()
+        return self._said[organ]
 
     def _middle(self, places: Tensor) -> NDArray[np.float64]:
         """The middle of places on the network's grid, as voxel indices of the scan."""
@@ -120,17 +140,14 @@ class NativeDense:
             return None
         tokens = self._index.levels[0]
         pairs = (self._index.label[tokens.segment] == self.labels.get(organ, -1)).nonzero().flatten()
-        with self._lock:
-            if organ not in self._said:
-                with one_thread():
-                    self._said[organ] = evidence.at(self.maps, self._index, pairs).float().cpu().numpy()
-            values = self._said[organ][:, kinds.index(abnormality)]
+        with self._lock, one_thread():
+            values = self._judgements(organ, pairs)[:, kinds.index(abnormality)].cpu().numpy()
         places = _places(tokens.token[pairs], tuple(self.maps[0].shape[2:]))
         return Judged(self._middle(places), values, self._stride * self._ratio)
 
     def _organs(self, row: int, cells: int, around: _Around, places: Tensor, grid: tuple[int, ...]) -> OrganIndex:
         """The cells as organs of their own."""
-        levels, seen = [], self._index.attenuation
+        levels = []
         for stride, features in zip(self._tower.config.strides, self.maps, strict=True):
             size = tuple(features.shape[2:])
             place = torch.div(places[around.place], stride // self._stride, rounding_mode="floor")
@@ -139,24 +156,20 @@ class NativeDense:
             unique, inverse = torch.unique(key, return_inverse=True)
             count = around.count.new_zeros(len(unique)).index_add_(0, inverse, around.count)
             levels.append(OrganTokens(unique % tokens, torch.div(unique, tokens, rounding_mode="floor"), count.log()))
-        if seen is not None:
-            own = seen[self._index.levels[0].segment == row]
-            finest = self._index.levels[0].token.new_tensor(self.maps[0].shape[2:]).prod()
-            # a place is once in a cell, so that sorting brings the order of the pairs
-            order = (around.cell * finest + _flat(places[around.place], grid)).argsort()
-            seen = own[around.place[order]]
         shape = self._index.geometry[row, :5].expand(cells, -1)
         label = int(self._index.label[row])
         geometry = torch.cat([shape, self._densities(label, cells, around, places, grid)], 1)
         sample = torch.zeros(cells, dtype=torch.int64, device=shape.device)
-        return OrganIndex(sample, torch.full_like(sample, label), geometry, tuple(levels), seen)
+        return OrganIndex(sample, torch.full_like(sample, label), geometry, tuple(levels))
 
     def _densities(self, label: int, cells: int, around: _Around, places: Tensor, grid: tuple[int, ...]) -> Tensor:
         """Shares of HU around each cell, and what their numbers would be in the whole organ; see `organ_densities`."""
-        labels = self.given.labels[0].to(places.device)
-        image = self.given.image[0].to(places.device)
+        low, high = places.amin(0), places.amax(0) + 1
+        box = tuple(slice(int(a) * self._stride, int(b) * self._stride) for a, b in zip(low, high, strict=True))
+        labels = self.given.labels[0][box].to(places.device)
+        image = self.given.image[0][(slice(None), *box)].to(places.device)
         inside = labels == label
-        voxel = torch.div(inside.nonzero(), self._stride, rounding_mode="floor")
+        voxel = torch.div(inside.nonzero(), self._stride, rounding_mode="floor") + low
         lookup = places.new_full((grid[0] * grid[1] * grid[2],), -1)
         lookup[_flat(places, grid)] = torch.arange(len(places), device=places.device)
         owner = lookup[_flat(voxel, grid)]

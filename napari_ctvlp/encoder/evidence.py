@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attenuation import features
+from .attenuation import extremes_around, features
 from .pooling import WORTH_A_STEP, one_thread
 from .tokens import OrganIndex, OrganTokens, parents
 
@@ -162,6 +162,38 @@ class OrganEvidence(nn.Module):
             return maps[0].new_zeros(organs, 2 * self.kinds, dtype=torch.float32)
         best, share = self._most(maps, index, organs)
         return torch.cat([self._each_at(maps, index, best), share], 1)
+
+
+def around(said: Tensor, seen: Tensor, place: Tensor, start: Tensor, count: Tensor) -> Tensor:
+    """What a tower would pool of evidence and attenuation in groups of places, each place judged once.
+
+    Blocks of 3 x 3 x 3 places share most of their places: judged block by block every one is judged 27 times.
+
+    Parameters
+    ----------
+    said : (places, kinds) float32
+        Judgements, in logits.
+    seen : (places, f) float32
+        Relative attenuation.
+    place : (pairs,) int64
+        Places of the first group, of the second, and so on; none is empty.
+    start : (groups,) int64
+        Where in ``place`` each group begins.
+    count : (pairs,) float32
+        Voxels of the organ in each of these places.
+
+    Returns
+    -------
+    Tensor
+        (groups, 2 * kinds + 2 * f) largest judgements, abnormal shares, largest and smallest attenuation.
+    """
+    groups = len(start)
+    group = torch.bucketize(torch.arange(len(place), device=place.device), start, right=True) - 1
+    total = count.new_zeros(groups).index_add_(0, group, count)
+    weight = count / total.index_select(0, group)
+    most = F.embedding_bag(place, said, start, mode="max")
+    share = F.embedding_bag(place, said.sigmoid(), start, mode="sum", per_sample_weights=weight)
+    return torch.cat([most, share, extremes_around(seen, place, start)], 1)
 
 
 def _by_organ(tokens: OrganTokens, organs: int) -> Iterator[slice]:

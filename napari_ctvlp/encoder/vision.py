@@ -187,14 +187,19 @@ class VisionTower(nn.Module):
         """From the tokens of every halving those of each feature map; maps of one stride share them."""
         return replace(index, levels=tuple(index.levels[stride.bit_length() - 2] for stride in self.config.strides))
 
-    def pooled(self, maps: list[Tensor], index: OrganIndex) -> Tensor:
-        """Feature maps to what is pooled under each organ at every depth, and its geometry and densities."""
+    def pooled(self, maps: list[Tensor], index: OrganIndex, found: Tensor | None = None) -> Tensor:
+        """Feature maps to what is pooled under each organ at every depth, and its geometry and densities.
+
+        ``found`` is what evidence and attenuation say of each organ where that is known already.
+        """
         organs = len(index.label)
         parts = [self._run(pool, m, t, organs) for pool, m, t in zip(self.pools, maps, index.levels, strict=True)]
         if self.evidence is not None:
-            seen, found = index.attenuation, 2 * self.evidence.kinds + self._extremes
-            if seen is None:  # whole bodies: places are judged as of organs
-                parts.append(index.geometry.new_zeros(organs, found))
+            seen = index.attenuation
+            if found is not None:
+                parts.append(found)
+            elif seen is None:  # whole bodies: places are judged as of organs
+                parts.append(index.geometry.new_zeros(organs, 2 * self.evidence.kinds + self._extremes))
             else:
                 parts += [self.evidence(maps, index, organs), extremes(seen, index.levels[0].segment, organs)]
         return torch.cat([*parts, index.geometry], 1)
@@ -205,10 +210,10 @@ class VisionTower(nn.Module):
         last = pooled.shape[1] - 5 - 2 * BINS * len(self.config.windows) - self._extremes
         return pooled[:, last - 2 * kinds : last - kinds]
 
-    def pool(self, maps: list[Tensor], index: OrganIndex) -> Tensor:
-        """Feature maps to (organs, dim) unit vectors, float32."""
+    def pool(self, maps: list[Tensor], index: OrganIndex, found: Tensor | None = None) -> Tensor:
+        """Feature maps to (organs, dim) unit vectors, float32; ``found`` as in `pooled`."""
         with torch.autocast(index.label.device.type, enabled=False):
-            return F.normalize(self.head(self.pooled(maps, index)), dim=-1)
+            return F.normalize(self.head(self.pooled(maps, index, found)), dim=-1)
 
     def forward(self, image: Tensor, labels: Tensor) -> tuple[Tensor, OrganIndex]:
         """(B, C, I, P, L) image and (B, I, P, L) uint8 labels to organ vectors and their index."""

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_ctvlp.encoder import evidence as module
+from napari_ctvlp.encoder.attenuation import extremes
 from napari_ctvlp.encoder.attenuation import features as attenuations
 from napari_ctvlp.encoder.dense import NativeDense
 from napari_ctvlp.encoder.evidence import OrganEvidence
@@ -155,3 +156,34 @@ def test_every_place_of_an_organ_carries_its_judgement():
         inside = (labels[0] == label).nonzero().float().numpy()
         assert all(abs(inside - place).max(1).min() <= 1 for place in judged.places)
     assert dense.judged("liver", "mass") is None and not len(dense.judged("spleen", "cyst").values)
+
+
+def test_places_that_groups_share_are_judged_once_and_pooled_as_each_group_alone(monkeypatch):
+    torch.manual_seed(0)
+    tower = VisionTower(
+        VisionConfig(widths=(8, 16), blocks=(1, 1), heads=2, hidden=16, dim=8, evidence=("cyst", "stone"))
+    ).eval()
+    image, labels = torch.rand(1, 3, 16, 16, 16) * 2 - 1, torch.zeros(1, 16, 16, 16, dtype=torch.uint8)
+    labels[0, 2:12, 2:12, 2:12] = 5
+    with torch.no_grad():
+        maps, index = tower.features(image), tower.index(labels, image)
+        groups = [torch.tensor([0, 1, 2, 9]), torch.tensor([2]), torch.tensor([1, 2, 3, 40, 41])]
+        place = torch.cat(groups)
+        size = torch.tensor([len(group) for group in groups])
+        finest, seen = index.levels[0], index.attenuation
+        said = tower.evidence.at(maps, index, torch.arange(len(finest.token)))
+        count = finest.log_count.exp()[place]
+        found = module.around(said, seen, place, size.cumsum(0) - size, count)
+        for row, group in enumerate(groups):
+            own = OrganTokens(finest.token[group], torch.zeros_like(group), finest.log_count[group])
+            alone = OrganIndex(index.sample, index.label, index.geometry, (own, index.levels[1]), seen[group])
+            wanted = torch.cat([tower.evidence(maps, alone, 1), extremes(seen[group], own.segment, 1)], 1)
+            assert torch.allclose(found[row], wanted[0], atol=1e-6)
+    judged = []
+    monkeypatch.setattr(
+        tower.evidence, "_of", lambda *given, real=tower.evidence._of: judged.append(given) or real(*given)
+    )
+    dense = NativeDense(tower, maps, index, NetworkInput(image, labels), {"liver": 5}, (16, 16, 16))
+    assert len(dense.cells("liver").places) == len(finest.token)
+    dense.judged("liver", "cyst")
+    assert sum(len(pairs) for _, _, pairs in judged) == len(finest.token)
