@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,11 +115,11 @@ def locate(
     organs = [m.organ for m in ranking.organs if m.score >= MATCH_SHARE * best.score and m.organ in masks.statistics]
     entry = entries.get(ranking.finding.abnormality) if ranking.finding is not None else None
     found: dict[str, tuple[Places, NDArray[np.float64]]] = {}
+    asked = cache(partial(_asked, embedding, ranking.text))  # one text for all organs, and none where all are judged
     for organ in organs[:MOST_ORGANS]:
         sought = entry if entry is not None and organ in entry.organs else None
-        seen, values = valued(
-            embedding.dense, organ, sought, partial(_direction, embedding, ranking.text, organ, sought)
-        )
+        direction = asked if sought is None else partial(_contrast, embedding, organ, sought)
+        seen, values = valued(embedding.dense, organ, sought, direction)
         if len(values):
             found[organ] = (seen, values)
     if not found:
@@ -135,21 +135,21 @@ def locate(
         known = any(entry.pair_key(organ) in embedding.encoder.card.abnormalities for organ in found)
         meaning = f"score for {entry.key.replace('_', ' ')}, in logits"
         meaning += "" if known else "; this encoder was not trained on it"
-    peaks = sorted(
-        (peak for organ, (cells, values) in found.items() for peak in peaks_of(masks, organ, cells, values, spacing)),
-        key=lambda peak: -peak.value,
-    )
-    return SimilarityMap(ranking.text, meaning, tuple(found), drawn, start, step, low, high, tuple(peaks[:MOST_PEAKS]))
+    peaks = _best_peaks(masks, found, spacing)
+    return SimilarityMap(ranking.text, meaning, tuple(found), drawn, start, step, low, high, peaks)
 
 
-def _direction(embedding: ScanEmbedding, text: str, organ: str, entry: Abnormality | None) -> FloatArray:
-    """(d,) vector whose product with a place is the value."""
-    if entry is not None and organ in entry.organs:
-        positive, negative = entry.prompts(organ)
-        bank = bank_of(embedding.encoder)
-        difference = bank.space(positive).mean(0) - bank.space(negative).mean(0)
-        return np.asarray(embedding.encoder.logit_scale * difference, np.float32)
+def _asked(embedding: ScanEmbedding, text: str) -> FloatArray:
+    """(d,) vector whose product with a place is its likeness to a text."""
     return np.asarray(embedding.encoder.encode_text([parse_query(text).core or text])[0], np.float32)
+
+
+def _contrast(embedding: ScanEmbedding, organ: str, entry: Abnormality) -> FloatArray:
+    """(d,) vector whose product with a place of an organ is its score for an abnormality."""
+    positive, negative = entry.prompts(organ)
+    bank = bank_of(embedding.encoder)
+    difference = bank.space(positive).mean(0) - bank.space(negative).mean(0)
+    return np.asarray(embedding.encoder.logit_scale * difference, np.float32)
 
 
 def valued(
@@ -247,7 +247,30 @@ def peaks_of(
     masks: OrganMasks, organ: str, cells: Places, values: NDArray[np.float64], spacing: Sequence[float]
 ) -> list[Peak]:
     """The best places of an organ, apart from each other."""
-    stat = masks.statistics[organ]
+    taken = _apart(cells, values, spacing)
+    return [_peak(masks, organ, cells, values, place) for place in taken]
+
+
+def _best_peaks(
+    masks: OrganMasks, found: dict[str, tuple[Places, NDArray[np.float64]]], spacing: Sequence[float]
+) -> tuple[Peak, ...]:
+    """The best of all organs; only theirs are looked for in the masks, which takes as long as finding them."""
+    places = [
+        (organ, cells, values, place)
+        for organ, (cells, values) in found.items()
+        for place in _apart(cells, values, spacing)
+    ]
+    places.sort(key=lambda each: -each[2][each[3]])
+    return tuple(_peak(masks, *each) for each in places[:MOST_PEAKS])
+
+
+def _peak(masks: OrganMasks, organ: str, cells: Places, values: NDArray[np.float64], place: int) -> Peak:
+    label = masks.statistics[organ].label
+    return Peak(organ, nearest_voxel(masks, label, cells.places[place], cells.size), float(values[place]))
+
+
+def _apart(cells: Places, values: NDArray[np.float64], spacing: Sequence[float]) -> list[int]:
+    """Which places are an organ's best, best first."""
     least = np.median(values) + NEAR_BEST * (values.max() - np.median(values))
     millimetres = cells.places * np.asarray(spacing)
     taken: list[int] = []
@@ -256,10 +279,7 @@ def peaks_of(
             break
         if all(np.linalg.norm(millimetres[place] - millimetres[other]) >= APART_MM for other in taken):
             taken.append(int(place))
-    return [
-        Peak(organ, nearest_voxel(masks, stat.label, cells.places[place], cells.size), float(values[place]))
-        for place in taken
-    ]
+    return taken
 
 
 def nearest_voxel(masks: OrganMasks, label: int, place: NDArray[np.float64], size: NDArray[np.float64]) -> Index:

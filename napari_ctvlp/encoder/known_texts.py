@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -13,6 +14,13 @@ from torch import Tensor
 
 from napari_ctvlp.errors import UserError
 
+from .pooling import one_thread
+
+FEW = 4
+"""So few texts are encoded by one thread: several wait for each other at every layer, on a busy machine 20 times as
+long (measured)."""
+RECENT = 16
+"""Texts whose vectors are kept as they come: a question that is answered is then looked for in its organs."""
 TEXTS, VECTORS = "prompts.json", "prompts.safetensors"
 
 
@@ -35,16 +43,27 @@ class KnownTexts:
         self._encode = encode
         self.texts = tuple(dict.fromkeys(texts))
         self._row = {text: i for i, text in enumerate(self.texts)}
+        self._few = lru_cache(RECENT)(self._encode_few)
         self.vectors = vectors if vectors is not None else encode(self.texts).cpu()
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """(n, width) unit vectors on the CPU, in the order of ``texts``."""
         new = list(dict.fromkeys(t for t in texts if t not in self._row))
         if len(new) == len(texts):
-            return self._encode(new).cpu()
+            return self._anew(new)
         place = {text: len(self.texts) + i for i, text in enumerate(new)}
-        table = torch.cat([self.vectors, self._encode(new).cpu()]) if new else self.vectors
+        table = torch.cat([self.vectors, self._anew(new)]) if new else self.vectors
         return table[[self._row.get(t, place.get(t, 0)) for t in texts]]
+
+    def _anew(self, texts: list[str]) -> Tensor:
+        """Encode texts that are not carried along, unless the same ones were encoded a moment ago."""
+        if len(texts) > FEW:
+            return self._encode(texts).cpu()
+        return self._few(tuple(texts)).clone()
+
+    def _encode_few(self, texts: tuple[str, ...]) -> Tensor:
+        with one_thread():
+            return self._encode(texts).cpu()
 
     def save(self, folder: Path) -> None:
         """Write the texts and their vectors, in float32 so that a known text answers as it would anew."""

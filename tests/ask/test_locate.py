@@ -85,6 +85,17 @@ def test_peaks_lie_apart_best_first_and_in_their_organs(asked):
     assert np.linalg.norm(liver[0] - liver[1]) >= APART_MM
 
 
+def test_a_text_is_encoded_once_for_all_organs(asked, word_encoder, monkeypatch):
+    spots = {"liver": [(10, 16, 14)], "spleen": [(12, 36, 64)]}
+    texts = []
+    real = word_encoder.encode_text
+    monkeypatch.setattr(word_encoder, "encode_text", lambda given: texts.extend(given) or real(given))
+    located, _ = asked("bright thing", spots, {"liver": 0.9, "spleen": 0.8})
+    assert len(located.organs) == 2
+    # the fixture's own: the names of all organs, the text with another
+    assert texts.count("bright thing") == 2
+
+
 def test_no_answer_and_no_dense_embeddings_give_no_map(asked, phantom, word_encoder):
     located, masks = asked("bright thing", {}, {"liver": 0.2}, matched=False)
     assert located is None

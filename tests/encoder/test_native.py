@@ -98,6 +98,24 @@ def test_known_texts_answer_as_if_encoded_anew(encoder, tmp_path):
     again.encode_text(["kidney", "liver"])
 
 
+def test_a_question_is_encoded_once(encoder, monkeypatch):
+    """It ranks the organs first and is looked for in them next; nobody can spoil what is kept."""
+    runs = []
+    real = encoder.text.forward
+    monkeypatch.setattr(encoder.text, "forward", lambda texts: runs.append(torch.get_num_threads()) or real(texts))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first = encoder.encode_text_meaning(["a stone on the left"])
+        kept = first.copy()
+        first[:] = 0
+        np.testing.assert_array_equal(encoder.encode_text_meaning(["a stone on the left"]), kept)
+        encoder.encode_text(["a stone on the left"])
+        assert runs == [1]  # threads that wait for each other are no help with a sentence
+    finally:
+        torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("texts", ['["liver"]', '["a", "a", "b"]', "{}", "not json"])
 def test_prompts_that_do_not_fit_are_refused(encoder, tmp_path, texts):
     encoder.remember(["spleen", "liver", "kidney"])
