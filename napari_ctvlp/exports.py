@@ -111,10 +111,17 @@ class Export:
                 (not results.scoring, "needs the scores first, which are being made"),
             ),
             "ranking": ((results.ranking is not None, "needs a question that was answered first"),),
-            "map": ((results.located is not None, "needs a question that organs of this scan match first"),),
+            "map": ((self._locatable(results), "needs a question that organs of this scan match first"),),
         }
         conditions = ((results.scan is not None, "needs a scan first"), *there[self.needs])
         return next((why for fulfilled, why in conditions if not fulfilled), "")
+
+    @staticmethod
+    def _locatable(results: Results) -> bool:
+        dense = None if results.embedding is None else results.embedding.dense
+        ranking = results.ranking
+        matched = ranking is not None and ranking.best is not None
+        return results.located is not None or (dense is not None and results.masks is not None and matched)
 
     def __call__(self, path: Path, results: Results) -> Path:
         """Write; a name without the right ending gets it.
@@ -213,11 +220,23 @@ def _write_located(path: Path, results: Results) -> None:
     from napari_ctvlp.scan.nifti_out import write_map_nifti
     from napari_ctvlp.scan.stored import part_affine
 
-    scan, found = results.scan, results.located
-    assert scan is not None and found is not None
+    scan = results.scan
+    assert scan is not None
+    found = results.located or _located(results, scan)
     affine = part_affine(scan, found.start, found.step)
     what = f"1/255 is {found.low:.3g}, 1 is {found.high:.3g}: {found.meaning}"
     write_map_nifti(path, scan, found.values / np.float32(255), affine=affine, what=what)
+
+
+def _located(results: Results, scan: Scan) -> SimilarityMap:
+    """The map of an answer that nobody looked at on a map yet."""
+    from napari_ctvlp.rooms import Rooms
+
+    assert results.embedding is not None and results.masks is not None and results.ranking is not None
+    found = Rooms().locate(results.embedding, results.masks, results.ranking, scan)
+    if found is None:
+        raise UserError("The organs that match are too small for a map of places.")
+    return found
 
 
 def _write_seg(path: Path, results: Results) -> None:

@@ -64,6 +64,7 @@ class Session(SessionSignals):
         self._answered: tuple[str, bool] | None = None  # question and use of names of the answer, there or under way
         self._encoded: ScanEmbedding | None = None  # of the open scan by the loaded encoder, whatever the masks
         self.is_editing = False  # whether the open masks are being changed
+        self._map_wanted = False
         self._bench = Workbench(runner, self.activity_changed.emit, self.failed.emit)
         self._embeddings: WeakKeyDictionary[OrganMasks, ScanEmbedding] = WeakKeyDictionary()
 
@@ -259,23 +260,39 @@ class Session(SessionSignals):
         if ranking is not None:
             self.is_news = False
         if not known or (self.located is None and Task.LOCATE not in self._bench):
-            self.locate(provisional=self.is_provisional)
+            self._bench.drop(Task.LOCATE)
+            self._set_located(None)
+            # a map takes longer than an answer, and putting it on the screen would hold up the typing: what is asked
+            # provisionally is mapped when somebody wants that
+            if not self.is_provisional:
+                self.map_answer()
 
-    def locate(self, *, provisional: bool = False) -> None:
-        """Map where in its organs the answer lies; the map of the answer before is forgotten.
+    def set_map_wanted(self, wanted: bool) -> None:
+        """Whether answers are mapped even where places must be made for it, which takes a while."""
+        self._map_wanted = wanted
+        if wanted:
+            self.locate()
 
-        A provisional answer is located when somebody asks for it here: a map takes longer than an answer, and putting
-        it on the screen would hold up the typing.
-        """
+    def map_answer(self) -> None:
+        """Map the answer if that is wanted or takes no time; the map of the answer before is forgotten."""
         self._bench.drop(Task.LOCATE)
         self._set_located(None)
-        if provisional:
-            return
+        dense = None if self.embedding is None else self.embedding.dense
+        if self._map_wanted or getattr(dense, "made", dense) is not None:
+            self.locate()
+
+    @property
+    def can_locate(self) -> bool:
+        """Whether it can be mapped where in its organs the present answer lies."""
+        there = self.embedding is not None and self.embedding.dense is not None and self.masks is not None
+        return there and self.scan is not None and self.ranking is not None and self.ranking.best is not None
+
+    def locate(self) -> None:
+        """Map where in its organs the answer lies, unless that is done or under way."""
         embedding, masks, ranking, scan, rooms = self.embedding, self.masks, self.ranking, self.scan, self.rooms
-        if embedding is None or embedding.dense is None or masks is None or scan is None:
+        if not self.can_locate or self.located is not None or Task.LOCATE in self._bench:
             return
-        if ranking is None or ranking.best is None:
-            return
+        assert embedding is not None and masks is not None and ranking is not None and scan is not None
         self._bench.start(
             Task.LOCATE,
             lambda _report, _cancelled: rooms.locate(embedding, masks, ranking, scan),

@@ -55,7 +55,7 @@ class Task(StrEnum):
     QUERY = "asking"
     SCORES = "scoring findings"
     PRIOR = "comparing with the prior"
-    LOCATE = "locating"
+    LOCATE = "mapping"
     LAB = "trying prompts"
     ANSWERS = "answering earlier questions"
     EVIDENCE = "gathering evidence"

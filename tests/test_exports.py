@@ -64,6 +64,21 @@ def session(word_encoder, runner, tmp_path):
     return session
 
 
+def test_a_map_that_nobody_looked_at_is_made_to_be_written(session, tmp_path, monkeypatch):
+    """Where places come from the cache an answer is mapped once somebody wants to see it, and here somebody does."""
+    export = next(e for e in EXPORTS if e.needs == "map")
+    found, session.located = session.located, None
+    assert not export.possible(Results.of(session)), "this encoder has no places"
+    object.__setattr__(session.embedding, "dense", object())
+    assert export.possible(Results.of(session))
+    monkeypatch.setattr("napari_ctvlp.rooms.Rooms.locate", lambda self, embedding, masks, ranking, scan: found)
+    written = export(tmp_path / "map", Results.of(session))
+    assert np.count_nonzero(nib.load(written).dataobj) == 3 * 4 * 8
+    monkeypatch.setattr("napari_ctvlp.rooms.Rooms.locate", lambda *_: None)
+    with pytest.raises(UserError, match="too small"):
+        export(tmp_path / "other", Results.of(session))
+
+
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda e: e.title)
 def test_each_is_written_under_its_ending(session, tmp_path, export):
     assert export.possible(Results.of(session))

@@ -116,7 +116,7 @@ class Answering:
         """What was written stays answered, with a map, for nobody types any more; an empty line clears."""
         if self._session.is_provisional:
             if self._session.query:
-                self._session.locate()
+                self._session.map_answer()
             else:
                 self._session.ask("")
 

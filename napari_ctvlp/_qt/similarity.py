@@ -11,6 +11,7 @@ from psygnal import Signal
 from napari_ctvlp._qt.map_colours import map_colormap
 from napari_ctvlp._qt.removing import remove_layer
 from napari_ctvlp._qt.undo_controls import undo_slider
+from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
     import napari
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.session import Session
 
 NAME = "similarity"
+MAPPING = "Mapping where in the organs the answer lies…"
 
 
 class SimilarityLayer:
@@ -42,7 +44,7 @@ class SimilarityLayer:
 
     Notes
     -----
-    ``changed`` (psygnal) carries whether there is a map and whether it is shown.
+    ``changed`` (psygnal) carries whether there is a map, or will be one once it is wanted, and whether it is shown.
     """
 
     changed = Signal(bool, bool)
@@ -68,8 +70,10 @@ class SimilarityLayer:
         self._setting = False
         self._peak = 0
         self._why_none = ""
+        self._going = False  # to a peak that is being looked for
         wiring.connect(session.located_changed, self._on_located)
         wiring.connect(session.ranking_changed, self._on_ranking)
+        wiring.connect(session.activity_changed, self._on_activity)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(viewer.layers.events.removed, self._on_layer_removed)
         wiring.callback(self._remove)
@@ -89,8 +93,10 @@ class SimilarityLayer:
 
     @property
     def why_none(self) -> str:
-        """Why the answer can have no map, in a sentence; "" where it has one, or nothing was answered."""
+        """Why the answer has no map, or none yet, in a sentence; "" where it has one, or nothing was answered."""
         session = self._session
+        if self.wanted and session.located is None and session.busy_with(Task.LOCATE):
+            return MAPPING
         embedding, ranking = session.embedding, session.ranking
         if embedding is None or embedding.dense is not None or ranking is None or session.located is not None:
             return ""
@@ -105,12 +111,17 @@ class SimilarityLayer:
         if wanted != self.wanted:
             self.wanted = wanted
             self._undo.push("showing the map" if wanted else "hiding the map", self.toggle)
+            self._session.set_map_wanted(wanted)
             self._show()
 
     def next_peak(self) -> None:
         """Go to the best place that answers, then to the next one, and so on around."""
         located, scan = self._session.located, self._session.scan
-        if located is None or scan is None or not located.peaks:
+        if located is None:
+            self._going = self._session.can_locate
+            self._session.locate()
+            return
+        if scan is None or not located.peaks:
             return
         peak = located.peaks[self._peak % len(located.peaks)]
         self._peak = self._peak % len(located.peaks) + 1
@@ -122,8 +133,11 @@ class SimilarityLayer:
 
     def _on_ranking(self, ranking: object) -> None:
         """Without places nothing is located, and nobody would be told so."""
+        self._going = False
+        self._on_activity()
+
+    def _on_activity(self, activity: object = None) -> None:
         if self.why_none != self._why_none:
-            self._why_none = self.why_none
             self._show()
 
     def _on_located(self, located: SimilarityMap | None) -> None:
@@ -132,6 +146,9 @@ class SimilarityLayer:
         if located is not None and self._session.scan is not None:
             self._put(located, self._session.scan)
         self._show()
+        if self._going and located is not None:
+            self._going = False
+            self.next_peak()
 
     def _put(self, located: SimilarityMap, scan: Scan) -> None:
         """Put a map into the layer, made when first needed."""
@@ -168,7 +185,8 @@ class SimilarityLayer:
         shown = there and self.wanted and self._layer is not None
         self._set_opacity(self._legend.opacity.value() / 100 if shown else 0.0)
         self._overlay.set_mapped(shown)
-        self.changed.emit(there, self.wanted)
+        self._why_none = self.why_none
+        self.changed.emit(there or (not self.wanted and self._session.can_locate), self.wanted)
 
     def _on_opacity(self, opacity: float) -> None:
         if self.wanted and self._session.located is not None:
@@ -190,6 +208,7 @@ class SimilarityLayer:
             self._strength.sync()
         if self.wanted != (opacity > 0):
             self.wanted = opacity > 0
+            self._session.set_map_wanted(self.wanted)
             self._overlay.set_mapped(self.wanted)
             self.changed.emit(True, self.wanted)
 

@@ -7,8 +7,9 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_ctvlp._qt.map_colours import map_colours
-from napari_ctvlp._qt.similarity import NAME
+from napari_ctvlp._qt.similarity import MAPPING, NAME
 from napari_ctvlp.ask.locate import Peak, SimilarityMap
+from napari_ctvlp.work import run_now
 
 from .windows import add_layers, picture
 
@@ -166,6 +167,89 @@ def test_an_encoder_without_places_says_so(window, phantom):
     assert not legend.isVisible()
     widget.ask("spleen")
     assert legend.isVisible() and legend.meaning.text().startswith(said)
+
+
+class Later:
+    """Work that is done when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting = []
+
+    def __call__(self, work, *, progress, done, failed):
+        self.waiting.append(lambda: run_now(work, progress=progress, done=done, failed=failed))
+
+    def go_on(self) -> None:
+        """Do all that waits."""
+        waiting, self.waiting = self.waiting, []
+        for each in waiting:
+            each()
+
+
+@pytest.fixture
+def remade(mapped):
+    """The phantom with its answers from a cache: places must be made before anything is mapped."""
+    viewer, widget = mapped
+    widget.session.embedding.dense.made = None
+    return viewer, widget
+
+
+def test_nothing_is_made_for_a_map_that_nobody_asks_for(remade, qtbot):
+    viewer, widget = remade
+    widget.ask("liver")
+    widget.ask("spleen")
+    assert widget.session.located is None and NAME not in viewer.layers
+    assert "has none" not in widget.dock.view.map_button.toolTip()
+    later = widget.session._bench._runner = Later()
+    key(widget, qtbot, Qt.Key.Key_K)
+    legend = widget.dock.legend
+    assert legend.isVisible() and legend.meaning.text() == MAPPING and not legend.scale.isVisible()
+    assert widget.dock.progress.label.text() == "mapping"
+    later.go_on()
+    assert widget.similarity.shown and legend.meaning.text() == "Map: test" and legend.scale.isVisible()
+    key(widget, qtbot, Qt.Key.Key_K)
+    widget.ask("liver")
+    later.go_on()
+    assert widget.session.located is None and not later.waiting and not legend.isVisible()
+    key(widget, qtbot, Qt.Key.Key_K)
+    widget.ask("")
+    assert not legend.isVisible()
+    later.go_on()
+    assert widget.session.located is None and not widget.similarity.shown
+
+
+def test_the_newest_question_wins_while_places_are_made(remade):
+    _, widget = remade
+    widget.similarity.set_wanted(True)
+    later = widget.session._bench._runner = Later()
+    widget.ask("liver")
+    later.go_on()
+    maps = list(later.waiting)  # of the liver, still being made
+    later.waiting.clear()
+    widget.ask("spleen")
+    later.go_on()
+    for each in (*later.waiting, *maps):
+        each()
+    assert widget.session.located.organs == ("spleen",)
+    assert widget.dock.legend.scale.isVisible()
+
+
+def test_g_waits_for_the_peaks(remade, phantom, qtbot):
+    viewer, widget = remade
+    widget.ask("spleen")
+    first = tuple(a for a, _ in phantom[1].statistics["spleen"].box)
+    later = widget.session._bench._runner = Later()
+    key(widget, qtbot, Qt.Key.Key_G)
+    assert tuple(viewer.dims.current_step) != first
+    later.go_on()
+    assert tuple(viewer.dims.current_step) == first
+    assert not widget.similarity.shown
+    widget.ask("liver")
+    later.go_on()
+    key(widget, qtbot, Qt.Key.Key_G)
+    widget.ask("")  # taken back: nobody is sent anywhere
+    place = tuple(viewer.dims.current_step)
+    later.go_on()
+    assert tuple(viewer.dims.current_step) == place
 
 
 def test_the_colours_come_back_with_a_map(mapped):
