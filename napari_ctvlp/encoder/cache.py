@@ -24,7 +24,8 @@ from napari_ctvlp.folders import cache_folder, prune_folder
 from napari_ctvlp.scan.fingerprint import array_hash, combined_hash, masks_hash, scan_hash
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
-from .contract import Cancelled, OrganStatus, Progress, ScanEmbedding, ScanEncoder
+from . import kept_places
+from .contract import Cancelled, Dense, OrganStatus, Progress, ScanEmbedding, ScanEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -78,13 +79,19 @@ class EmbeddingCache:
             return known
         made = encoder.encode_scan(scan, masks, progress=progress, cancelled=cancelled)
         self.put(key, made, masks)
+        self.keep_places(encoder, scan, made.dense)
         return made
+
+    def keep_places(self, encoder: ScanEncoder, scan: Scan, dense: Dense | None) -> None:
+        """Keep what makes places quickly again; such files may take half of the room."""
+        if kept_places.put(self.folder, encoder, scan, dense, self.limit // 2):
+            prune_folder(self.folder, SUFFIX, self.limit)
 
     def get(self, key: str, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) -> ScanEmbedding | None:
         """What is kept under a key; None where nothing is, or nothing whole."""
         path = self.folder / f"{key}{SUFFIX}"
         try:
-            known = _unpack(path.read_bytes(), encoder, scan, masks)
+            known = _unpack(path.read_bytes(), encoder, scan, masks, self)
         except FileNotFoundError:
             return None
         except Exception as error:  # a damaged file can fail anywhere in its parser; it is only a copy
@@ -116,11 +123,13 @@ class PlacesAgain:
     """Embeddings of places for a scan whose organs came from the cache; encodes it when they are first asked for.
 
     They are made from the network's feature maps, which are too large to keep on disk for a question that may never
-    come. Holds scan and masks weakly: what is closed is not encoded again.
+    come; an encoder that makes these alone, from what was kept of the scan, takes a fraction of the time. Holds scan
+    and masks weakly: what is closed is not encoded again.
     """
 
-    def __init__(self, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) -> None:
+    def __init__(self, encoder: ScanEncoder, scan: Scan, masks: OrganMasks, cache: EmbeddingCache) -> None:
         self._encoder, self._scan, self._masks = encoder, weakref.ref(scan), weakref.ref(masks)
+        self._cache = cache
         self._lock = threading.Lock()
         self._dense: Any = None
 
@@ -144,7 +153,14 @@ class PlacesAgain:
                 scan, masks = self._scan(), self._masks()
                 if scan is None or masks is None:
                     raise ReferenceError("the scan of this embedding is closed")
-                self._dense = self._encoder.encode_scan(scan, masks).dense
+                again = getattr(self._encoder, "dense_again", None)
+                if again is None:
+                    self._dense = self._encoder.encode_scan(scan, masks).dense
+                else:
+                    kept = kept_places.get(self._cache.folder, self._encoder, scan)
+                    self._dense = again(scan, masks, kept)
+                    if not kept:
+                        self._cache.keep_places(self._encoder, scan, self._dense)
             return self._dense
 
 
@@ -162,7 +178,7 @@ def _pack(embedding: ScanEmbedding, place: dict[str, int]) -> bytes:
     return bytes(save(arrays, about))
 
 
-def _unpack(data: bytes, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) -> ScanEmbedding:
+def _unpack(data: bytes, encoder: ScanEncoder, scan: Scan, masks: OrganMasks, cache: EmbeddingCache) -> ScanEmbedding:
     from safetensors.numpy import load
 
     length = int.from_bytes(data[:8], "little")
@@ -177,5 +193,5 @@ def _unpack(data: bytes, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) ->
     vectors = arrays["vectors"]
     if not len(organs) == len(status) == len(vectors) or vectors.shape[1:] != (encoder.card.dim,):
         raise ValueError("rows and organs do not agree")
-    dense: Any = PlacesAgain(encoder, scan, masks) if json.loads(about["dense"]) else None
+    dense: Any = PlacesAgain(encoder, scan, masks, cache) if json.loads(about["dense"]) else None
     return ScanEmbedding(organs, vectors, status, encoder, dense, groups)

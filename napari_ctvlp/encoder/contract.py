@@ -175,7 +175,9 @@ class Dense(Protocol):
     """Embeddings of places rather than organs.
 
     One that also judges places by abnormalities may have a method ``judged(organ, abnormality)``, which gives a
-    `Judged`, or None for what it does not judge by: it tells better where a finding is than embeddings do.
+    `Judged`, or None for what it does not judge by: it tells better where a finding is than embeddings do. One that is
+    made when first asked for has ``made``, which is None until then. One that is quicker to make from something small
+    may have ``kept``, a mapping of names to arrays: the encoder's ``dense_again`` gets it back in a later session.
     """
 
     def cells(self, organ: str) -> Cells:
@@ -220,7 +222,8 @@ class ScanEncoder(Protocol):
     gives a `ModelInput`. One that was trained on wordings of its own may also have a ``dictionary``, a tuple of
     `napari_ctvlp.anatomy.dictionary.Abnormality`: its entries take the place of the built-in ones of the same key. One
     that can do with less work what it did for other masks of the same scan may have ``update_scan(before, scan, masks,
-    *, progress, cancelled)``, which takes an embedding of its own and gives one, or None where it cannot.
+    *, progress, cancelled)``, which takes an embedding of its own and gives one, or None where it cannot. One that can
+    make embeddings of places alone may have ``dense_again(scan, masks, kept)``.
     """
 
     card: EncoderCard

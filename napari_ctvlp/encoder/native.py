@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_ctvlp.scan.types import OrganMasks, Scan
 
@@ -29,6 +32,7 @@ from .native_files import NativeParts, read_folder, write_folder
 from .native_model import NativeModel, Provenance
 from .preprocess import VERSION, NetworkInput, grown, network_input, resample_hu, resample_labels, windowed
 from .text import TextTower
+from .tokens import OrganIndex
 
 SMALLEST_ML = 0.15
 """Organs smaller than this on the network's grid are "too small": five voxels of 3 mm."""
@@ -108,6 +112,30 @@ class NativeEncoder:
             When ``cancelled()`` turns true between two steps.
         """
         tick = ticker(progress, cancelled)
+        dense, index = self._places(scan, masks, tick)
+        vectors = self.model.vision.pool(dense.maps, index).cpu().numpy()
+        tick(1.0)
+        rows = {int(label): vector for label, vector in zip(index.label, vectors, strict=True)}
+        return self._embedding(masks, rows, dense)
+
+    @torch.inference_mode()
+    def dense_again(self, scan: Scan, masks: OrganMasks, kept: Mapping[str, NDArray[Any]]) -> NativeDense:
+        """The dense embedding that `encode_scan` gives, without the organs.
+
+        Parameters
+        ----------
+        scan, masks
+            As for `encode_scan`.
+        kept : mapping of str to array
+            What ``kept`` of that embedding gave, of the same scan, whatever the masks; empty where nothing was kept.
+        """
+        hu = kept.get("hu")
+        return self._places(scan, masks, lambda _: None, None if hu is None else torch.from_numpy(hu))[0]
+
+    def _places(
+        self, scan: Scan, masks: OrganMasks, tick: Progress, resampled: Tensor | None = None
+    ) -> tuple[NativeDense, OrganIndex]:
+        """What the network makes of a scan, and where its organs are in that."""
         tick(0.0)
         tower = self.model.vision
         given = network_input(
@@ -117,16 +145,14 @@ class NativeEncoder:
             target=tower.config.spacing,
             windows=tower.config.windows,
             tick=lambda part: tick(0.4 * part),
+            resampled=resampled,
         )
         x = given.image.to(self.device)
         index = tower.index(given.labels.to(self.device), x)
         tick(0.45)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             maps = tower.features(x, lambda part: tick(0.5 + 0.4 * part))
-            vectors = tower.pool(maps, index).cpu().numpy()
-        tick(1.0)
-        rows = {int(label): vector for label, vector in zip(index.label, vectors, strict=True)}
-        return self._embedding(masks, rows, NativeDense(tower, maps, index, given, _labels(masks), scan.hu.shape))
+        return NativeDense(tower, maps, index, given, _labels(masks), scan.hu.shape), index
 
     @torch.inference_mode()
     def update_scan(

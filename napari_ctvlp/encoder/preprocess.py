@@ -26,10 +26,13 @@ class NetworkInput:
         One channel per HU window, each mapped to -1..1.
     labels : (1, I, P, L) uint8
         Organ labels on the same grid.
+    hu : (I, P, L) float32, optional
+        The resampled scan before it was windowed.
     """
 
     image: Tensor
     labels: Tensor
+    hu: Tensor | None = None
 
 
 def output_size(size: int, spacing: float, target: float) -> int:
@@ -128,7 +131,12 @@ def network_input(
     target: float,
     windows: Sequence[tuple[float, float]],
     tick: Callable[[float], None] | None = None,
+    resampled: Tensor | None = None,
 ) -> NetworkInput:
-    """Resample, window and batch one scan with its labels; arguments as in :func:`resample_hu`."""
-    image = windowed(resample_hu(hu, spacing, target, tick=tick), windows)[None]
-    return NetworkInput(image, grown(resample_labels(labels, spacing, target)[None]))
+    """Resample, window and batch one scan with its labels; arguments as in :func:`resample_hu`.
+
+    ``resampled`` is what that function gave for this scan before; it is not called then.
+    """
+    small = resample_hu(hu, spacing, target, tick=tick) if resampled is None else resampled
+    image = windowed(small, windows)[None]
+    return NetworkInput(image, grown(resample_labels(labels, spacing, target)[None]), small)

@@ -96,6 +96,71 @@ def test_judgements_of_places_come_through_the_cache(cache, phantom, monkeypatch
     assert again.dense.judged("liver", "liver_cyst") == ("liver", "liver_cyst", 2)
 
 
+class KeepingEncoder(CountingEncoder):
+    """Makes places alone, and says what it was given for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[dict] = []
+
+    def encode_scan(self, scan, masks, **more):
+        made = super().encode_scan(scan, masks, **more)
+        made.dense.kept = {"small": scan.hu[::2].astype(np.float32)}
+        return made
+
+    def dense_again(self, scan, masks, kept):
+        self.given.append(dict(kept))
+        made = Places("again")
+        made.kept = {"small": scan.hu[::2].astype(np.float32)}
+        return made
+
+
+def test_places_are_made_from_what_was_kept_of_the_scan(cache, phantom):
+    scan, masks = phantom
+    encoder = KeepingEncoder()
+    cache.encode_scan(encoder, scan, masks)
+    assert len(files(cache)) == 2
+    again = cache.encode_scan(encoder, scan, masks)
+    assert again.dense.made is None and not encoder.given
+    assert again.dense.cells("liver") == ("liver", "again") and again.dense.made is not None
+    np.testing.assert_array_equal(encoder.given[0]["small"], scan.hu[::2])
+    other = dataclasses.replace(masks, names={**masks.names, 5: "stomach"})
+    cache.encode_scan(encoder, scan, other)
+    assert len(files(cache)) == 3, "what is kept of the scan serves all its masks"
+    assert encoder.runs == 2
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "bit"])
+def test_what_was_kept_and_is_damaged_is_made_again(cache, phantom, damage):
+    encoder = KeepingEncoder()
+    cache.encode_scan(encoder, *phantom)
+    (path,) = (p for p in files(cache) if p.name.endswith(".places.safetensors"))
+    whole = path.read_bytes()
+    data = bytearray(whole)
+    if damage == "bit":
+        data[-100] ^= 1
+    path.write_bytes(data[: -8 if damage == "cut" else None])
+    if damage == "gone":
+        path.unlink()
+    assert cache.encode_scan(encoder, *phantom).dense.cells("liver") == ("liver", "again")
+    assert encoder.given == [{}] and encoder.runs == 1
+    assert path.read_bytes() == whole
+
+
+def test_what_is_kept_of_scans_takes_half_of_the_room_at_most(phantom, tmp_path):
+    scan, masks = phantom
+    one = scan.hu[::2].astype(np.float32).nbytes
+    cache = EmbeddingCache(tmp_path / "cache", limit=3 * one)
+    scans = [dataclasses.replace(scan, hu=scan.hu + np.int16(n)) for n in range(3)]
+    for each in scans:
+        cache.encode_scan(KeepingEncoder(), each, masks)
+    kept = [p for p in files(cache) if p.name.endswith(".places.safetensors")]
+    assert len(kept) == 1 and len(files(cache)) == 4
+    cache = EmbeddingCache(tmp_path / "small", limit=one)
+    cache.encode_scan(KeepingEncoder(), scan, masks)
+    assert len(files(cache)) == 1
+
+
 def test_a_cached_embedding_keeps_no_closed_scan_alive(cache, phantom):
     scan, masks = (dataclasses.replace(one) for one in phantom)
     encoder = CountingEncoder()

@@ -98,6 +98,18 @@ def test_known_texts_answer_as_if_encoded_anew(encoder, tmp_path):
     again.encode_text(["kidney", "liver"])
 
 
+def test_places_are_the_same_from_what_was_kept(encoder, phantom, monkeypatch):
+    """To the bit, without resampling the scan and without embedding its organs."""
+    scan, masks = phantom
+    first = encoder.encode_scan(scan, masks).dense
+    monkeypatch.setattr("napari_ctvlp.encoder.preprocess.resample_hu", lambda *_, **__: pytest.fail("resampled"))
+    again = encoder.dense_again(scan, masks, {name: array.copy() for name, array in first.kept.items()})
+    for organ in masks.names.values():
+        one, other = first.cells(organ), again.cells(organ)
+        np.testing.assert_array_equal(one.vectors, other.vectors)
+        np.testing.assert_array_equal(one.places, other.places)
+
+
 def test_a_question_is_encoded_once(encoder, monkeypatch):
     """It ranks the organs first and is looked for in them next; nobody can spoil what is kept."""
     runs = []
