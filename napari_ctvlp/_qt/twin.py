@@ -35,7 +35,15 @@ class _PlainImage(Image):
 
 
 class _PlainLabels(Labels):
-    """Labels that nobody sees in a layer list."""
+    """Labels that nobody sees in a layer list, or paints in: strokes go into the source."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # what napari draws while somebody paints; made in every canvas where it is not hidden, and coloured with the
+        # layer, which takes longer than the labels themselves
+        for tool in ("polygon", "brush_stroke"):
+            if (drawn := self._overlays.get(tool)) is not None:
+                drawn.visible = False
 
     def _update_thumbnail(self) -> None:
         """See `_PlainImage`."""

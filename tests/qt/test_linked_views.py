@@ -146,6 +146,19 @@ def test_looks_are_in_step(linked, phantom):
     assert not any(view.model.layers[1].visible for view in views)
 
 
+def test_what_serves_painting_is_made_where_one_can_paint(linked):
+    """napari draws a polygon anew with every colour of a layer, in every canvas that has one."""
+    viewer, _, *views = linked
+    tools = {"LabelsPolygonOverlay", "LabelsBrushStrokeOverlay"}
+
+    def made(canvas, layer):
+        return {type(overlay).__name__ for overlay in canvas._layer_overlay_to_visual[layer]}
+
+    assert made(viewer.window._qt_viewer.canvas, viewer.layers[1]) >= tools
+    for view in views:
+        assert not made(view.view.canvas, view.model.layers[1]) & tools
+
+
 def test_glow_is_drawn_in_the_side_views(linked, qtbot):
     _, widget, coronal, _ = linked
 
