@@ -1,4 +1,4 @@
-"""What two more views cost: a scroll step and a recolouring, with the side views hidden and shown.
+"""What two more views cost: a scroll step, a recolouring, a map on or off, with the side views hidden and shown.
 
 Run under a virtual screen: ``xvfb-run -a -s "-screen 0 1600x1000x24" python -m tests.benchmarks.bench_views``
 """
@@ -13,11 +13,20 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp.ask.locate import SimilarityMap
 from napari_ctvlp.encoder import load_encoder
+from napari_ctvlp.scan.types import Scan
 from napari_ctvlp.session import Session
 from tests.benchmarks.bench_query import Encoded, crowded_scan, made_up_embedding
 
 ROUNDS = 20
+
+
+def whole_map(scan: Scan) -> SimilarityMap:
+    """A map of all of a scan, on every second voxel."""
+    shape = tuple(-(-n // 2) for n in scan.hu.shape)
+    values = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    return SimilarityMap("liver", "made up", ("liver",), values, (0, 0, 0), 2, 0.0, 1.0, ())
 
 
 def main() -> None:
@@ -31,6 +40,8 @@ def main() -> None:
     widget = CtvlpWidget(viewer, Session(rooms=Encoded(encoder)))
     viewer.window.add_dock_widget(widget, name="CT query", area="right")
     widget.session.set_scan(scan, masks)
+    widget.session.ask("liver")
+    widget.session._set_located(whole_map(scan))
     widget.views.set_shown(True)
     QApplication.processEvents()
     rng = np.random.default_rng(0)
@@ -56,11 +67,17 @@ def main() -> None:
             note("recolour, API", shown, start)
             QApplication.processEvents()
             note("recolour, drawn", shown, start)
+            for _ in range(2):
+                start = time.thread_time()
+                widget.similarity.toggle()
+                note("map on or off, API", shown, start)
+                QApplication.processEvents()
+                note("map on or off, drawn", shown, start)
     print(
         f"{scan.hu.shape} voxels, {len(labels)} organs, median of {ROUNDS} rounds, "
         "processor time of the window's thread: axial alone, all three, ratio"
     )
-    for what in ("scroll step, API", "scroll step, drawn", "recolour, API", "recolour, drawn"):
+    for what in dict.fromkeys(what for what, _ in times):
         alone, three = median(times[what, False]), median(times[what, True])
         print(f"{what:<20}{alone:7.1f} ms {three:7.1f} ms   {three / alone:.2f}x")
     viewer.close()
