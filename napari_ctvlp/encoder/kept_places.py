@@ -1,7 +1,8 @@
 """What of a scan makes its places quickly again, on disk: for an encoder of this project, the scan as it was resampled.
 
-A file is called by a hash of scan and encoder and serves whatever masks. Feature maps would save more and are not kept:
-in float32 they take four times as much, and in float16 a map would not be what it was.
+A file is called by a hash of scan and encoder, serves whatever masks, and holds no name; but it is an image. Feature
+maps would save more and are not kept: in float32 they take four times as much, and in float16 a map would not be what
+it was.
 """
 
 from __future__ import annotations
