@@ -142,7 +142,7 @@ def _organ(organ: str, prior: Exam, now: Exam, hu_counts: bool) -> OrganChange:
         where = "the prior's" if before is None else "this scan's"
         return OrganChange(organ, volume, hu, False, remark=f"not in {where} masks")
     cut = [name for name, s in (("the prior", before), ("this scan", after)) if s.touches_edge]
-    finding, probability = _moved(organ, prior.scores, now.scores)
+    finding, probability = ("", (None, None)) if cut else _moved(organ, prior.scores, now.scores)
     remark = f"cut by field of view in {' and '.join(cut)}" if cut else ""
     return OrganChange(
         organ, volume, hu, not cut, finding, probability, _distance(organ, prior, now), remark, hu_counts

@@ -95,6 +95,16 @@ def test_what_is_cut_is_told_but_not_compared(phantom, word_encoder):
     assert row.volume_change is row.hu_change is row.distance is None and None not in row.volume
 
 
+def test_findings_of_what_is_cut_are_not_compared_either(phantom, word_encoder):
+    prior = exam(phantom, word_encoder, scores=scores(cyst=0.05))
+    now = exam(phantom, word_encoder, cut=("spleen",), status={"spleen": OrganStatus.CUT}, scores=scores(cyst=0.95))
+    for found in (follow_up(prior, now), follow_up(now, prior)):
+        row = rows(found)["spleen"]
+        assert row.remark.startswith("cut by field of view") and row.change is row.probability_change is None
+        assert row.finding == "" and row.probability == (None, None)
+        assert found.rows[-1].organ == "spleen"
+
+
 def test_without_encoder_volume_and_hu_are_compared(phantom, word_encoder):
     bare = [dataclasses.replace(exam(phantom, word_encoder, grow=g), embedding=None) for g in (0, 3)]
     row = rows(follow_up(*bare))["liver"]
