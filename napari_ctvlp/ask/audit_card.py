@@ -16,6 +16,7 @@ from napari_ctvlp.scan.phase import guess_phase
 from napari_ctvlp.scan.types import Audit, AuditItem, OrganMasks, Scan, Severity
 
 MOST_NAMES = 14
+CUT_ORGANS = "findings there may be called present, never absent"
 COARSE = 1.5
 """A scan whose voxels are so many times the encoder's is said to be coarse for it."""
 # Okabe-Ito, told apart by colour-blind readers; the word beside the light says the same
@@ -87,7 +88,7 @@ def _cut(masks: OrganMasks) -> AuditItem:
     cut = [name for name, s in masks.statistics.items() if s.touches_edge]
     if not cut:
         return AuditItem("cut organs", "none: the field of view holds every organ of the masks whole")
-    text = f"{len(cut)} of {len(masks.statistics)}, not scored: {_names(cut)}"
+    text = f"{len(cut)} of {len(masks.statistics)}: {_names(cut)}; {CUT_ORGANS}"
     return AuditItem("cut organs", text, "note")
 
 

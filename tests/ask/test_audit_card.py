@@ -44,7 +44,9 @@ def test_cut_organs_are_a_note_that_names_them(phantom):
     scan, masks = phantom
     masks = cut(masks, "liver", "kidney_left")
     item = items(audit_card(scan, masks), "Organs")["cut organs"]
-    assert item.severity == "note" and "2 of 4" in item.value and "left kidney" in item.value
+    assert item.severity == "note" and item.value.startswith("2 of 4: ") and "left kidney" in item.value
+    assert item.value.endswith("; findings there may be called present, never absent")
+    assert "not scored" not in item.value
     assert full_audit(scan, masks).severity == "note"
     assert full_audit(scan, None).items == scan.audit.items
 
