@@ -148,7 +148,7 @@ def compare(args: CompareArgs) -> None:
     embedding = _encoded(encoder, scan, masks)
     region = tell_region(args.encoder, masks)
     first, second = (
-        rank_organs(embedding, text, use_names=not args.by_sight, dictionary=dictionary)
+        rank_organs(embedding, text, use_names=not args.by_sight, dictionary=dictionary, statistics=masks.statistics)
         for text in (args.ask, args.against)
     )
     rows = [

@@ -122,7 +122,17 @@ def answers_to(
     embedding = embedded(encoder, scan, masks)
     findings = taught_in(taught, embedding)
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
-    rankings = [rank_organs(embedding, text, use_names=use_names, dictionary=dictionary) for text in questions]
+    rankings = [
+        rank_organs(
+            embedding,
+            text,
+            use_names=use_names,
+            dictionary=dictionary,
+            statistics=masks.statistics,
+            taught=findings,
+        )
+        for text in questions
+    ]
     scores = score_abnormalities(embedding, dictionary)
     if findings:
         from napari_ctvlp.ask.teach import score_taught

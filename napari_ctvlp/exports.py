@@ -154,7 +154,15 @@ def answers_of(results: Results, *, earlier: bool = True) -> dict[str, Any]:
     assert scan is not None and embedding is not None
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
     rankings = [
-        results.known.get(text) or rank_organs(embedding, text, use_names=results.use_names, dictionary=dictionary)
+        results.known.get(text)
+        or rank_organs(
+            embedding,
+            text,
+            use_names=results.use_names,
+            dictionary=dictionary,
+            statistics=None if masks is None else masks.statistics,
+            taught=results.taught,
+        )
         for text in results.questions(earlier)
     ]
     return answers_as_json(

@@ -64,7 +64,7 @@ def test_json_has_the_documented_layout(answers):
         "stone in the left kidney", "enlarged spleen", "where bile is stored", "banana",
     ]  # fmt: skip
     for query in told["queries"]:
-        assert set(query) == {"text", "matched", "finding", "organs"}
+        assert set(query) == {"text", "matched", "finding", "message", "organs"}
         assert all(set(o) == {"organ", "score", "visual", "name"} for o in query["organs"])
         scores = [o["score"] for o in query["organs"]]
         assert scores == sorted(scores, reverse=True)

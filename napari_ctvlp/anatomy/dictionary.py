@@ -26,7 +26,10 @@ Region = Literal["organ", "union", "comparative", "global"]
 WHOLE_SCAN = "whole_scan"
 """Stands for the organ where an entry speaks of the scan as a whole."""
 
-_FIELDS = {"key", "name", "organs", "synonyms", "signs", "positive", "negative", "region", "reference", "whole"}
+_FIELDS = {
+    *("key", "name", "organs", "synonyms", "narrower", "signs", "positive", "negative", "region", "reference", "whole"),
+    "needs_contrast",
+}
 _NEGATED = re.compile(r"\b(no|not|without|absent|absence|free of|negative for|nor|neither)\b", re.I)
 
 
@@ -55,6 +58,10 @@ class Abnormality:
         Organs to compare with; an organ is never compared with itself.
     whole : bool
         Whether it cannot be told from a part of its organ, such as a size.
+    narrower : tuple of str
+        Single diseases that have no entry of their own and are scored only as this one, which is broader.
+    needs_contrast : bool
+        Whether it hardly differs in HU from its organ without contrast medium, so that its absence cannot be told then.
     """
 
     key: str
@@ -67,6 +74,13 @@ class Abnormality:
     region: Region = "organ"
     reference: tuple[str, ...] = ()
     whole: bool = False
+    narrower: tuple[str, ...] = ()
+    needs_contrast: bool = False
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Everything that means it wherever it stands: name, key, synonyms and narrower diseases."""
+        return (self.name, self.key.replace("_", " "), *self.synonyms, *self.narrower)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -188,6 +202,8 @@ class _Reader:
             region=region,
             reference=self.organs(fields["reference"]) if "reference" in fields else (),
             whole=self.flag(fields.get("whole")),
+            narrower=self.texts(fields.get("narrower")),
+            needs_contrast=self.flag(fields.get("needs_contrast")),
         )
 
     def flag(self, node: yaml.Node | None) -> bool:

@@ -140,7 +140,7 @@ def _shared(pairs: Iterable[tuple[str, str]]) -> Phrases[tuple[str, ...]]:
 @cache
 def findings(dictionary: tuple[Abnormality, ...]) -> FindingWords:
     """The phrases of a dictionary."""
-    named = [(text, a.key) for a in dictionary for text in (a.name, a.key.replace("_", " "), *a.synonyms)]
+    named = [(text, a.key) for a in dictionary for text in a.said]
     signs = [(text, a.key) for a in dictionary for text in a.signs]
     return FindingWords({a.key: a for a in dictionary}, _shared(named), _shared(signs))
 

@@ -16,6 +16,7 @@ from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.levels import Level, find_levels
 from napari_ctvlp.anatomy.lexicon import Hit, Place, Token, corrected, findings, places, tokens
 from napari_ctvlp.anatomy.organs import ORGANS
+from napari_ctvlp.anatomy.unread import core_of, meant, narrower, nothing_else, unread
 from napari_ctvlp.errors import UserError
 
 MAX_CHARACTERS = 1000
@@ -44,16 +45,6 @@ _SIDE_PHRASE = re.compile(
     re.IGNORECASE,
 )
 _SIDES: dict[str, SideWord] = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt": "right", "r": "right"}
-_FILLERS = frozenset(
-    re.findall(
-        r"\w+",
-        """a an and any are at be been by can could ct do does evidence exam examination find for from
-        get give has have having here highlight i image in is it its let list locate look looking me mild
-        moderate multiple my of on one or organ organs other out patient patients please possible present
-        question rule s scan see seen several severe show sign signs single small some study suspected
-        tell that the there this tiny to two very was were what where which with you your""",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -78,6 +69,12 @@ class ParsedQuery:
         Structures it names that no organ here is ("coccyx", "L9 vertebra").
     truncated : bool
         Whether a longer text was cut.
+    unread : tuple of str
+        What of it says something and was not understood, as written.
+    narrower : tuple of (str, str)
+        Keys of entries with the single disease that was asked for and that is scored only as this broader entry.
+    by_name : tuple of str
+        Those of ``abnormalities`` that were called by a name, not meant by a mere sign.
     """
 
     text: str
@@ -88,6 +85,9 @@ class ParsedQuery:
     abnormalities: tuple[str, ...]
     foreign: tuple[str, ...] = ()
     truncated: bool = False
+    unread: tuple[str, ...] = ()
+    narrower: tuple[tuple[str, str], ...] = ()
+    by_name: tuple[str, ...] = ()
 
     @property
     def abnormality(self) -> str | None:
@@ -132,7 +132,9 @@ def normalised(text: str) -> tuple[str, bool]:
     return plain, cut
 
 
-def parse_query(text: str, dictionary: Sequence[Abnormality] | None = None) -> ParsedQuery:
+def parse_query(
+    text: str, dictionary: Sequence[Abnormality] | None = None, first: Sequence[Abnormality] = ()
+) -> ParsedQuery:
     """Read a question.
 
     One negation turns the whole question; sides belong to the nearest organ when a text holds both.
@@ -143,13 +145,15 @@ def parse_query(text: str, dictionary: Sequence[Abnormality] | None = None) -> P
         Anything a person may type.
     dictionary : sequence of Abnormality, optional
         The findings to recognise; the built-in dictionary by default.
+    first : sequence of Abnormality, optional
+        More of them, whose names are looked for before all others (the user's own).
 
     Raises
     ------
     UserError
         When there is no text.
     """
-    entries = tuple(dictionary) if dictionary is not None else load_dictionary()
+    entries = (*first, *(dictionary if dictionary is not None else load_dictionary()))
     plain, truncated = normalised(text)
     working = plain.replace("_", " ")
     working, negations = _blank(_NEGATION, working)
@@ -162,7 +166,9 @@ def parse_query(text: str, dictionary: Sequence[Abnormality] | None = None) -> P
     outside = [None if any(a.start < t.stop and t.start < a.stop for a in levels) else t.word for t in found]
 
     words = findings(entries)
-    names = words.names.find(outside)
+    named = findings(tuple(first)).names.find(outside)
+    taken = {i for hit in named for i in range(hit.first, hit.stop)}
+    names = [*named, *words.names.find([None if i in taken else w for i, w in enumerate(outside)])]
     place_hits = places().find(outside)
     mentions = _mentions(place_hits, found, levels, names)
     reach = {o for hit in names for key in hit.value for o in words.entries[key].organs}
@@ -174,17 +180,20 @@ def parse_query(text: str, dictionary: Sequence[Abnormality] | None = None) -> P
     organs = [o for m in located for o in m]
     signs = words.signs.find(outside)
     signs = [s for s in signs if not any(n.first <= s.first and s.stop <= n.stop for n in names)]
+    own = [p for p in place_hits if p.value.organs and not any(n.first <= p.first and p.stop <= n.stop for n in names)]
+    every, signs = signs, meant(signs, outside, own, names) if organs else signs
 
     foreign = tuple(dict.fromkeys(m.foreign for m in mentions if m.foreign))
     keys = [key for hit in names for key in hit.value]
     if organs:
         here = set(organs)
+        signs = [s for s in signs if any(here & set(words.entries[k].organs) for k in s.value)]
         keys += [k for s in signs for k in s.value if here & set(words.entries[k].organs)]
-    elif signs and not keys and not foreign and _nothing_else(outside, [*signs, *place_hits]):
+    elif signs and not keys and not foreign and nothing_else(outside, [*signs, *place_hits]):
         keys += [k for s in signs for k in s.value]
     keys = list(dict.fromkeys(keys))
 
-    core = _core(working, found)
+    core = core_of(working, found)
     side = _overall([s for _, s in sides])
     organs = _joined(organs, located, [words.entries[k] for k in keys], side)
     return ParsedQuery(
@@ -196,6 +205,9 @@ def parse_query(text: str, dictionary: Sequence[Abnormality] | None = None) -> P
         abnormalities=tuple(keys),
         foreign=foreign,
         truncated=truncated,
+        unread=unread(found, outside, [*names, *place_hits, *signs], every, working),
+        narrower=narrower(names, outside, words.entries),
+        by_name=tuple(dict.fromkeys(key for hit in names for key in hit.value)),
     )
 
 
@@ -276,23 +288,3 @@ def _joined(
     if (len(entries) == 1 and len(families) == 1) or len(reach) == 1:
         return list(_on_side([o for e in entries for o in e.organs], side))
     return organs
-
-
-def _nothing_else(words: Sequence[str | None], hits: Sequence[Hit[tuple[str, ...]] | Hit[Place]]) -> bool:
-    """Whether every word outside the hits is a mere filler."""
-    covered = {i for h in hits for i in range(h.first, h.stop)}
-    return all(i in covered or w is None or w in _FILLERS for i, w in enumerate(words))
-
-
-def _core(working: str, found: Sequence[Token]) -> str:
-    """The text without what was blanked, misspellings corrected, loose ends trimmed."""
-    pieces, at = [], 0
-    for token in found:
-        written = working[token.start : token.stop]
-        known = [t.word for t in tokens(written)]
-        pieces += [working[at : token.start], written if known == [token.word] else token.word]
-        at = token.stop
-    text = " ".join("".join([*pieces, working[at:]]).split())
-    text = re.sub(r"\s+([,.;:?!])", r"\1", text)
-    text = re.sub(r"^(?:and|or|of|in|on|the|is|are|there|any|for|\W)+\b\s*(?=\w)", "", text, flags=re.I)
-    return re.sub(r"(?:\s+(?:and|or|of|in|on|the|at|to|is|are|there))+\s*([?.!]*)$", r"\1", text, flags=re.I).strip()

@@ -60,7 +60,7 @@ def answers_as_json(
         ``scan`` (name, shape and spacing_mm along I, P, L, audit), ``encoder`` (name, revision, licence,
         prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows, calibrated, region_warning:
         a sentence or None),
-        ``queries`` (text, matched, finding or None, organs best first), ``abnormalities`` (organ, abnormality,
+        ``queries`` (text, matched, finding or None, message, organs best first), ``abnormalities`` (organ, abnormality,
         probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
         the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts, use_names). No path,
         no identifier. Taught findings stand among the abnormalities as "taught:<name>"; where there are any, ``taught``
@@ -92,6 +92,7 @@ def answers_as_json(
                 "text": r.text,
                 "matched": r.matched,
                 "finding": _finding(r.finding),
+                "message": r.message,
                 "organs": [
                     {
                         "organ": o.organ,
@@ -166,6 +167,8 @@ def _finding(finding: Finding | None) -> dict[str, Any] | None:
         "probability": _rounded(finding.probability),
         "low": _rounded(finding.low),
         "high": _rounded(finding.high),
+        "status": finding.status,
+        "reason": finding.reason,
     }
 
 

@@ -14,20 +14,24 @@ visual
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality
+from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.anatomy.lexicon import tokens
 from napari_ctvlp.anatomy.organs import GROUPS, ORGANS, display_name
 from napari_ctvlp.anatomy.query import ParsedQuery, parse_query
+from napari_ctvlp.ask.abstain import beyond
 from napari_ctvlp.ask.bank import bank_of, dictionary_of
-from napari_ctvlp.ask.score import IN_VIEW, score_pairs
+from napari_ctvlp.ask.finding import finding_of, members, same_side, told
 from napari_ctvlp.ask.sight import Values, seen_in
-from napari_ctvlp.ask.types import Finding, OrganMatch, Ranking
+from napari_ctvlp.ask.taught_words import as_entries
+from napari_ctvlp.ask.teach import TaughtFinding
+from napari_ctvlp.ask.types import OrganMatch, Ranking
 from napari_ctvlp.encoder.contract import ScanEmbedding
+from napari_ctvlp.scan.types import OrganStatistics
 
 NAME_WEIGHT, VISUAL_WEIGHT = 0.7, 0.3
 OTHER_SIDE, BESIDE, CANDIDATE, WHOLE = 0.1, 0.5, 0.8, 0.9
@@ -57,6 +61,8 @@ def rank_organs(
     *,
     use_names: bool = True,
     dictionary: Sequence[Abnormality] | None = None,
+    statistics: Mapping[str, OrganStatistics] | None = None,
+    taught: Sequence[TaughtFinding] = (),
 ) -> Ranking:
     """Rank the organs of a scan for a question.
 
@@ -69,6 +75,10 @@ def rank_organs(
         False ranks by sight alone; what the question speaks of, and so ``matched``, is still read from its words.
     dictionary : sequence of Abnormality, optional
         The findings to recognise; the encoder's by default.
+    statistics : mapping of str to OrganStatistics, optional
+        Of the organ masks; with them "cannot say" is answered in place of "absent" where contrast or noise hide it.
+    taught : sequence of TaughtFinding, optional
+        Findings that the user taught; a question that holds the name of one speaks of that, whatever else it may mean.
 
     Raises
     ------
@@ -76,8 +86,10 @@ def rank_organs(
         When there is no text.
     """
     entries = tuple(dictionary) if dictionary is not None else dictionary_of(embedding.encoder)
-    spread = [replace(e, organs=tuple(o for name in e.organs for o in _members(embedding, name))) for e in entries]
-    query = parse_query(text, spread)
+    spread = [replace(e, organs=tuple(o for name in e.organs for o in members(embedding, name))) for e in entries]
+    own = as_entries(embedding, taught)
+    query = parse_query(text, spread, own)
+    spread, entries = [*own, *spread], (*own, *entries)
     visual = seen_in(embedding, query)
     evidence = _evidence(embedding, query, spread, visual)
     if not use_names:
@@ -87,11 +99,11 @@ def rank_organs(
         OrganMatch(embedding.organs[i], float(score[i]), float(visual[i]), float(evidence.name[i]))
         for i in np.argsort(-score, kind="stable")
     )
-    finding = _finding(embedding, query, entries)
-    told = [part for part in (evidence.message, _told(query, finding, entries)) if part]
-    if not told and organs:
-        told = [f"Best match: {display_name(organs[0].organ)}."]
-    message = " ".join(part for part in (*told, _cut(query)) if part)
+    finding = finding_of(embedding, query, entries, statistics, taught)
+    parts = [evidence.message, beyond(query, finding, entries, use_names), told(query, finding, entries)]
+    if not any(parts) and organs:
+        parts = [f"Best match: {display_name(organs[0].organ)}."]
+    message = " ".join(part for part in (*parts, _cut(query)) if part)
     return Ranking(query.text, evidence.matched, message, organs, finding)
 
 
@@ -110,7 +122,7 @@ def _evidence(
         return _Evidence(name, True, "")
     if query.abnormalities:
         reach = {o for e in entries if e.key in query.abnormalities for o in e.organs}
-        here = [i for organ, i in index.items() if organ in reach and _same_side(organ, query)]
+        here = [i for organ, i in index.items() if organ in reach and same_side(organ, query)]
         name[here] = CANDIDATE
         return _Evidence(
             name, bool(here), "" if here else f"The masks hold no organ in which to look for '{query.core}'."
@@ -118,11 +130,6 @@ def _evidence(
     if query.foreign:
         return _Evidence(name, False, _missing(query.foreign))
     return _by_meaning(embedding, query, visual)
-
-
-def _members(embedding: ScanEmbedding, name: str) -> tuple[str, ...]:
-    """The organs themselves for a name under which the encoder sees several as one."""
-    return embedding.groups.get(name) or ((name,) if name in ORGANS else GROUPS.get(name, (name,)))
 
 
 def _named(query: ParsedQuery, entries: Sequence[Abnormality], index: dict[str, int], name: Values) -> _Evidence:
@@ -160,7 +167,7 @@ def _by_meaning(embedding: ScanEmbedding, query: ParsedQuery, visual: Values) ->
     name = np.clip((own - low) / (high - low), 0, 1)
     # meanings lie close together: without this the liver would glow nearly as bright as what stores its bile
     name = name * np.exp((own - own.max()) / _MEANING_SPREAD)
-    sides = [_same_side(o, query) for o in embedding.organs]
+    sides = [same_side(o, query) for o in embedding.organs]
     name = np.where(sides, name, np.minimum(name, OTHER_SIDE))
     nothing = f"Nothing in this scan matches '{_shortened(query.text)}'."
     best = near.max()
@@ -173,35 +180,6 @@ def _by_meaning(embedding: ScanEmbedding, query: ParsedQuery, visual: Values) ->
     name[wholes] = name.max()
     matched = bool(wholes) or any(o in here for o in meant)
     return _Evidence(name, matched, "" if matched else _missing([display_name(meant[0])]))
-
-
-def _finding(embedding: ScanEmbedding, query: ParsedQuery, entries: Sequence[Abnormality]) -> Finding | None:
-    """The finding that the text speaks of, where it is most likely."""
-    asked = [e for e in entries if e.key in query.abnormalities]
-    if not asked:
-        return None
-    named, here = set(query.organs), {*embedding.organs, *embedding.groups}
-    named |= {o for e in asked for o in e.organs if named & set(_members(embedding, o))}
-    pairs = [(organ, e) for e in asked for organ in e.places if _same_side(organ, query)]
-    pairs = [p for p in pairs if p[0] in named or p[0] == WHOLE_SCAN] or ([] if named else pairs)
-    if not pairs:  # the text names organs where no entry looks
-        return None
-    rows = score_pairs(embedding, [p for p in pairs if p[0] in here or p[0] == WHOLE_SCAN] or pairs[:1])
-    best = max(rows, key=lambda r: -1.0 if r.probability is None else r.probability)
-    if best.probability is None or best.low is None or best.high is None:
-        return Finding(best.abnormality, best.organ, None, None, None, best.status)
-    status = "present" if best.low > 0.5 else "absent" if best.high < 0.5 else "uncertain"
-    return Finding(best.abnormality, best.organ, best.probability, best.low, best.high, status, best.status == IN_VIEW)
-
-
-def _told(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnormality]) -> str:
-    """What was understood of a finding, one sentence."""
-    if finding is None:
-        return f"Asked for absence: {query.core}." if query.negated else ""
-    name = next(e.name for e in entries if e.key == finding.abnormality)
-    where = ", in the part in view" if finding.part else ""
-    what = f"{name}, {display_name(finding.organ)}: {finding.status}{where}"
-    return f"Asked for absence: {what}." if query.negated else f"{what[0].upper()}{what[1:]}."
 
 
 def _cut(query: ParsedQuery) -> str:
@@ -232,11 +210,6 @@ def _says(query: ParsedQuery, organ: str) -> bool:
     words = [t.word for t in tokens(display_name(organ))]
     said = [t.word for t in tokens(query.core)]
     return bool(words) and any(said[i : i + len(words)] == words for i in range(len(said)))
-
-
-def _same_side(organ: str, query: ParsedQuery) -> bool:
-    side = ORGANS[organ].side if organ in ORGANS else None
-    return query.side not in ("left", "right") or side in (None, query.side)
 
 
 def _counterpart(organ: str) -> str:

@@ -135,6 +135,10 @@ class TaughtFinding:
             parts.append("too few scans to leave whole ones out")
         return "; ".join(parts)
 
+    def called_in(self, text: str) -> bool:
+        """Whether a question may speak of it."""
+        return self.name.casefold().removesuffix("s") in text.casefold()
+
     def with_example(self, example: Example) -> TaughtFinding:
         """With one more; of one organ of one scan the last word counts."""
         kept = tuple(e for e in self.examples if (e.organ, e.scan) != (example.organ, example.scan))

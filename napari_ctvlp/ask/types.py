@@ -32,7 +32,8 @@ class Finding:
 
     ``probability``, ``low`` and ``high`` are None where the encoder cannot say; ``status`` then holds the reason, else
     "present", "absent" or "uncertain". ``organ`` is where it was looked for, ``part`` whether only in the part of it
-    that is in view.
+    that is in view. The status is "cannot say" where it was scored but cannot be told from the score; ``reason`` then
+    says why, as it does where the answer is uncertain, and what is to be known of a taught finding.
     """
 
     abnormality: str
@@ -42,6 +43,7 @@ class Finding:
     high: float | None
     status: str
     part: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)

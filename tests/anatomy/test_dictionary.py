@@ -67,6 +67,7 @@ def test_later_entries_leave_questions_about_earlier_ones_alone():
     assert first[-1].key == "brain_infarct"
     texts = [text for a in first for text in (a.name, a.key.replace("_", " "), *a.synonyms)]
     texts += [f"{sign} {ORGANS[organ].display}" for a in first for sign in a.signs for organ in a.organs[:2]]
+    texts += [text for a in first for text in a.narrower]
     for text in dict.fromkeys(texts):
         assert parse_query(text, entries) == parse_query(text, first), text
 
@@ -121,6 +122,9 @@ def test_a_dictionary_of_ones_own(tmp_path):
         ("    name:", "    key: b\n    name:", 3, "given twice"),
         ("    name:", "\tname:", 3, "not valid YAML"),
         ("abnormalities:", "findings:", 1, "'abnormalities' is missing"),
+        ("    name:", "    needs_contrast: maybe\n    name:", 3, "true or false, not 'maybe'"),
+        ("    name:", "    needs_contrasts: true\n    name:", 3, "unknown field 'needs_contrasts'"),
+        ("    name:", "    narrower: fuzz of old age\n    name:", 3, "a list"),
         ("    name:", "    region: everywhere\n    name:", 3, "unknown region 'everywhere'"),
         ("    name:", "    region: [union]\n    name:", 3, "a text"),
         ("    name:", "    region: comparative\n    name:", 3, "needs a 'reference'"),

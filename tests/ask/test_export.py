@@ -45,9 +45,9 @@ def test_the_layout(answers):
         "region_warning": None,
     }
     stone, banana = answers["queries"]
-    assert list(stone) == ["text", "matched", "finding", "organs"]
+    assert list(stone) == ["text", "matched", "finding", "message", "organs"]
     assert (stone["matched"], banana["matched"], banana["finding"]) == (True, False, None)
-    assert list(stone["finding"]) == ["abnormality", "probability", "low", "high"]
+    assert list(stone["finding"]) == ["abnormality", "probability", "low", "high", "status", "reason"]
     assert (
         list(stone["organs"][0]) == ["organ", "score", "visual", "name"]
         and stone["organs"][0]["organ"] == "kidney_left"
