@@ -11,6 +11,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
+    from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import Ranking
     from napari_ctvlp.session import Session
 
@@ -43,6 +44,8 @@ class Queries:
         session.ranking_changed.connect(self._on_ranking)
         session.embedding_changed.connect(self._on_embedding)
         session.words_changed.connect(self._on_words)
+        session.taught_changed.connect(self._on_taught)
+        self._taught = session.taught
 
     def close(self) -> None:
         """Listen no more."""
@@ -50,6 +53,7 @@ class Queries:
             (self._session.ranking_changed, self._on_ranking),
             (self._session.embedding_changed, self._on_embedding),
             (self._session.words_changed, self._on_words),
+            (self._session.taught_changed, self._on_taught),
         ):
             signal.disconnect(slot, missing_ok=True)
 
@@ -75,7 +79,7 @@ class Queries:
     def refresh(self) -> None:
         """Answer what is pinned or wanted and has no answer."""
         session, rooms = self._session, self._session.rooms
-        embedding, use_names = session.embedding, session.use_names
+        embedding, use_names, masks, taught = session.embedding, session.use_names, session.masks, session.taught
         missing = [t for t in dict.fromkeys([*self._pinned, *self._wanted]) if (t, use_names) not in self._answers]
         if embedding is None or not missing:
             self.changed.emit()
@@ -88,7 +92,9 @@ class Queries:
 
         session.run(
             Task.ANSWERS,
-            lambda _report, _cancelled: {text: rooms.rank_organs(embedding, text, use_names) for text in missing},
+            lambda _report, _cancelled: {
+                text: rooms.rank_organs(embedding, text, use_names, masks, taught) for text in missing
+            },
             done,
         )
 
@@ -136,3 +142,12 @@ class Queries:
     def _on_words(self) -> None:
         self._answers.clear()
         self.refresh()
+
+    def _on_taught(self, taught: tuple[TaughtFinding, ...]) -> None:
+        """Questions that call a taught finding by its name have another answer now."""
+        known, self._taught = {*self._taught, *taught}, taught
+        stale = [key for key in self._answers if any(f.called_in(key[0]) for f in known)]
+        for key in stale:
+            del self._answers[key]
+        if stale:
+            self.refresh()

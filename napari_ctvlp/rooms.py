@@ -166,11 +166,25 @@ class Rooms:
 
         return save_prompts(entry)
 
-    def rank_organs(self, embedding: ScanEmbedding, text: str, use_names: bool) -> Ranking:
-        """Rank the organs of a scan for a question."""
+    def rank_organs(
+        self,
+        embedding: ScanEmbedding,
+        text: str,
+        use_names: bool,
+        masks: OrganMasks | None = None,
+        taught: Sequence[TaughtFinding] = (),
+    ) -> Ranking:
+        """Rank the organs of a scan for a question; taught findings are asked for by name."""
         from napari_ctvlp.ask import rank_organs
 
-        return rank_organs(embedding, text, use_names=use_names, dictionary=self.dictionary(embedding.encoder))
+        return rank_organs(
+            embedding,
+            text,
+            use_names=use_names,
+            dictionary=self.dictionary(embedding.encoder),
+            statistics=None if masks is None else masks.statistics,
+            taught=taught,
+        )
 
     def score_abnormalities(self, embedding: ScanEmbedding) -> Sequence[AbnormalityScore]:
         """Score every organ for every entry of the abnormality dictionary."""

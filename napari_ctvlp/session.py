@@ -177,10 +177,16 @@ class Session(SessionSignals):
         self._bench.start(Task.SCORES, lambda _report, _cancelled: rooms.scores(embedding, taught), self._set_scores)
 
     def set_taught(self, findings: Sequence[TaughtFinding]) -> None:
-        """Use these findings, taught by examples, beside the dictionary's; scores the open scan again."""
+        """Use these findings, taught by examples, beside the dictionary's; scores the open scan again.
+
+        A question that speaks of one of them, or of one that is gone, is answered again.
+        """
+        known = {*self.taught, *findings}
         self.taught = tuple(findings)
         self.taught_changed.emit(self.taught)
         if self.embedding is not None:
+            if any(f.called_in(self.query) for f in known):
+                self._answer()
             self._score(self.embedding)
 
     def dictionary_changed(self) -> None:
@@ -233,12 +239,15 @@ class Session(SessionSignals):
 
     def _answer(self) -> None:
         embedding, text, use_names, rooms = self.embedding, self.query, self.use_names, self.rooms
+        masks, taught = self.masks, self.taught
         if embedding is None or not text:
             return
         self._answered = (text, use_names)
         self._bench.start(
             Task.QUERY,
-            lambda _report, cancelled: None if cancelled() else rooms.rank_organs(embedding, text, use_names),
+            lambda _report, cancelled: (
+                None if cancelled() else rooms.rank_organs(embedding, text, use_names, masks, taught)
+            ),
             self._set_ranking,
             failed=self._on_unanswered,
             in_turn=self.is_provisional,

@@ -47,8 +47,9 @@ class ToyRooms(Rooms):
         self.loaded.append(name)
         return self.encoder
 
-    def rank_organs(self, embedding, text, use_names):
+    def rank_organs(self, embedding, text, use_names, masks=None, taught=()):
         self.asked.append((text, use_names))
+        self.given = (masks, taught)
         scores = embedding.vectors @ embedding.encoder.encode_text([text])[0]
         organs = tuple(OrganMatch(embedding.organs[i], float(scores[i]), 0.0, 0.0) for i in np.argsort(-scores))
         return Ranking(text, True, "", organs)
@@ -107,6 +108,7 @@ def test_scan_masks_and_question_give_ranking_and_scores(rooms, phantom):
     assert session.ranking.best.organ == "kidney_left"
     assert {score.organ for score in session.scores} == set(phantom[1].names.values())
     assert rooms.loaded == ["starter"]
+    assert rooms.given == (phantom[1], ())  # what the masks tell of the scan counts in the answer
     assert session.activity is None
 
 

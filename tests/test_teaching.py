@@ -13,6 +13,7 @@ from napari_ctvlp.cli import main
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.exports import EXPORTS, Results
+from napari_ctvlp.queries import Queries
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.saved_session import capture, read_session, restore, write_session
 from napari_ctvlp.session import Session
@@ -108,6 +109,30 @@ def test_signals_tell_and_the_old_state_can_be_set_back(taught):
     assert heard[-1] == before and said(taught)
 
 
+def test_a_question_that_names_it_is_answered_by_it_and_anew_when_it_changes(taught):
+    taught.ask("bright kidney on the right")
+    finding = taught.ranking.finding
+    assert (finding.abnormality, finding.organ, finding.status) == ("taught:bright kidney", "kidney_right", "present")
+    assert "cross-validated AUC" in taught.ranking.message
+    taught.ask("liver")
+    queries = Queries(taught)
+    taught.ask("liver")
+    queries.want(["bright kidney on the right"])
+    kept = queries.answer("liver")
+    before = taught.taught
+    forget(taught, before[0])
+    assert queries.answer("bright kidney on the right").finding is None
+    assert queries.answer("liver") is kept  # other questions are left alone
+    taught.set_taught(before)
+    assert queries.answer("bright kidney on the right").finding == finding
+    queries.close()
+    taught.ask("bright kidney on the right")
+    forget(taught, before[0])
+    assert taught.ranking.finding is None
+    taught.set_taught(before)
+    assert taught.ranking.finding == finding
+
+
 def test_what_cannot_be_marked_is_said(session, phantom):
     with pytest.raises(UserError, match="encoded"):
         mark(session, "x", "liver", True)
@@ -187,6 +212,9 @@ def test_score_taught_on_the_command_line(sample_file, tmp_path, capsys):
     rows = {r["organ"]: r for r in told["abnormalities"] if r["abnormality"] == "taught:anything"}
     assert set(rows) == {"kidney_left", "kidney_right", "spleen", "pancreas"}
     assert rows["kidney_left"]["probability"] > rows["kidney_right"]["probability"]
+    main(["score", "--sample", "--taught", str(sample_file), "--ask", "anything", *files])
+    (asked,) = json.loads((tmp_path / "a.json").read_text())["queries"]
+    assert asked["finding"]["abnormality"] == "taught:anything" and "2 with and 2 without" in asked["message"]
     main(["score", "--sample", "--taught", str(sample_file)])
     assert "taught:anything (2 with and 2 without" in capsys.readouterr().out
 

@@ -16,7 +16,7 @@ from napari_ctvlp._qt.plain_table import Cell, PlainModel, PlainTable, Row
 from napari_ctvlp._qt.prompt_dialog import signed
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.ask.contrast import Contrast
-from napari_ctvlp.ask.types import Ranking
+from napari_ctvlp.ask.types import Ranking, abnormality_text
 
 QUESTION, ANSWER, PINNED = range(3)
 ORGAN, FIRST, NEXT, LEAD, BAR = range(5)
@@ -207,7 +207,7 @@ def answer_text(ranking: Ranking, display_name: Callable[[str], str]) -> str:
     finding = ranking.finding
     if finding is not None:
         line = probability_line(finding).removeprefix("Probability ") or finding.status
-        told += f"; {finding.abnormality.replace('_', ' ')} {line}"
+        told += f"; {abnormality_text(finding.abnormality)} {line}"
     return told
 
 

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from napari_ctvlp.ask import rank_organs
 from napari_ctvlp.ask.taught_file import as_json, read_taught, write_taught
 from napari_ctvlp.ask.teach import EncoderKey, Example, TaughtFinding, checked_name, example_of, score_taught
 from napari_ctvlp.ask.types import abnormality_text
@@ -175,3 +176,48 @@ def test_what_is_no_such_file_is_said(tmp_path):
         read_taught(path)
     with pytest.raises(UserError, match="nothing to write"):
         write_taught(path, [])
+
+
+# -- asked for by name
+
+
+def question(embedding, finding, text):
+    return rank_organs(embedding, text, taught=[finding])
+
+
+@pytest.mark.parametrize("text", ["bright rim", "Bright Rim of the liver", "is there a bright rim?", "bright rims"])
+def test_its_name_asks_for_it(finding, embedding, text):
+    answer = question(embedding, finding, text)
+    assert answer.matched and answer.best.organ == "liver" and answer.finding.abnormality == "taught:bright rim"
+    assert answer.finding.status == "present" and answer.finding.reason == finding.note
+    assert answer.message == f"Bright rim (taught), liver: present: {finding.note}."
+    assert rank_organs(embedding, text).finding is None
+
+
+def test_its_name_comes_before_the_dictionary(finding, embedding):
+    for name in ("calcified spots", "liver cyst", "cyst"):
+        own = dataclasses.replace(finding, name=name)
+        assert question(embedding, own, f"{name} in the liver").finding.abnormality == f"taught:{name}"
+    assert question(embedding, own, "liver abscess").finding.abnormality == "liver_abscess"
+
+
+def test_asked_for_elsewhere_it_says_where_it_was_taught(finding, embedding):
+    answer = question(embedding, finding, "bright rim in the spleen")
+    assert answer.message.startswith("'bright rim' was taught in liver only. Bright rim (taught), liver: present")
+    sided = dataclasses.replace(
+        finding, examples=tuple(dataclasses.replace(e, organ="kidney_left") for e in finding.examples)
+    )
+    right = question(embedding, sided, "bright rim in the right kidney")
+    assert right.finding is None and right.message.endswith("'bright rim' was taught in left kidney only.")
+
+
+def test_with_too_few_examples_the_answer_says_so(finding, embedding):
+    few = dataclasses.replace(finding, examples=finding.examples[:3])
+    answer = question(embedding, few, "bright rim")
+    assert answer.finding.probability is None
+    assert answer.finding.status == "N/A: 2 with and 1 without; a score needs 2 of each"
+
+
+def test_that_of_another_encoder_is_not_asked(finding, embedding):
+    other = dataclasses.replace(finding, encoder=dataclasses.replace(finding.encoder, revision="older"))
+    assert question(embedding, other, "bright rim in the liver").finding is None

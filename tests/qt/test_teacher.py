@@ -31,6 +31,16 @@ def press(widget, key, qtbot, modifier=Qt.KeyboardModifier.ShiftModifier):
     qtbot.keyClick(window, key, modifier)
 
 
+def test_its_name_typed_as_a_question_is_answered_by_it(opened, phantom, qtbot):
+    viewer, widget = opened
+    teach_all(widget, viewer, phantom)
+    widget.dock.query.setText("bright rim in the right kidney")
+    qtbot.keyClick(widget.dock.query, Qt.Key.Key_Return)
+    answer = widget.dock.answer.text()
+    assert answer.startswith("Bright rim (taught), right kidney: present: 2 with and 2 without; cross-validated AUC")
+    assert "Probability" in answer
+
+
 def row_of(widget, text):
     model = widget.dock.findings.table.model()
     return [r for r in range(model.rowCount()) if text in model.index(r, ABNORMALITY).data()]
