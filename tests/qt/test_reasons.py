@@ -107,7 +107,7 @@ def test_regions_are_outlined_in_all_views_until_closed_and_gone_to_with_a_way_b
 def test_the_finding_asked_for_last_is_explained(why, word_rooms):
     _, widget, asked, _ = why
     finding = Finding("liver_cyst", "liver", 0.5, 0.4, 0.6, "uncertain")
-    word_rooms.rank_organs = lambda embedding, text, use_names, masks=None, taught=(): Ranking(text, True, "", (), finding)
+    word_rooms.rank_organs = lambda _embedding, text, *_: Ranking(text, True, "", (), finding)
     widget.ask("cyst in the liver")
     widget.reasons.toggle()
     widget.dock.findings.pair_chosen.emit("kidney_left", "kidney_stone")
@@ -158,7 +158,7 @@ def test_after_asking_for_an_organ_no_other_question_is_explained(why, word_room
     _, widget, asked, _ = why
     finding = Finding("kidney_stone", "kidney_left", 0.5, 0.4, 0.6, "uncertain")
     rank = word_rooms.rank_organs
-    word_rooms.rank_organs = lambda embedding, text, use_names, masks=None, taught=(): Ranking(text, True, "", (), finding)
+    word_rooms.rank_organs = lambda _embedding, text, *_: Ranking(text, True, "", (), finding)
     widget.ask("kidney stone")
     word_rooms.rank_organs = rank
     widget.ask("liver")
@@ -176,7 +176,7 @@ def test_after_asking_for_an_organ_no_other_question_is_explained(why, word_room
 def test_a_question_taken_back_is_not_explained_any_more_and_a_clicked_row_is(why, word_rooms):
     _, widget, asked, _ = why
     finding = Finding("liver_cyst", "liver", 0.5, 0.4, 0.6, "uncertain")
-    word_rooms.rank_organs = lambda embedding, text, use_names, masks=None, taught=(): Ranking(text, True, "", (), finding)
+    word_rooms.rank_organs = lambda _embedding, text, *_: Ranking(text, True, "", (), finding)
     widget.ask("cyst in the liver")
     widget.ask("")
     widget.dock.more.evidence.click()
