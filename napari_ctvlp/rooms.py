@@ -64,6 +64,12 @@ class Rooms:
 
         return masks_of_lone(scan, lone, drawing)
 
+    def measured_on(self, scan: Scan, masks: OrganMasks) -> OrganMasks:
+        """Organ masks of another scan of the same grid, measured on this one."""
+        from napari_ctvlp.scan.drawn import measured_on
+
+        return measured_on(scan, masks)
+
     def edited_masks(self, scan: Scan, before: OrganMasks, labels: Any, known: Mapping[int, str]) -> OrganMasks:
         """Organ masks after somebody painted in them."""
         from napari_ctvlp.scan.drawn import edited_masks

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -11,17 +12,13 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import label_colormap
 from psygnal import Signal
 
+from napari_ctvlp._qt.given_labels import GivenLabels
 from napari_ctvlp._qt.layer_lookup import (
-    LONE_KEY,
     MASKS_KEY,
     NAMES_KEY,
-    SCAN_KEY,
-    Own,
-    drawing_of,
     foreign_labels,
     foreign_volume,
     layers_with_scans,
-    lone_of,
     masks_of,
     pick_masks,
     pick_scan,
@@ -33,7 +30,6 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan.drawn import renamed
 from napari_ctvlp.scan.layers import features_of, masks_layer, scan_layer
 from napari_ctvlp.scan.naming import is_organ
-from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
     import napari
@@ -81,6 +77,7 @@ class OpenLayers:
         self._syncing = False
         self._in_use: Labels | None = None
         self._aside: WeakSet[Labels] = WeakSet()
+        self._given = GivenLabels(viewer, session, undo, self)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         for emitter in (
@@ -126,87 +123,21 @@ class OpenLayers:
 
         The layer itself becomes that of the masks where it has the voxels of the scan; else a new layer does.
         """
-        scan, session, rooms = self._session.scan, self._session, self._session.rooms
-        if scan is None:
-            return
-        drawing = drawing_of(layer)
+        self._given.use(layer)
 
-        def done(result: tuple[OrganMasks, bool]) -> None:
-            before, own = session.masks, Own.of(layer)
-            if self._taken_from(layer, scan, *result):
-                back = partial(self._give_back, layer, own, self.masks_layer, before)
-                self._undo.push(f"using “{layer.name}” as organ masks", back)
+    def let_go(self, layer: Labels) -> None:
+        """Forget that a layer was hidden because other masks came into use: it is somebody else's again."""
+        self._aside.discard(layer)
 
-        session.run(Task.MASKS, lambda _report, _cancelled: rooms.take_labels(scan, drawing), done)
-
-    def _give_back(self, layer: Labels, own: Own, shown: Labels | None, before: OrganMasks | None) -> None:
-        """Let labels be those of somebody else again; where they (or their copy) are in use, use those of before."""
-        in_use = shown is not None and self.masks_layer is shown
-        self._syncing = True  # the session hears of it when all is as it was
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Change several layers, of which the session hears when all is done."""
+        self._syncing = True
         try:
-            own.restore(layer)
-            if shown is not None and shown is not layer and shown in self._viewer.layers:
-                self._viewer.layers.remove(shown)
-            if in_use:
-                self._session.set_masks(before)
+            yield
         finally:
             self._syncing = False
-        self._aside.discard(layer)
-        layer.visible = own.visible  # masks that are used no more were hidden
-        if layer in self._viewer.layers:
-            self._viewer.layers.selection.active = layer
         self.sync()
-
-    def _adopt(self) -> None:
-        """Give masks that were opened before their scan to the scan that has none, measured on it."""
-        scan, session, rooms = self._session.scan, self._session, self._session.rooms
-        layer = next((layer for layer in reversed(self._viewer.layers) if lone_of(layer) is not None), None)
-        lone = lone_of(layer)
-        if scan is None or session.masks is not None or session.busy_with(Task.MASKS):
-            return
-        if not isinstance(layer, Labels) or lone is None:
-            return
-        drawing = drawing_of(layer)
-
-        def work(_report: object, _cancelled: object) -> tuple[OrganMasks, bool] | UserError:
-            try:
-                return rooms.adopt(scan, lone, drawing)
-            except UserError as error:
-                return error
-
-        def done(result: tuple[OrganMasks, bool] | UserError) -> None:
-            layer.metadata.pop(LONE_KEY, None)  # asked once
-            if isinstance(result, UserError):
-                session.failed.emit(result)
-                self._show_hint()
-            else:
-                self._taken_from(layer, scan, *result)
-
-        session.run(Task.MASKS, work, done)
-
-    def _taken_from(self, layer: Labels, scan: Scan, masks: OrganMasks, same: bool) -> bool:
-        """Use masks that were made from the labels of a layer, which may be their very voxels; whether it is there."""
-        if layer not in self._viewer.layers:
-            return False
-        if same:
-            layer.metadata[SCAN_KEY] = scan
-            layer.scale, layer.translate = scan.spacing, scan.napari_translate
-            layer.units = ("mm",) * 3
-            self.take(layer, masks)
-            self._raise(layer)
-        else:
-            layer.visible = False  # it would lie over its own copy
-        self._session.set_masks(masks)
-        self._show_hint()
-        if same:
-            self.taken.emit()
-        return True
-
-    def _raise(self, layer: Labels) -> None:
-        """Put labels that were there before the scan over it: it would hide them."""
-        layers, under = self._viewer.layers, self.scan_layer
-        if under is not None and layers.index(layer) < layers.index(under):
-            layers.move(layers.index(layer), layers.index(under) + 1)
 
     def take(self, layer: Labels, masks: OrganMasks) -> None:
         """Let a layer show these masks, which are its content."""
@@ -247,10 +178,15 @@ class OpenLayers:
             active = self._active_layer(layers)
             scan = pick_scan(layers, active, session.scan)
             session.set_scan(scan)
-            session.set_masks(pick_masks(layers, active, scan, session.masks))
+            masks = pick_masks(layers, active, scan, session.masks)
+            elsewhere = self._given.is_of_another(masks, scan)
+            session.set_masks(None if elsewhere else masks)
             self._show_scans(layers)
-            self._adopt()
-            self._show_hint()
+            if elsewhere:
+                self._given.measure_anew(next(layer for layer in layers if masks_of(layer) is masks))
+            else:
+                self._given.adopt()
+            self.show_hint()
         finally:
             self._syncing = False
 
@@ -270,6 +206,7 @@ class OpenLayers:
             self._in_use = None
             self._overlay.set_layer(None)
             return
+        self._given.measured_on(masks, self._session.scan)
         colours = {label: _colour(label, name) for label, name in masks.names.items()}
         if self.masks_layer is None:
             self._add(masks_layer(self._session.scan, masks, colours))
@@ -310,7 +247,8 @@ class OpenLayers:
         current = next((i for i, layer in enumerate(found) if scan_of(layer) is self._session.scan), 0)
         self._panel.set_scans([layer.name for layer in found], current)
 
-    def _show_hint(self) -> None:
+    def show_hint(self) -> None:
+        """Say in the panel what stands there and is not used, and what can be done about it."""
         layer = self.foreign
         if layer is None:
             self._panel.set_hint("")

@@ -126,6 +126,18 @@ def masks_of_lone(scan: Scan, lone: LoneMasks, drawing: Drawing) -> tuple[OrganM
     return masks, np.array_equal(masks.labels, drawing.labels)
 
 
+def measured_on(scan: Scan, masks: OrganMasks) -> OrganMasks:
+    """The same organs on another scan of the same grid (two phases of one examination), with the HU of that one.
+
+    Parameters
+    ----------
+    scan : Scan
+    masks : OrganMasks
+        Of a scan of the same shape and affine.
+    """
+    return dataclasses.replace(masks, statistics=organ_statistics(scan, masks.labels, masks.names), as_read=None)
+
+
 def edited_masks(
     scan: Scan, before: OrganMasks, labels: NDArray[Any], known: Mapping[int, str] | None = None
 ) -> OrganMasks:

@@ -162,6 +162,25 @@ def test_choosing_another_scan_switches_answers(window, phantom):
     assert widget.dock.scan.scans.currentText() == "phantom"
 
 
+def test_masks_of_one_phase_tell_the_hu_of_the_phase_that_is_open(window, phantom):
+    import dataclasses
+
+    viewer, widget = window
+    scan, masks = phantom
+    late = dataclasses.replace(scan, name="portal", hu=scan.hu + np.int16(100))
+    add_layers(viewer, scan, masks)
+    native = widget.session.masks.statistics["liver"].mean_hu
+    add_layers(viewer, late)
+    assert widget.session.scan is late
+    assert widget.session.masks.statistics["liver"].mean_hu == pytest.approx(native + 100)
+    assert widget.session.masks.names == masks.names and len(viewer.layers) == 3
+    widget.dock.scan.scan_chosen.emit(0)
+    assert widget.session.scan is scan
+    assert widget.session.masks.statistics["liver"].mean_hu == pytest.approx(native)
+    widget.ask("liver")
+    assert widget.session.ranking.best.organ == "liver"
+
+
 def test_removing_the_scan_while_encoding_leaves_nothing(slow_window, phantom, qtbot, notifications):
     viewer, widget, encoder = slow_window
     add_layers(viewer, *phantom)
