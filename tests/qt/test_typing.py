@@ -191,7 +191,7 @@ def test_an_answer_is_cleared_by_emptying_the_line_and_comes_back_with_one_step(
 
 def test_another_place_in_the_window_keeps_what_is_answered_and_locates_it(hands, qtbot, monkeypatch):
     located = []
-    monkeypatch.setattr(hands.widget.session, "locate", lambda **_: located.append(hands.widget.session.query))
+    monkeypatch.setattr(hands.widget.session, "map_answer", lambda: located.append(hands.widget.session.query))
     hands.type("spleen")
     located.clear()
     qtbot.mouseClick(hands.widget.dock.findings.filter, Qt.MouseButton.LeftButton)

@@ -170,7 +170,11 @@ def test_nothing_is_left_when_the_command_is_told_to_end(scan, standin, tmp_path
     own.mkdir()
     monkeypatch.setenv("TMPDIR", str(own))
     given = [str(tmp_path / "ct.nii.gz"), "--device", "cpu", "--out", str(tmp_path / "organs.nii.gz")]
-    command = subprocess.Popen([sys.executable, "-m", "napari_ctvlp.cli", "segment", *given])
+    # who runs the tests in the background may have them ignore Ctrl+C, which a child would inherit
+    command = subprocess.Popen(
+        [sys.executable, "-m", "napari_ctvlp.cli", "segment", *given],
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while len(standin.lines) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
