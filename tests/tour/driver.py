@@ -55,6 +55,8 @@ class Driver:
 
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = NONE) -> None:
         """Press a key with the canvas in focus."""
+        if QApplication.activeWindow() is None:  # a dialog was closed, and there may be no window manager to go on
+            self.front()
         self.canvas().setFocus()
         QTest.keyClick(self.window, key, modifier)
         self.wait()
