@@ -10,7 +10,7 @@ from napari_ctvlp.anatomy.organs import ORDINALS, ORGANS
 
 _CHAIN: tuple[str, ...] = tuple(
     f"vertebrae_{region}{number}"
-    for region, count in (("C", 7), ("T", 12), ("L", 5), ("S", 1))
+    for region, count in (("C", 7), ("T", 12), ("L", 5), ("S", 5))
     for number in range(1, count + 1)
 )
 _TO = r"\s*(?:-|‐|–|—|/|\bto\b|\bthrough\b|\bthru\b|\buntil\b)\s*"
@@ -56,7 +56,8 @@ def _vertebrae(match: re.Match[str]) -> Level:
     last = f"vertebrae_{(region2 or region).upper()}{int(number2)}" if number2 else first
     if first in _CHAIN and last in _CHAIN:
         a, b = sorted((_CHAIN.index(first), _CHAIN.index(last)))
-        return Level(match.start(), match.end(), _CHAIN[a : b + 1])
+        bones = (name if name in ORGANS else "sacrum" for name in _CHAIN[a : b + 1])  # S2 to S5 are masked as one
+        return Level(match.start(), match.end(), tuple(dict.fromkeys(bones)))
     missing = next(name for name in (first, last) if name not in _CHAIN)
     return Level(match.start(), match.end(), (), f"{missing.removeprefix('vertebrae_')} vertebra")
 

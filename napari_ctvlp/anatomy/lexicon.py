@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from rapidfuzz.distance import OSA
 
 from napari_ctvlp.anatomy.dictionary import Abnormality
+from napari_ctvlp.anatomy.further import findings_elsewhere, foreign_words, group_words, part_words
 from napari_ctvlp.anatomy.organs import FOREIGN, GROUP_WORDS, GROUPS, ORGANS
 
 Value = TypeVar("Value")
@@ -107,18 +108,36 @@ class Place:
     foreign: str | None = None
 
 
+def _organ_words() -> Iterator[tuple[str, str]]:
+    for organ in ORGANS.values():
+        for text in (organ.name.replace("_", " "), organ.display, *organ.words, *organ.sided):
+            yield text, organ.name
+
+
+def _own_words() -> Iterator[str]:
+    """Phrases of organs.yaml."""
+    yield from (text for text, _ in _organ_words())
+    yield from (text for words in (*GROUP_WORDS.values(), *FOREIGN.values()) for text in words)
+
+
 @cache
 def places() -> Phrases[Place]:
     """Phrases for organs and groups without their sides, and for foreign structures."""
     by_phrase: dict[str, tuple[str, ...]] = {}
-    for organ in ORGANS.values():
-        for text in (organ.name.replace("_", " "), organ.display, *organ.words, *organ.sided):
-            key = phrase(text)
-            by_phrase[key] = (*by_phrase.get(key, ()), organ.name)
+    for text, name in (*_organ_words(), *part_words()):
+        by_phrase[phrase(text)] = (*by_phrase.get(phrase(text), ()), name)
     named = [(key, Place(tuple(dict.fromkeys(organs)))) for key, organs in by_phrase.items()]
     groups = [(word, Place(GROUPS[group])) for group, words in GROUP_WORDS.items() for word in words]
+    groups += [(word, Place(GROUPS[group])) for word, group in group_words()]
     foreign = [(word, Place(foreign=name)) for name, words in FOREIGN.items() for word in words]
+    foreign += [(word, Place(foreign=name)) for word, name in foreign_words()]
     return Phrases([*groups, *foreign, *named])
+
+
+@cache
+def elsewhere() -> Phrases[tuple[str, ...]]:
+    """Phrases for findings that the dictionary has no entry for, with the organs in which they are looked for."""
+    return Phrases(findings_elsewhere())
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,14 +174,26 @@ def _everyday() -> frozenset[str]:
 def vocabulary(dictionary: tuple[Abnormality, ...]) -> frozenset[str]:
     """Every word that some phrase holds."""
     words = findings(dictionary)
-    return frozenset(places().words | words.names.words | words.signs.words)
+    return frozenset(places().words | elsewhere().words | words.names.words | words.signs.words)
+
+
+@cache
+def _mere_parts(dictionary: tuple[Abnormality, ...]) -> frozenset[str]:
+    """Words of `further` that mean nothing by themselves ("line" in "trough line sign"), unless they are long.
+
+    They are too many and too ordinary for a word of everyday speech to be taken for a misspelling of them.
+    """
+    words = findings(dictionary)
+    core = {w for text in _own_words() for w in phrase(text).split()} | words.names.words | words.signs.words
+    alone = {key for table in (places().table, elsewhere().table) for key in table}
+    return frozenset(w for w in places().words | elsewhere().words if len(w) < LONG and w not in core and w not in alone)
 
 
 @cache
 def _long_words(dictionary: tuple[Abnormality, ...]) -> Mapping[str, tuple[str, ...]]:
     """Words a misspelling may be corrected to, by first letter."""
     table: dict[str, list[str]] = {}
-    for word in sorted(vocabulary(dictionary)):
+    for word in sorted(vocabulary(dictionary) - _mere_parts(dictionary)):
         if len(word) >= MIN_FUZZY and word.isalpha():
             table.setdefault(word[0], []).append(word)
     return {letter: tuple(words) for letter, words in table.items()}

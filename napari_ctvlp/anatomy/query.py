@@ -10,11 +10,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.levels import Level, find_levels
-from napari_ctvlp.anatomy.lexicon import Hit, Place, Token, corrected, findings, places, tokens
+from napari_ctvlp.anatomy.lexicon import Hit, Place, Token, corrected, elsewhere, findings, places, tokens
 from napari_ctvlp.anatomy.organs import ORGANS
 from napari_ctvlp.anatomy.unread import core_of, meant, narrower, nothing_else, unread
 from napari_ctvlp.errors import UserError
@@ -75,6 +75,10 @@ class ParsedQuery:
         Keys of entries with the single disease that was asked for and that is scored only as this broader entry.
     by_name : tuple of str
         Those of ``abnormalities`` that were called by a name, not meant by a mere sign.
+    elsewhere : tuple of str
+        Findings, as written, of which no entry but the place is known, where that is all that is known of the text.
+    candidates : tuple of str
+        The organs in which those are looked for, sides applied.
     """
 
     text: str
@@ -88,6 +92,8 @@ class ParsedQuery:
     unread: tuple[str, ...] = ()
     narrower: tuple[tuple[str, str], ...] = ()
     by_name: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
 
     @property
     def abnormality(self) -> str | None:
@@ -97,7 +103,7 @@ class ParsedQuery:
     @property
     def recognised(self) -> bool:
         """Whether any word of it is known."""
-        return bool(self.organs or self.abnormalities or self.foreign)
+        return bool(self.organs or self.abnormalities or self.foreign or self.elsewhere)
 
 
 @dataclass(frozen=True)
@@ -168,8 +174,10 @@ def parse_query(
     words = findings(entries)
     named = findings(tuple(first)).names.find(outside)
     taken = {i for hit in named for i in range(hit.first, hit.stop)}
-    names = [*named, *words.names.find([None if i in taken else w for i, w in enumerate(outside)])]
-    place_hits = places().find(outside)
+    rest = [None if i in taken else w for i, w in enumerate(outside)]
+    entered, rare = _longer(words.names.find(rest), elsewhere().find(rest))
+    names = [*named, *entered]
+    place_hits = [p for p in places().find(outside) if not _within(p, rare)]
     mentions = _mentions(place_hits, found, levels, names)
     reach = {o for hit in names for key in hit.value for o in words.entries[key].organs}
     mentions = [
@@ -179,8 +187,9 @@ def parse_query(
     located = [_with_side(m, i, mentions, sides) for i, m in enumerate(mentions)]
     organs = [o for m in located for o in m]
     signs = words.signs.find(outside)
-    signs = [s for s in signs if not any(n.first <= s.first and s.stop <= n.stop for n in names)]
-    own = [p for p in place_hits if p.value.organs and not any(n.first <= p.first and p.stop <= n.stop for n in names)]
+    longer = [p for p in place_hits if p.value.organs and p.stop - p.first > 1]  # a "mitral valve" is no finding
+    signs = [s for s in signs if not _within(s, [*names, *rare, *longer])]
+    own = [p for p in place_hits if p.value.organs and not _within(p, names)]
     every, signs = signs, meant(signs, outside, own, names) if organs else signs
 
     foreign = tuple(dict.fromkeys(m.foreign for m in mentions if m.foreign))
@@ -196,6 +205,7 @@ def parse_query(
     core = core_of(working, found)
     side = _overall([s for _, s in sides])
     organs = _joined(organs, located, [words.entries[k] for k in keys], side)
+    rare = [] if organs or keys or foreign else rare
     return ParsedQuery(
         text=plain,
         core=core or plain,
@@ -208,6 +218,8 @@ def parse_query(
         unread=unread(found, outside, [*names, *place_hits, *signs], every, working),
         narrower=narrower(names, outside, words.entries),
         by_name=tuple(dict.fromkeys(key for hit in names for key in hit.value)),
+        elsewhere=tuple(dict.fromkeys(working[found[h.first].start : found[h.stop - 1].stop] for h in rare)),
+        candidates=tuple(dict.fromkeys(_on_side((o for h in rare for o in h.value), side))),
     )
 
 
@@ -215,6 +227,23 @@ def suggestions(dictionary: Sequence[Abnormality] | None = None) -> tuple[str, .
     """Words for a query line to complete: organs as people call them, then findings."""
     entries = dictionary if dictionary is not None else load_dictionary()
     return tuple(dict.fromkeys([*(o.display for o in ORGANS.values()), *(a.name for a in entries)]))
+
+
+def _within(hit: Hit[Any], others: Iterable[Hit[Any]]) -> bool:
+    return any(o.first <= hit.first and hit.stop <= o.stop for o in others)
+
+
+def _longer(
+    names: Sequence[Hit[tuple[str, ...]]], rare: Sequence[Hit[tuple[str, ...]]]
+) -> tuple[list[Hit[tuple[str, ...]]], list[Hit[tuple[str, ...]]]]:
+    """Findings with and without an entry; where both claim a word the longer name is meant, of equals the entry."""
+
+    def wins(hit: Hit[Any], others: Sequence[Hit[Any]], tie: bool) -> bool:
+        rivals = [o for o in others if o.first < hit.stop and hit.first < o.stop]
+        own = hit.stop - hit.first
+        return all(own > o.stop - o.first or (tie and own == o.stop - o.first) for o in rivals)
+
+    return [n for n in names if wins(n, rare, True)], [r for r in rare if wins(r, names, False)]
 
 
 def _blank(pattern: re.Pattern[str], text: str) -> tuple[str, list[re.Match[str]]]:

@@ -6,8 +6,9 @@ names are not to be used):
 name
     1 for the organs that the rules of `napari_ctvlp.anatomy.query` read in the text, 0.1 for their counterparts of the
     other side, 0.5 for organs named beside a finding that is looked for elsewhere ("gallstones near the liver"), 0.8
-    where a finding named without an organ may be, 0.9 for the heart where masks do not hold the atrium asked for.
-    Where no word is known, how near the text is in meaning to what each organ does.
+    where a finding named without an organ may be (with an entry or without, then unscored), 0.9 for the heart where
+    masks do not hold the atrium asked for. Where no word is known, how near the text is in meaning to what each
+    organ does.
 visual
     what the encoder sees of the text in the organ: see `napari_ctvlp.ask.sight`.
 """
@@ -122,14 +123,23 @@ def _evidence(
         return _Evidence(name, True, "")
     if query.abnormalities:
         reach = {o for e in entries if e.key in query.abnormalities for o in e.organs}
-        here = [i for organ, i in index.items() if organ in reach and same_side(organ, query)]
-        name[here] = CANDIDATE
-        return _Evidence(
-            name, bool(here), "" if here else f"The masks hold no organ in which to look for '{query.core}'."
-        )
+        return _candidates(query, {o for o in reach if same_side(o, query)}, index, name)
+    if query.elsewhere:
+        return _candidates(query, set(query.candidates), index, name)
     if query.foreign:
         return _Evidence(name, False, _missing(query.foreign))
     return _by_meaning(embedding, query, visual)
+
+
+def _candidates(query: ParsedQuery, reach: set[str], index: dict[str, int], name: Values) -> _Evidence:
+    """Evidence where the text names a finding without an organ: wherever it may be."""
+    here = [i for organ, i in index.items() if organ in reach]
+    name[here] = CANDIDATE
+    if not here:
+        return _Evidence(name, False, f"The masks hold no organ in which to look for '{query.core}'.")
+    known = " and ".join(f"'{_shortened(text)}'" for text in query.elsewhere[:3])
+    unscored = f"I know where to look for {known}, not how to score it: the dictionary has no entry for it."
+    return _Evidence(name, True, unscored if known else "")
 
 
 def _named(query: ParsedQuery, entries: Sequence[Abnormality], index: dict[str, int], name: Values) -> _Evidence:

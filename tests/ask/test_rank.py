@@ -324,3 +324,44 @@ def test_an_organ_meant_but_absent_is_named(meaningful):
     )
     ranking = rank_organs(fewer, "where bile is stored")
     assert not ranking.matched and ranking.message == "The masks hold no gallbladder."
+
+
+# -- findings of which only the place is known
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("porcelain gallbladder", {"gallbladder"}),
+        ("Hampton's hump on the left", {"lung_lower_lobe_left"}),
+        ("nephrocalcinosis on the right", {"kidney_right"}),
+        ("is there a Klatskin tumour?", {"gallbladder", "liver"}),
+    ],
+)
+def test_a_finding_without_an_entry_lights_up_its_organs_and_has_no_score(scan, text, where):
+    ranking = rank_organs(scan, text)
+    assert ranking.matched and ranking.finding is None
+    assert {o.organ for o in ranking.organs if o.name == 0.8} == where
+    assert all(o.name == 0 for o in ranking.organs if o.organ not in where)
+    assert re.fullmatch(
+        r"I know where to look for '[\w' ]+', not how to score it: the dictionary has no entry for it\.",
+        ranking.message,
+    )
+
+
+def test_a_finding_without_an_entry_and_without_its_organs(scan):
+    ranking = rank_organs(scan, "Hill-Sachs lesion")
+    assert not ranking.matched and ranking.best is None and ranking.finding is None
+    assert ranking.message == "The masks hold no organ in which to look for 'Hill-Sachs lesion'."
+
+
+def test_absence_of_a_finding_without_an_entry_is_not_told(scan):
+    ranking = rank_organs(scan, "no nephrocalcinosis")
+    assert ranking.matched and ranking.finding is None and "not how to score it" in ranking.message
+    assert ranking.message.endswith("Asked for absence: nephrocalcinosis.")
+
+
+def test_an_entry_of_the_users_own_answers_for_what_the_built_in_dictionary_leaves_out(scan):
+    entry = dataclasses.replace(load_dictionary()[0], key="own", name="nephrocalcinosis", organs=("kidney_left",))
+    answer = rank_organs(scan, "nephrocalcinosis", dictionary=[*load_dictionary(), entry])
+    assert answer.finding.abnormality == "own" and "where to look" not in answer.message
