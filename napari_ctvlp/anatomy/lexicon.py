@@ -204,7 +204,8 @@ def corrected(word: str, dictionary: tuple[Abnormality, ...]) -> str:
 
     Deliberately timid: same first letter, at least five letters, one edit or transposition, one nearest candidate, and
     never for an everyday word (a list of those a slip away from a known one). From nine letters on two edits may be,
-    but not at the end alone, where "obstructing" and "obstruction" are two words rather than one misspelt.
+    but not at the end alone, where "obstructing" and "obstruction" are two words rather than one misspelt, and never
+    from "hypo" to "hyper".
     """
     if len(word) < MIN_FUZZY or not word.isalpha() or word in vocabulary(dictionary) or word in _everyday():
         return word
@@ -215,7 +216,7 @@ def corrected(word: str, dictionary: tuple[Abnormality, ...]) -> str:
     for known in _long_words(dictionary).get(word[0], ()):
         limit = 2 if min(len(known), len(word)) >= LONG and known[:3] == word[:3] else 1
         distance = OSA.distance(word, known, score_cutoff=limit)
-        if distance == 2 and word.startswith(known[:-3]):
+        if distance == 2 and (word.startswith(known[:-3]) or word.startswith("hypo") and known.startswith("hyper")):
             continue
         if distance <= limit and distance <= best:
             nearest = [known] if distance < best else [*nearest, known]

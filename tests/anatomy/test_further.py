@@ -289,3 +289,8 @@ def test_the_tables_cost_nothing_before_a_question_and_little_with_one():
         took.append(time.perf_counter() - start)
     assert min(took) < 0.002
     assert len(elsewhere().table) > 1000
+
+
+@pytest.mark.parametrize("text", ["hyposplenism", "adrenal hypoplasia", "hypoplasic adrenals"])
+def test_too_little_is_no_misspelling_of_too_much(text):
+    assert not parse_query(text).abnormalities
