@@ -15,6 +15,7 @@ from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.scan_panel import NO_MASKS
 from napari_ctvlp.anatomy import organ_colour
 from napari_ctvlp.opening import open_scan
+from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.session import Session
 
 from .conftest import SlowEncoder
@@ -117,6 +118,20 @@ def test_question_that_nothing_answers_leaves_view_and_colours(window, phantom, 
     assert widget.dock.answer.text() == "Nothing here matches."
     assert tuple(viewer.dims.current_step) == step
     assert np.abs(picture(viewer, qtbot) - before).max() < 12
+
+
+def test_a_finding_without_an_entry_shows_where_to_look_and_no_score(window, phantom, monkeypatch):
+    viewer, widget = window
+    monkeypatch.setattr(type(widget.session.rooms), "rank_organs", Rooms.rank_organs)
+    scan, masks = phantom
+    add_layers(viewer, scan, masks)
+    widget.ask("nephrocalcinosis on the right")
+    assert tuple(viewer.dims.current_step) == masks.statistics["kidney_right"].centroid_index
+    told = "I know where to look for 'nephrocalcinosis', not how to score it: the dictionary has no entry for it."
+    assert told in widget.dock.answer.text()
+    assert not any(word in widget.dock.answer.text() for word in ("present", "absent"))
+    widget.ask("Hill-Sachs lesion")
+    assert "The masks hold no organ in which to look for 'Hill-Sachs lesion'." in widget.dock.answer.text()
 
 
 def test_scan_without_masks_says_what_is_missing(window, phantom):
