@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rapidfuzz.distance import OSA
 
@@ -100,6 +100,22 @@ class Phrases(Generic[Value]):
         return None
 
 
+def within(hit: Hit[Any], others: Iterable[Hit[Any]]) -> bool:
+    """Whether all words of a hit are in one of the others."""
+    return any(o.first <= hit.first and hit.stop <= o.stop for o in others)
+
+
+def longer_of(names: Sequence[Hit[Value]], rare: Sequence[Hit[Value]]) -> tuple[list[Hit[Value]], list[Hit[Value]]]:
+    """Findings with and without an entry; where both claim a word the longer name is meant, of equals the entry."""
+
+    def wins(hit: Hit[Value], others: Sequence[Hit[Value]], tie: bool) -> bool:
+        rivals = [o for o in others if o.first < hit.stop and hit.first < o.stop]
+        own = hit.stop - hit.first
+        return all(own > o.stop - o.first or (tie and own == o.stop - o.first) for o in rivals)
+
+    return [n for n in names if wins(n, rare, True)], [r for r in rare if wins(r, names, False)]
+
+
 @dataclass(frozen=True)
 class Place:
     """What a phrase says of place: organs, or the name of a structure that no organ here is."""
@@ -186,7 +202,9 @@ def _mere_parts(dictionary: tuple[Abnormality, ...]) -> frozenset[str]:
     words = findings(dictionary)
     core = {w for text in _own_words() for w in phrase(text).split()} | words.names.words | words.signs.words
     alone = {key for table in (places().table, elsewhere().table) for key in table}
-    return frozenset(w for w in places().words | elsewhere().words if len(w) < LONG and w not in core and w not in alone)
+    return frozenset(
+        w for w in places().words | elsewhere().words if len(w) < LONG and w not in core and w not in alone
+    )
 
 
 @cache
@@ -216,7 +234,7 @@ def corrected(word: str, dictionary: tuple[Abnormality, ...]) -> str:
     for known in _long_words(dictionary).get(word[0], ()):
         limit = 2 if min(len(known), len(word)) >= LONG and known[:3] == word[:3] else 1
         distance = OSA.distance(word, known, score_cutoff=limit)
-        if distance == 2 and (word.startswith(known[:-3]) or word.startswith("hypo") and known.startswith("hyper")):
+        if distance == 2 and (word.startswith(known[:-3]) or (word.startswith("hypo") and known.startswith("hyper"))):
             continue
         if distance <= limit and distance <= best:
             nearest = [known] if distance < best else [*nearest, known]

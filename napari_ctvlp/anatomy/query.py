@@ -10,11 +10,22 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.levels import Level, find_levels
-from napari_ctvlp.anatomy.lexicon import Hit, Place, Token, corrected, elsewhere, findings, places, tokens
+from napari_ctvlp.anatomy.lexicon import (
+    Hit,
+    Place,
+    Token,
+    corrected,
+    elsewhere,
+    findings,
+    longer_of,
+    places,
+    tokens,
+    within,
+)
 from napari_ctvlp.anatomy.organs import ORGANS
 from napari_ctvlp.anatomy.unread import core_of, meant, narrower, nothing_else, unread
 from napari_ctvlp.errors import UserError
@@ -175,9 +186,9 @@ def parse_query(
     named = findings(tuple(first)).names.find(outside)
     taken = {i for hit in named for i in range(hit.first, hit.stop)}
     rest = [None if i in taken else w for i, w in enumerate(outside)]
-    entered, rare = _longer(words.names.find(rest), elsewhere().find(rest))
+    entered, rare = longer_of(words.names.find(rest), elsewhere().find(rest))
     names = [*named, *entered]
-    place_hits = [p for p in places().find(outside) if not _within(p, rare)]
+    place_hits = [p for p in places().find(outside) if not within(p, rare)]
     mentions = _mentions(place_hits, found, levels, names)
     reach = {o for hit in names for key in hit.value for o in words.entries[key].organs}
     mentions = [
@@ -188,8 +199,8 @@ def parse_query(
     organs = [o for m in located for o in m]
     signs = words.signs.find(outside)
     longer = [p for p in place_hits if p.value.organs and p.stop - p.first > 1]  # a "mitral valve" is no finding
-    signs = [s for s in signs if not _within(s, [*names, *rare, *longer])]
-    own = [p for p in place_hits if p.value.organs and not _within(p, names)]
+    signs = [s for s in signs if not within(s, [*names, *rare, *longer])]
+    own = [p for p in place_hits if p.value.organs and not within(p, names)]
     every, signs = signs, meant(signs, outside, own, names) if organs else signs
 
     foreign = tuple(dict.fromkeys(m.foreign for m in mentions if m.foreign))
@@ -227,23 +238,6 @@ def suggestions(dictionary: Sequence[Abnormality] | None = None) -> tuple[str, .
     """Words for a query line to complete: organs as people call them, then findings."""
     entries = dictionary if dictionary is not None else load_dictionary()
     return tuple(dict.fromkeys([*(o.display for o in ORGANS.values()), *(a.name for a in entries)]))
-
-
-def _within(hit: Hit[Any], others: Iterable[Hit[Any]]) -> bool:
-    return any(o.first <= hit.first and hit.stop <= o.stop for o in others)
-
-
-def _longer(
-    names: Sequence[Hit[tuple[str, ...]]], rare: Sequence[Hit[tuple[str, ...]]]
-) -> tuple[list[Hit[tuple[str, ...]]], list[Hit[tuple[str, ...]]]]:
-    """Findings with and without an entry; where both claim a word the longer name is meant, of equals the entry."""
-
-    def wins(hit: Hit[Any], others: Sequence[Hit[Any]], tie: bool) -> bool:
-        rivals = [o for o in others if o.first < hit.stop and hit.first < o.stop]
-        own = hit.stop - hit.first
-        return all(own > o.stop - o.first or (tie and own == o.stop - o.first) for o in rivals)
-
-    return [n for n in names if wins(n, rare, True)], [r for r in rare if wins(r, names, False)]
 
 
 def _blank(pattern: re.Pattern[str], text: str) -> tuple[str, list[re.Match[str]]]:
