@@ -27,11 +27,23 @@ def entries() -> dict[str, Abnormality]:
     return {a.key: a for a in load_dictionary()}
 
 
+REGIONS = (
+    "chest organs",
+    "abdominal organs",
+    "upper abdomen",
+    "pelvic organs",
+    "solid organs",
+    "hollow organs",
+    "chest wall",
+)
+"""Groups that a question may ask for, and that reports speak of as regions: `training.reports.cover` reads those."""
+
+
 @cache
 def place_words() -> Phrases[Place]:
     own = [(text, Place(members(names))) for text, names in terms()["places"].items()]
-    table = places()
-    return Phrases([*own, *table.table.items()])
+    regions = {frozenset(members((name,))) for name in REGIONS}
+    return Phrases([*own, *((t, p) for t, p in places().table.items() if frozenset(p.organs) not in regions)])
 
 
 def members(names: Sequence[str]) -> tuple[str, ...]:
