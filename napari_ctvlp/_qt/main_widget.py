@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import logging
-import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
@@ -25,6 +21,7 @@ from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.controls import join_buttons
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.encoders import Encoders
+from napari_ctvlp._qt.ending import Ending
 from napari_ctvlp._qt.first_answer import FirstAnswer
 from napari_ctvlp._qt.follow_up import FollowUpWindow
 from napari_ctvlp._qt.furniture import Furniture
@@ -48,13 +45,13 @@ from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.stepping import Stepping
 from napari_ctvlp._qt.teacher import Teacher
+from napari_ctvlp._qt.telling import tell_failure, tell_written
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_state import ViewState
 from napari_ctvlp._qt.views_dock import main_window
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
-from napari_ctvlp.errors import UserError
 from napari_ctvlp.opening import open_paths
 from napari_ctvlp.queries import Queries
 from napari_ctvlp.session import Session
@@ -62,8 +59,6 @@ from napari_ctvlp.session import Session
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image, Labels
-
-logger = logging.getLogger(__name__)
 
 
 class CtvlpWidget(QWidget):
@@ -90,7 +85,7 @@ class CtvlpWidget(QWidget):
             session = Session(runner, encoder_name=preferred_encoder())
         self.session = session
         wiring.callback(session.close)
-        self._window: Callable[[], QWidget | None] = lambda: None
+        self._ending = Ending(self, self.close_down, wiring)
 
         self.overlay = Overlay()
         wiring.callback(self.overlay.set_layer, None)
@@ -170,8 +165,8 @@ class CtvlpWidget(QWidget):
         self.encoders = Encoders(self.dock, session, others)
         wiring.callback(self.encoders.close)
         wiring.connect(session.scan_changed, self._furniture.set_scan)
-        wiring.connect(session.written, self._on_written)
-        wiring.connect(session.failed, self._on_failed)
+        wiring.connect(session.written, tell_written)
+        wiring.connect(session.failed, tell_failure)
         self._join_view(wiring)
         self._preferences = Preferences(self.dock, self.views, self.undo, wiring)
         wiring.connect(self._view_state.giving, self._preferences.leave_views)
@@ -230,7 +225,7 @@ class CtvlpWidget(QWidget):
         self._show_first_views()
 
     def _show_first_views(self) -> None:
-        if self.session.scan is not None and self._window() is not None:
+        if self.session.scan is not None and self._ending.has_window:
             self._preferences.show_views()
 
     def _on_masks_changed(self, masks: object) -> None:
@@ -260,18 +255,6 @@ class CtvlpWidget(QWidget):
         self.dock.query.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.dock.query.selectAll()
 
-    # -- what is said ------------------------------------------------------------------------------------------
-
-    def _on_written(self, name: str) -> None:
-        show_info(f"{name} was written.")
-
-    def _on_failed(self, error: Exception) -> None:
-        if isinstance(error, UserError):
-            show_error(str(error))
-            return
-        logger.error("unexpected error in the window's work", exc_info=error)
-        show_error(f"Something went wrong in the plugin itself ({type(error).__name__}); the terminal has the details.")
-
     def _apply_theme(self, event: object = None) -> None:
         icon = get_theme(self._viewer.theme).icon.as_rgb_tuple()
         self.dock.ranking.set_name_colour(QColor(*icon[:3]))
@@ -285,46 +268,13 @@ class CtvlpWidget(QWidget):
         self._keys.install(self)
         for child in self.findChildren(QWidget):
             child.ensurePolished()  # napari's style takes its time: now, and not when a hidden one is first shown
-        window = main_window(self)
-        if window is not None and window is not self._window():
-            self._window = weakref.ref(window)  # a strong reference would outlive the window and keep its canvas
-            window.installEventFilter(self)
-            self._wiring.callback(self._leave, self._window)
+        if self._ending.watch_window(main_window(self)):
             self._show_first_views()
 
-    def _leave(self, window: Callable[[], QWidget | None]) -> None:
-        """Hear no more of a window, which may live on without this dock."""
-        known = window()
-        if known is not None:
-            with suppress(RuntimeError):  # Qt has deleted it
-                known.removeEventFilter(self)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """End all work when the window goes: a child widget gets no close event, and a close event may be refused.
-
-        The window hides when it was closed, and there is still time to give the other canvases back; one that was never
-        shown is only deleted, and so may be the dock.
-        """
-        if event is not None and event.type() == QEvent.Type.DeferredDelete and watched is self.parentWidget():
-            self.close_down()
-        if event is not None and watched is self._window():
-            hides = event.type() == QEvent.Type.Hide and not event.spontaneous()
-            if hides or event.type() == QEvent.Type.DeferredDelete:
-                self.close_down()
-        return super().eventFilter(watched, event)
-
     def event(self, event: QEvent | None) -> bool:
-        """End all work when the dock is taken away: napari takes this widget out of it, and no close event comes.
-
-        Docks that float, hide or change sides, and windows that fill the screen, leave the widget in its dock.
-        """
+        """Learn of the dock that the widget comes into, and that napari takes it out: no close event comes then."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
-            dock = self.parentWidget()
-            if dock is None:
-                self.close_down()
-            else:
-                dock.installEventFilter(self)
-                self._wiring.callback(self._leave, weakref.ref(dock))
+            self._ending.parent_changed()
         return super().event(event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
