@@ -209,7 +209,11 @@ class OpenLayers:
         self._given.measured_on(masks, self._session.scan)
         colours = {label: _colour(label, name) for label, name in masks.names.items()}
         if self.masks_layer is None:
-            self._add(masks_layer(self._session.scan, masks, colours))
+            same = (layer for layer in self._viewer.layers if (m := masks_of(layer)) and m.labels is masks.labels)
+            if (layer := next(same, None)) is not None:  # it shows them as they were measured on another phase
+                self.take(layer, masks)
+            else:
+                self._add(masks_layer(self._session.scan, masks, colours))
         self._show_alone(self.masks_layer)
         self._overlay.set_layer(self.masks_layer, colours)
 

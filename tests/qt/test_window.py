@@ -192,6 +192,8 @@ def test_masks_of_one_phase_tell_the_hu_of_the_phase_that_is_open(window, phanto
     widget.dock.scan.scan_chosen.emit(0)
     assert widget.session.scan is scan
     assert widget.session.masks.statistics["liver"].mean_hu == pytest.approx(native)
+    widget.session.set_masks(masks)
+    assert len(viewer.layers) == 3 and widget.layers.masks_layer is not None
     widget.ask("liver")
     assert widget.session.ranking.best.organ == "liver"
 
