@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from napari_ctvlp.rooms import Rooms
-from napari_ctvlp.session_signals import SessionSignals
+from napari_ctvlp.session_map import SessionMap
 from napari_ctvlp.work import ABOUT_ANSWERS, CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
 
 if TYPE_CHECKING:
-    from napari_ctvlp.ask.locate import SimilarityMap
     from napari_ctvlp.ask.teach import TaughtFinding
     from napari_ctvlp.ask.types import AbnormalityScore, Ranking
     from napari_ctvlp.encoder.contract import Cancelled, ScanEmbedding, ScanEncoder
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 HISTORY_LENGTH = 100
 
 
-class Session(SessionSignals):
+class Session(SessionMap):
     """What is open, what was asked, what came out.
 
     Parameters
@@ -53,7 +52,6 @@ class Session(SessionSignals):
         self.encoder_name = encoder_name
         self.embedding: ScanEmbedding | None = None
         self.ranking: Ranking | None = None
-        self.located: SimilarityMap | None = None
         self.scores: tuple[AbnormalityScore, ...] = ()
         self.taught: tuple[TaughtFinding, ...] = ()
         self.query = self.asked = ""
@@ -64,7 +62,6 @@ class Session(SessionSignals):
         self._answered: tuple[str, bool] | None = None  # question and use of names of the answer, there or under way
         self._encoded: ScanEmbedding | None = None  # of the open scan by the loaded encoder, whatever the masks
         self.is_editing = False  # whether the open masks are being changed
-        self._map_wanted = False
         self._bench = Workbench(runner, self.activity_changed.emit, self.failed.emit)
         self._embeddings: WeakKeyDictionary[OrganMasks, ScanEmbedding] = WeakKeyDictionary()
 
@@ -269,49 +266,11 @@ class Session(SessionSignals):
         if ranking is not None:
             self.is_news = False
         if not known or (self.located is None and Task.LOCATE not in self._bench):
-            self._bench.drop(Task.LOCATE)
-            self._set_located(None)
+            self.forget_map()
             # a map takes longer than an answer, and putting it on the screen would hold up the typing: what is asked
             # provisionally is mapped when somebody wants that
             if not self.is_provisional:
                 self.map_answer()
-
-    def set_map_wanted(self, wanted: bool) -> None:
-        """Whether answers are mapped even where places must be made for it, which takes a while."""
-        self._map_wanted = wanted
-        if wanted:
-            self.locate()
-
-    def map_answer(self) -> None:
-        """Map the answer if that is wanted or takes no time; the map of the answer before is forgotten."""
-        self._bench.drop(Task.LOCATE)
-        self._set_located(None)
-        dense = None if self.embedding is None else self.embedding.dense
-        if self._map_wanted or getattr(dense, "made", dense) is not None:
-            self.locate()
-
-    @property
-    def can_locate(self) -> bool:
-        """Whether it can be mapped where in its organs the present answer lies."""
-        there = self.embedding is not None and self.embedding.dense is not None and self.masks is not None
-        return there and self.scan is not None and self.ranking is not None and self.ranking.best is not None
-
-    def locate(self) -> None:
-        """Map where in its organs the answer lies, unless that is done or under way."""
-        embedding, masks, ranking, scan, rooms = self.embedding, self.masks, self.ranking, self.scan, self.rooms
-        if not self.can_locate or self.located is not None or Task.LOCATE in self._bench:
-            return
-        assert embedding is not None and masks is not None and ranking is not None and scan is not None
-        self._bench.start(
-            Task.LOCATE,
-            lambda _report, _cancelled: rooms.locate(embedding, masks, ranking, scan),
-            self._set_located,
-        )
-
-    def _set_located(self, located: SimilarityMap | None) -> None:
-        if located is not self.located:
-            self.located = located
-            self.located_changed.emit(located)
 
     def _forget_answers(self) -> None:
         for task in ABOUT_ANSWERS:
