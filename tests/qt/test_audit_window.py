@@ -6,6 +6,8 @@ import dataclasses
 
 from qtpy.QtCore import Qt
 
+from napari_ctvlp._qt.telling import tell_failure
+
 from .test_teacher import press
 from .windows import add_layers
 
@@ -55,7 +57,7 @@ def test_the_card_follows_what_is_open(window, phantom):
 def test_without_a_scan_it_says_what_to_do(window):
     _, widget = window
     heard = []
-    widget.session.failed.disconnect(widget._on_failed)
+    widget.session.failed.disconnect(tell_failure)
     widget.session.failed.connect(heard.append)
     widget.audit.toggle()
     assert "open one first" in str(heard[0]) and widget.audit.dialog is None
@@ -75,7 +77,7 @@ def test_a_place_that_cannot_be_written_to_is_said(window, phantom, tmp_path):
     viewer, widget = window
     add_layers(viewer, *phantom)
     heard = []
-    widget.session.failed.disconnect(widget._on_failed)
+    widget.session.failed.disconnect(tell_failure)
     widget.session.failed.connect(heard.append)
     widget.audit.write(str(tmp_path / "no" / "card.pdf"))
     assert "card.pdf cannot be written" in str(heard[0])

@@ -7,6 +7,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
 from napari_ctvlp._qt.follow_up_model import CHANGE, ORGAN, VOLUME
+from napari_ctvlp._qt.telling import tell_failure
 from napari_ctvlp.opening import open_paths
 from tests.scan.makers import body, write_scan
 from tests.test_prior import labels
@@ -136,7 +137,7 @@ def test_new_scores_keep_the_chosen_organ_and_do_not_move_the_view(opened, tmp_p
 def test_what_fails_is_said_in_the_dialog(opened, tmp_path):
     window = opened.follow_up
     window.toggle()
-    opened.session.failed.disconnect(opened._on_failed)
+    opened.session.failed.disconnect(tell_failure)
     (tmp_path / "broken.nii.gz").write_bytes(b"no")
     window.open(tmp_path / "broken.nii.gz", tmp_path / "prior" / "seg.nii.gz")
     assert window.dialog.state.text().startswith("⚠ broken.nii.gz")

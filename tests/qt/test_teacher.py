@@ -6,6 +6,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_ctvlp._qt.findings_model import ABNORMALITY, ORGAN
+from napari_ctvlp._qt.telling import tell_failure
 from tests.test_teaching import BrightRooms, with_hu
 
 from .windows import add_layers
@@ -142,7 +143,7 @@ def test_save_and_open(opened, phantom, tmp_path, qtbot):
 def test_a_file_that_cannot_be_used_is_said_and_changes_nothing(opened, tmp_path):
     _, widget = opened
     heard = []
-    widget.session.failed.disconnect(widget._on_failed)
+    widget.session.failed.disconnect(tell_failure)
     widget.session.failed.connect(heard.append)
     (tmp_path / "x.json").write_text("{}")
     widget.teacher.take(str(tmp_path / "x.json"))
