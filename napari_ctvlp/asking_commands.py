@@ -72,8 +72,9 @@ class PromptsArgs(Inputs):
 def evidence(args: EvidenceArgs) -> None:
     """``napari-ctvlp evidence``."""
     from napari_ctvlp.ask.case_library import nearest, nearest_as_json, read_library
-    from napari_ctvlp.ask.evidence import changes, evidence_as_json, gather
+    from napari_ctvlp.ask.evidence import changes, gather
     from napari_ctvlp.ask.export import write_json
+    from napari_ctvlp.ask.told_evidence import evidence_as_json
     from napari_ctvlp.encoder import load_encoder
     from napari_ctvlp.teaching import anonymous_scan
 

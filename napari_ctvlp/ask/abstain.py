@@ -16,7 +16,7 @@ from dataclasses import replace
 from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.anatomy.lexicon import tokens
 from napari_ctvlp.anatomy.organs import display_name
-from napari_ctvlp.anatomy.query import ParsedQuery
+from napari_ctvlp.anatomy.parsed import ParsedQuery
 from napari_ctvlp.ask.bank import bank_of
 from napari_ctvlp.ask.types import TAUGHT, Finding
 from napari_ctvlp.encoder.contract import ScanEmbedding

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality
 from napari_ctvlp.anatomy.organs import GROUPS, ORGANS, display_name
-from napari_ctvlp.anatomy.query import ParsedQuery
+from napari_ctvlp.anatomy.parsed import ParsedQuery
 from napari_ctvlp.ask.abstain import hidden, reconsidered
 from napari_ctvlp.ask.score import IN_VIEW, Pair, score_pairs
 from napari_ctvlp.ask.taught_words import score_words

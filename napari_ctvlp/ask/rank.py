@@ -23,7 +23,8 @@ import numpy as np
 from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.anatomy.lexicon import tokens
 from napari_ctvlp.anatomy.organs import GROUPS, ORGANS, display_name
-from napari_ctvlp.anatomy.query import ParsedQuery, parse_query
+from napari_ctvlp.anatomy.parsed import ParsedQuery
+from napari_ctvlp.anatomy.query import parse_query
 from napari_ctvlp.ask.abstain import beyond
 from napari_ctvlp.ask.bank import bank_of, dictionary_of
 from napari_ctvlp.ask.finding import finding_of, members, same_side, told

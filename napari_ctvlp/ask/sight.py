@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ctvlp.anatomy.query import ParsedQuery
+from napari_ctvlp.anatomy.parsed import ParsedQuery
 from napari_ctvlp.ask.bank import bank_of, reference_organs
 from napari_ctvlp.encoder.contract import BLIND, FloatArray, ScanEmbedding
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry, naming
+from napari_ctvlp.scan.labels import onto_scan, present_labels, to_uint8
 from napari_ctvlp.scan.lone import LoneMasks
-from napari_ctvlp.scan.masks import onto_scan, present_labels, read_masks, statistics_by_label, to_uint8
+from napari_ctvlp.scan.masks import read_masks, statistics_by_label
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from napari_ctvlp.scan import geometry
 from napari_ctvlp.scan.itk import is_itk_name, itk_stem
 from napari_ctvlp.scan.labelled import read_labelled
-from napari_ctvlp.scan.masks import known_names, present_labels, to_uint8
+from napari_ctvlp.scan.labels import present_labels, to_uint8
+from napari_ctvlp.scan.masks import known_names
 from napari_ctvlp.scan.nifti import stem
 
 

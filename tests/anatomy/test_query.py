@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ctvlp.anatomy import GROUPS, ORGANS, load_dictionary
-from napari_ctvlp.anatomy.query import MAX_CHARACTERS, parse_query, suggestions
+from napari_ctvlp.anatomy.parsed import MAX_CHARACTERS
+from napari_ctvlp.anatomy.query import parse_query, suggestions
 from napari_ctvlp.errors import UserError
 
 
