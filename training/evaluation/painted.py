@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from napari_ctvlp.anatomy import load_dictionary
@@ -115,26 +116,39 @@ def embedded(copy: Copy, encoder: ScanEncoder, scan: Scan, masks: OrganMasks) ->
     )
 
 
-Scores = dict[tuple[str, str], list[tuple[float, bool]]]
+class Judged(NamedTuple):
+    """An organ's score for one abnormality, and what it was given in."""
+
+    score: float
+    present: bool
+    untouched: bool = False
+    """Whether in the scan as it is."""
 
 
-def _add(scores: Scores, embedding: ScanEmbedding, shown: Mapping[str, tuple[str, ...]], skip: frozenset[str]) -> None:
+Scores = dict[tuple[str, str], list[Judged]]
+
+
+def _add(
+    scores: Scores, embedding: ScanEmbedding, shown: Mapping[str, tuple[str, ...]] | None, skip: frozenset[str]
+) -> None:
+    """Add the scores of one copy; ``shown`` is None for the untouched scan."""
     known = frozenset(embedding.encoder.card.abnormalities)
     for entry in load_dictionary():
         for organ, vector, status in zip(embedding.organs, embedding.vectors, embedding.status, strict=True):
             key = entry.pair_key(organ)
             if organ in entry.organs and key in known and key not in skip and status not in BLIND:
                 score = float(prompt_scores(embedding.encoder, vector[None], entry, organ).mean())
-                scores.setdefault((organ, entry.key), []).append((score, entry.key in shown.get(organ, ())))
+                present = shown is not None and entry.key in shown.get(organ, ())
+                scores.setdefault((organ, entry.key), []).append(Judged(score, present, shown is None))
 
 
 def painted_scores(
     encoder: ScanEncoder, patient: Patient, copies: Sequence[Copy], scan: Scan, masks: OrganMasks
 ) -> Scores:
-    """(organ, abnormality) to scores with whether it was painted there; what the patient has anyway is left out."""
+    """Scores by (organ, abnormality) in the untouched scan and in all copies; what the patient has is left out."""
     scores: Scores = {}
     skip = frozenset(patient.present)
-    _add(scores, encoder.encode_scan(scan, masks), {}, skip)
+    _add(scores, encoder.encode_scan(scan, masks), None, skip)
     for copy in tqdm(copies, desc=f"scoring {patient.name}", unit="copy"):
         _add(scores, embedded(copy, encoder, scan, masks), copy.shown, skip)
     return scores
@@ -142,6 +156,10 @@ def painted_scores(
 
 def painted_figures(scores: Sequence[Scores], rounds: int = 500, seed: int = 0) -> dict[str, Any]:
     """AUC within organs of each abnormality over all patients, and their mean; intervals over placements.
+
+    Beside it the share of placements whose score is above that of the same organ in the untouched scan (ties count
+    half): the AUC also asks that the organ's other findings raise the score less. Organs that the untouched scan does
+    not show are left out.
 
     Parameters
     ----------
@@ -152,15 +170,17 @@ def painted_figures(scores: Sequence[Scores], rounds: int = 500, seed: int = 0) 
     """
     rng = np.random.default_rng(seed)
     rows: dict[str, Any] = {}
-    draws_of = []
+    draws_of, above_of = [], []
     for kind in sorted({kind for each in scores for _, kind in each}):
-        value, present, group = [], [], []
+        value, present, group, above = [], [], [], []
         for number, each in enumerate(scores):
             for (organ, other), found in each.items():
-                if other == kind and any(p for _, p in found):
-                    value += [s for s, _ in found]
-                    present += [p for _, p in found]
+                before = [case.score for case in found if case.untouched]
+                if other == kind and before and any(case.present for case in found):
+                    value += [case.score for case in found]
+                    present += [case.present for case in found]
                     group += [f"{number} {organ}"] * len(found)
+                    above += [_above(case.score, before) for case in found]
         if sum(present) < FEWEST:
             continue
         where = np.unique(group, return_inverse=True)[1].astype(np.int64)
@@ -169,21 +189,35 @@ def painted_figures(scores: Sequence[Scores], rounds: int = 500, seed: int = 0) 
         weights[0] = 1
         strata = where * 2 + held
         for stratum in np.unique(strata):
-            mine = np.flatnonzero(strata == stratum)
-            weights[1:, mine] = rng.multinomial(len(mine), np.full(len(mine), 1 / len(mine)), rounds)
+            some = np.flatnonzero(strata == stratum)
+            weights[1:, some] = rng.multinomial(len(some), np.full(len(some), 1 / len(some)), rounds)
         drawn = auc_within(np.array(value), held, where, weights)
-        low, high = percentiles(drawn[1:])
+        mine = weights[:, held]
+        raised = mine @ np.array(above)[held] / mine.sum(axis=1)
         rows[kind] = {
-            "auc": round(float(drawn[0]), 4),
-            "low": round(float(low), 4),
-            "high": round(float(high), 4),
+            **_told(drawn, "auc"),
+            "above_untouched": round(float(raised[0]), 4),
             "placements": int(held.sum()),
             "organs": len(np.unique(where)),
         }
         draws_of.append(drawn)
+        above_of.append(raised)
     if not rows:
         return {"macro": None, "rows": {}}
-    mean = np.nanmean(np.stack(draws_of), axis=0)
-    low, high = percentiles(mean[1:])
-    macro = {"value": round(float(mean[0]), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
-    return {"macro": macro, "count": len(rows), "rows": rows}
+    return {
+        "macro": _told(np.nanmean(np.stack(draws_of), axis=0)),
+        "above_untouched": _told(np.nanmean(np.stack(above_of), axis=0)),
+        "count": len(rows),
+        "rows": rows,
+    }
+
+
+def _above(score: float, before: Sequence[float]) -> float:
+    """The share of the untouched scan's scores that a score is above; ties count half."""
+    return float(np.mean([(score > b) + 0.5 * (score == b) for b in before]))
+
+
+def _told(drawn: NDArray[np.float64], name: str = "value") -> dict[str, float]:
+    """The first of some draws, with the interval of the others."""
+    low, high = percentiles(drawn[1:])
+    return {name: round(float(drawn[0]), 4), "low": round(float(low), 4), "high": round(float(high), 4)}

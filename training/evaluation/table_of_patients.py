@@ -82,7 +82,10 @@ def _asked(found: dict[str, Any]) -> Iterator[str]:
 def _painted(found: dict[str, Any]) -> Iterator[str]:
     yield (
         f"\nPainted into real scans, AUC within organs: {spread(found['macro'])} over {found['count']} abnormalities "
-        "(intervals over placements, not over patients)."
+        "(intervals over placements, not over patients); above the same organ of the untouched scan in "
+        f"{spread(found['above_untouched'])} (chance 0.50)."
     )
     rows = sorted(found["rows"].items(), key=lambda item: -item[1]["auc"])
-    yield ", ".join(f"{kind} {row['auc']:.2f}" for kind, row in rows) + "."
+    yield "AUC, and the share above the untouched scan: " + (
+        ", ".join(f"{kind} {row['auc']:.2f} ({row['above_untouched']:.2f})" for kind, row in rows) + "."
+    )

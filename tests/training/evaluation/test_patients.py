@@ -18,7 +18,7 @@ from tests.conftest import WordEncoder
 from training.evaluation import painted
 from training.evaluation.asked import FIRST, NOTHING, SECOND, THIRD, asked, queries
 from training.evaluation.located import Located, located_figures
-from training.evaluation.painted import groups_of, paint_copies, painted_figures
+from training.evaluation.painted import Judged, groups_of, paint_copies, painted_figures
 from training.evaluation.patients import (
     Patient,
     by_sight,
@@ -153,14 +153,32 @@ def test_copies_show_each_kind_once_and_no_organ_twice():
 def test_a_score_is_compared_within_its_organ_only():
     """A liver's scores are all above a spleen's; within each organ the painted one leads."""
     rng = np.random.default_rng(0)
-    liver = [(10 + float(rng.normal(0, 0.1)), False) for _ in range(20)] + [(11.0, True)] * 10
-    spleen = [(float(rng.normal(0, 0.1)), False) for _ in range(20)] + [(1.0, True)] * 10
+    liver = [Judged(10 + float(rng.normal(0, 0.1)), False, n == 0) for n in range(20)] + [Judged(11.0, True)] * 10
+    spleen = [Judged(float(rng.normal(0, 0.1)), False, n == 0) for n in range(20)] + [Judged(1.0, True)] * 10
     told = painted_figures([{("liver", "cyst"): liver, ("spleen", "cyst"): spleen}], rounds=20)
-    assert told["rows"]["cyst"] == {"auc": 1.0, "low": 1.0, "high": 1.0, "placements": 20, "organs": 2}
-    worse = [(s, not p) for s, p in liver]
+    assert told["rows"]["cyst"] == {
+        "auc": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+        "above_untouched": 1.0,
+        "placements": 20,
+        "organs": 2,
+    }
+    worse = [Judged(s, not p, p) for s, p, _ in liver]
     assert painted_figures([{("liver", "cyst"): worse}], rounds=20)["macro"]["value"] == 0.0
-    few = [(0.0, False), (1.0, True)]
+    few = [Judged(0.0, False, True), Judged(1.0, True)]
     assert painted_figures([{("liver", "cyst"): few}]) == {"macro": None, "rows": {}}
+
+
+def test_a_finding_seen_is_told_from_one_that_others_raise_more():
+    """A mass raises its score a little, the organ's stones raise it more: worse than chance among them, and seen."""
+    mass = [Judged(1.0, False, True)] + [Judged(1.1, True)] * 8 + [Judged(1.0, True)] * 2 + [Judged(1.5, False)] * 9
+    told = painted_figures([{("urinary_bladder", "mass"): mass}], rounds=50)
+    row = told["rows"]["mass"]
+    assert row["auc"] == pytest.approx((8 + 1) / 100) and row["above_untouched"] == 0.9
+    assert told["above_untouched"]["low"] < 0.9 < told["above_untouched"]["high"]
+    blind = [Judged(s, p) for s, p, _ in mass]
+    assert painted_figures([{("urinary_bladder", "mass"): blind}], rounds=50)["macro"] is None
 
 
 def test_located_lesions_are_counted_by_distance():
@@ -192,7 +210,9 @@ def test_everything_is_in_the_table():
             }
         },
         "asked": asked(embedding(NAMED)),
-        "painted": painted_figures([{("liver", "cyst"): [(0.0, False)] * 10 + [(1.0, True)] * 10}], rounds=10),
+        "painted": painted_figures(
+            [{("liver", "cyst"): [Judged(0.0, False, True)] * 10 + [Judged(1.0, True)] * 10}], rounds=10
+        ),
     }
     text = "\n".join(beyond(json.loads(json.dumps(result))))
     for said in (
@@ -200,7 +220,7 @@ def test_everything_is_in_the_table():
         "4 organs by sight: 1.00",
         "0.90 | - | 1 of 1 | right",
         "focal lesions",
-        "cyst 1.00",
+        "cyst 1.00 (1.00)",
         "questions",
     ):
         assert said in text
