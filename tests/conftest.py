@@ -10,6 +10,7 @@ from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a worker has a core to itself; read when numpy and torch are imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["NAPARI_CONFIG"] = ""  # settings of napari are neither read from nor written to the user's file
 
 import numpy as np
 import pytest

@@ -15,6 +15,8 @@ from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.session import Session
 
+from .once import letters_are_drawn_once, plugins_are_looked_for_once, shaders_are_parsed_once
+
 
 @pytest.fixture
 def qtbot(qtbot):
@@ -23,11 +25,29 @@ def qtbot(qtbot):
     return qtbot
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_kept_out_of_collections():
-    """What opens a window as a process of its own does, does so for one test alone."""
+@pytest.fixture(autouse=True, scope="module")
+def modules_are_kept_out_of_collections():
+    """Collections look at what tests made and not at half a million objects of torch, transformers and napari.
+
+    They are a quarter of the time of a test with a window: napari asks for a full one whenever a layer or a viewer
+    goes. Anew for each file, since files import more; what earlier tests left is collected before.
+    """
+    gc.collect()
+    gc.freeze()
+    often = gc.get_threshold()
+    gc.set_threshold(20_000, 20, 20)
     yield
+    gc.set_threshold(*often)
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def what_comes_out_the_same_is_worked_out_once():
+    with pytest.MonkeyPatch.context() as patch:
+        plugins_are_looked_for_once(patch)
+        shaders_are_parsed_once(patch)
+        letters_are_drawn_once(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
 from pathlib import Path
@@ -29,6 +30,7 @@ def windows(make_napari_viewer, monkeypatch, word_rooms, phantom, qtbot):
         monkeypatch.setattr(Rooms, name, lambda self, *args, name=name: getattr(word_rooms, name)(*args))
     monkeypatch.setattr(Rooms, "load_sample", lambda self: phantom)
     yield made
+    gc.unfreeze()  # `open_window` keeps its window out of collections, as if the process were its own
     for viewer in made:
         viewer.close()
     qtbot.waitUntil(lambda: not [t for t in threading.enumerate() if t.name.startswith("ctvlp")])
