@@ -25,7 +25,7 @@ def qtbot(qtbot):
     return qtbot
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(scope="module")
 def modules_are_kept_out_of_collections():
     """Collections look at what tests made and not at half a million objects of torch, transformers and napari.
 
@@ -39,6 +39,11 @@ def modules_are_kept_out_of_collections():
     yield
     gc.set_threshold(*often)
     gc.unfreeze()
+
+
+@pytest.fixture
+def make_napari_viewer(modules_are_kept_out_of_collections, make_napari_viewer):
+    return make_napari_viewer
 
 
 @pytest.fixture(autouse=True, scope="session")
