@@ -86,7 +86,8 @@ def with_prompts(text: str, entry: Abnormality, file: str) -> str:
             line = result.count("\n", 0, value.start) + 1
             raise UserError(f"{file}, line {line}: other entries share this list ('&'); change it by hand.")
         result = _replaced(result, place, name, value, wanted)
-    after = {known.key: known for known in parse_dictionary(result, file)}
+    quick = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # no deeper than the text that was read above
+    after = {known.key: known for known in parse_dictionary(result, file, quick)}
     wanted_entry = replace(before[entry.key], positive=entry.positive, negative=entry.negative)
     if after != before | {entry.key: wanted_entry}:
         raise _by_hand(file, entry.key)
