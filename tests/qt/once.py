@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -21,13 +22,13 @@ from vispy.visuals.text.text import SDFRendererCPU
 def plugins_are_looked_for_once(patch: pytest.MonkeyPatch) -> None:
     """No package is installed while tests run, and napari's fixture looks through all of them for every viewer."""
     discover = PluginManager.discover
-    done: set[int] = set()
+    done: WeakSet[PluginManager] = WeakSet()
 
     def once(self: PluginManager, paths: Any = (), clear: bool = False, include_npe1: bool = False) -> int:
         if self is PluginManager.instance() and not paths and not clear:
-            if id(self) in done:
+            if self in done:
                 return 0
-            done.add(id(self))
+            done.add(self)
         return discover(self, paths, clear, include_npe1)
 
     patch.setattr(PluginManager, "discover", once)
