@@ -9,7 +9,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_ctvlp._qt.region_layer import add_quietly
-from napari_ctvlp._qt.removing import remove_layer
+from napari_ctvlp._qt.removing import remove_layer, remove_with_scan
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
 
@@ -139,7 +139,9 @@ class InputLayer:
             self._viewer.layers.move(len(self._viewer.layers) - 1, at + 1)
 
     def _on_scan(self, scan: object) -> None:
-        self._remove()
+        layer, self._layer = self._layer, None
+        if layer is not None:
+            remove_with_scan(self._viewer.layers, layer)
         self._on_other(scan)
 
     def _on_other(self, _scan_or_encoder: object) -> None:

@@ -275,7 +275,7 @@ class Reasons:
         self._wanted = None if finding is None else (finding.organ, finding.abnormality)
 
     def _on_scan(self, _scan: object) -> None:
-        self._regions.remove()
+        self._regions.remove_with_scan()
 
     def _on_embedding(self, embedding: object) -> None:
         """Another scan, other masks, another encoder: what is shown is of the past."""

@@ -11,7 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_ctvlp._qt.overlay import SECOND
-from napari_ctvlp._qt.removing import remove_layer
+from napari_ctvlp._qt.removing import remove_layer, remove_with_scan
 
 if TYPE_CHECKING:
     import napari
@@ -73,6 +73,12 @@ class RegionLayer:
         """Show nothing."""
         for layer in self.layers:
             layer.opacity = 0.0
+
+    def remove_with_scan(self) -> None:
+        """Take the layer away of a scan that has gone."""
+        layers, self._layer = self.layers, None
+        for layer in layers:
+            remove_with_scan(self._viewer.layers, layer)
 
     def remove(self) -> None:
         """Take the layer away."""

@@ -6,7 +6,10 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
 
 if TYPE_CHECKING:
     from napari.components import LayerList
@@ -18,6 +21,18 @@ def remove_layer(layers: LayerList, layer: Layer) -> None:
     if layer in layers:
         with collecting_later():
             layers.remove(layer)
+
+
+def remove_with_scan(layers: LayerList, layer: Layer) -> None:
+    """Remove a layer of ours whose scan has gone; a selected one in the next turn of the event loop.
+
+    Whoever selects all layers and deletes them has napari (0.9) take one after the other, and fail at one that has gone
+    with the one before.
+    """
+    if layer in layers.selection:
+        QTimer.singleShot(0, partial(remove_layer, layers, layer))
+    else:
+        remove_layer(layers, layer)
 
 
 @contextmanager

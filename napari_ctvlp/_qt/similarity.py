@@ -9,7 +9,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_ctvlp._qt.map_colours import map_colormap
-from napari_ctvlp._qt.removing import remove_layer
+from napari_ctvlp._qt.removing import remove_layer, remove_with_scan
 from napari_ctvlp._qt.undo_controls import undo_slider
 from napari_ctvlp.work import Task
 
@@ -213,7 +213,9 @@ class SimilarityLayer:
             self.changed.emit(True, self.wanted)
 
     def _on_scan_changed(self, scan: object) -> None:
-        self._remove()
+        layer, self._layer = self._layer, None
+        if layer is not None:
+            remove_with_scan(self._viewer.layers, layer)
 
     def _on_layer_removed(self, event: object) -> None:
         if self._layer is not None and self._layer not in self._viewer.layers:

@@ -104,6 +104,18 @@ def test_another_answer_moves_the_one_layer(mapped, phantom):
     assert widget.similarity.shown
 
 
+def test_all_layers_are_deleted_at_once_with_the_map_among_them(mapped, monkeypatch, qtbot):
+    viewer, widget = mapped
+    widget.ask("liver")
+    viewer.layers.select_all()
+    kind, at_random = type(viewer.layers.selection), type(viewer.layers.selection).__iter__
+    # napari takes them in the order of their addresses; the map after its scan is the one that matters
+    monkeypatch.setattr(kind, "__iter__", lambda self: iter(sorted(at_random(self), key=lambda x: x.name == NAME)))
+    viewer.layers.remove_selected()
+    qtbot.waitUntil(lambda: not len(viewer.layers))
+    assert widget.session.scan is None and not widget.similarity.layers
+
+
 def test_g_goes_from_peak_to_peak_and_around(mapped, phantom, qtbot):
     viewer, widget = mapped
     widget.ask("spleen")
