@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QAbstractButton, QFileDialog, QWidget
 from napari_ctvlp._qt.before_restoring import Before
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.query_line import QueryLine
+from napari_ctvlp._qt.telling import show_whole
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_picture import picture_of, write_picture
 from napari_ctvlp._qt.view_state import ViewState
@@ -207,7 +208,9 @@ class Saving:
             self._session.failed.emit(error)
             return
         self._watch()
-        show_info(f"{_open_with_any_program(path)} It is read again as soon as it is saved.")
+        text = f"{_open_with_any_program(path)} It is read again as soon as it is saved."
+        show_info(text)
+        show_whole(text)
 
     def dictionary_written(self) -> None:
         """Read the dictionary again, which the window itself has written."""
