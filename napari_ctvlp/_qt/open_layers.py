@@ -11,6 +11,7 @@ from weakref import WeakSet
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import label_colormap
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_ctvlp._qt.given_labels import GivenLabels
 from napari_ctvlp._qt.layer_lookup import (
@@ -78,6 +79,11 @@ class OpenLayers:
         self._in_use: Labels | None = None
         self._aside: WeakSet[Labels] = WeakSet()
         self._given = GivenLabels(viewer, session, undo, self)
+        self._front = QTimer()  # later: napari's own listeners have not all heard of a new layer yet
+        self._front.setSingleShot(True)
+        self._front.setInterval(0)
+        self._front.timeout.connect(self._to_front)
+        wiring.callback(self._front.stop)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         for emitter in (
@@ -197,6 +203,7 @@ class OpenLayers:
 
     def _on_scan_changed(self, scan: Scan | None) -> None:
         self._panel.set_scan(scan)
+        self._front.start()
         if scan is not None and self.scan_layer is None:
             self._add(scan_layer(scan))
 
@@ -226,6 +233,20 @@ class OpenLayers:
         if layer is not None and layer in self._aside:
             self._aside.discard(layer)
             layer.visible = True
+
+    def _to_front(self) -> None:
+        """Of several scans the open one is in front, under its masks, as the side views show it."""
+        layers = self._viewer.layers
+        others = [n for n, layer in enumerate(layers) if scan_of(layer) not in (None, self._session.scan)]
+        if not others or self.scan_layer is None:
+            return
+        floor = max(others)
+        for shown in self.shown:
+            at = next(n for n, layer in enumerate(layers) if layer == shown)
+            if at < floor:
+                layers.move(at, floor + 1)  # everything above it goes down by one
+            else:
+                floor = at
 
     def _on_use_layer(self) -> None:
         layer = self.foreign

@@ -177,6 +177,24 @@ def test_choosing_another_scan_switches_answers(window, phantom):
     assert widget.dock.scan.scans.currentText() == "phantom"
 
 
+def test_of_several_scans_the_open_one_is_in_front_under_its_masks(window, phantom, qtbot):
+    import dataclasses
+
+    viewer, widget = window
+    scan, masks = phantom
+    add_layers(viewer, scan, masks)
+    add_layers(viewer, dataclasses.replace(scan, name="late"))
+    names = [layer.name for layer in viewer.layers]
+    first, organs, late = names
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == [first, late, organs])
+    widget.dock.scan.scan_chosen.emit(0)
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == [late, first, organs])
+    viewer.layers.move(2, 0)  # an order of the user's stays
+    widget.ask("liver")
+    qtbot.wait(50)
+    assert [layer.name for layer in viewer.layers] == [organs, late, first]
+
+
 def test_masks_of_one_phase_tell_the_hu_of_the_phase_that_is_open(window, phantom):
     import dataclasses
 
