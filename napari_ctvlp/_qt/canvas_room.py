@@ -12,6 +12,8 @@ from qtpy.QtGui import QFont, QFontMetricsF, QGuiApplication
 LARGEST_BAR = 153.0
 """Pixels of the longest scale bar that napari draws by itself, with the width of its line."""
 LINE = 3.0
+GAP = 8.0
+"""Pixels between two texts that stand side by side: closer ones are read as one."""
 NICE = (5, 2, 1)
 SMALLEST_MM = 1e-3
 Measure = Callable[[str], float]
@@ -26,7 +28,7 @@ def text_width(text: str, points: int) -> float:
 
 def room_beside(width: float, middle: float, padding: float) -> float:
     """Pixels between one that stands at the side and one of ``middle`` pixels in the centre, boxes left free."""
-    return (width - middle) / 2 - padding - _boxes(padding)
+    return (width - middle) / 2 - padding - _boxes(padding) - GAP
 
 
 def room_between(width: float, side: float, padding: float) -> float:
