@@ -7,6 +7,8 @@ from qtpy.QtWidgets import QHeaderView, QStyleOptionViewItem, QTableView
 
 ONE_LINE_MORE = 6
 """Pixels of a row beyond a line of text, at least."""
+LINES_MORE = 4
+"""Pixels of a row beyond several lines: else those of two rows read as one text."""
 
 
 class RowHeights(QObject):
@@ -76,4 +78,5 @@ class RowHeights(QObject):
         option.features |= QStyleOptionViewItem.ViewItemFeature.WrapText
         delegate = self._table.itemDelegateForIndex(index)
         assert delegate is not None
-        return int(delegate.sizeHint(option, index).height()) + self._table.showGrid()
+        high = int(delegate.sizeHint(option, index).height()) + self._table.showGrid()
+        return high + LINES_MORE if high > self._rows.minimumSectionSize() else high
