@@ -15,6 +15,9 @@ from napari_ctvlp.ask.types import TAUGHT, AbnormalityScore, Finding
 from napari_ctvlp.encoder.contract import ScanEmbedding
 from napari_ctvlp.scan.types import OrganStatistics
 
+NONE = "N/A: "
+"""How the status of what has no score begins; in a sentence it cannot be said."""
+
 
 def finding_of(
     embedding: ScanEmbedding,
@@ -88,7 +91,8 @@ def told(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnormal
     own = " (taught)" if finding.abnormality.startswith(TAUGHT) else ""
     where = ", in the part in view" if finding.part else ""
     why = f": {finding.reason}" if finding.reason else ""
-    what = f"{name}{own}, {display_name(finding.organ)}: {finding.status}{where}{why}"
+    status = f"cannot say: {finding.status[len(NONE) :]}" if finding.status.startswith(NONE) else finding.status
+    what = f"{name}{own}, {display_name(finding.organ)}: {status}{where}{why}"
     return f"Asked for absence: {what}." if query.negated else f"{what[0].upper()}{what[1:]}."
 
 
