@@ -256,8 +256,9 @@ class CtvlpWidget(QWidget):
         self.dock.query.selectAll()
 
     def _apply_theme(self, event: object = None) -> None:
-        icon = get_theme(self._viewer.theme).icon.as_rgb_tuple()
-        self.dock.ranking.set_name_colour(QColor(*icon[:3]))
+        theme = get_theme(self._viewer.theme)
+        self.dock.ranking.set_name_colour(QColor(*theme.icon.as_rgb_tuple()[:3]))
+        self.dock.query.set_colours(theme.foreground.as_hex(), theme.text.as_hex(), theme.current.as_hex())
 
     # -- Qt ----------------------------------------------------------------------------------------------------
 

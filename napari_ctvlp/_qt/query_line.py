@@ -71,6 +71,14 @@ class QueryLine(QLineEdit):
         """Offer these while typing."""
         self._words.setStringList(list(words))
 
+    def set_colours(self, background: str, text: str, chosen: str) -> None:
+        """Colour the suggestions: their list is a window of its own, which napari's style does not reach."""
+        popup = self.completer().popup()
+        popup.setStyleSheet(
+            f"QListView {{ background: {background}; color: {text}; border: 1px solid {chosen}; padding: 2px }}"
+            f"QListView::item {{ padding: 2px }} QListView::item:selected {{ background: {chosen}; color: {text} }}"
+        )
+
     def set_history(self, texts: Sequence[str]) -> None:
         """Earlier questions, oldest first."""
         self._history = list(texts)
