@@ -27,7 +27,8 @@ class FileMenu(QToolButton):
 
     def __init__(self, titles: Sequence[str] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setText("files")
+        self.setText("files ▾")
+        self.setStyleSheet("QToolButton::menu-indicator { image: none }")  # the sign is in the text
         self.setToolTip("Export results, save or restore the session, edit the abnormality dictionary")
         self.setAutoRaise(True)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)

@@ -11,6 +11,9 @@ class Pages(QTabWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setDocumentMode(True)
+        bar = self.tabBar()
+        if bar is not None:
+            bar.setDrawBase(False)  # a bright line beside the tabs, which napari's style does not colour
         self.currentChanged.connect(self._fit)
 
     def tabInserted(self, index: int) -> None:

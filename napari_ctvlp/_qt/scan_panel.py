@@ -27,6 +27,7 @@ from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, Severity
 
 NO_SCAN = "Drop a CT here (file or DICOM folder, with its masks or without), or open the sample."
 NO_MASKS = "No organ masks: drop them here, add them, or let TotalSegmentator make them."
+NO_BREAK = "\u00a0"
 # Okabe-Ito, told apart by colour-blind readers; the word beside the light says the same
 LIGHTS: dict[Severity, tuple[str, str]] = {
     "ok": ("#009E73", "audit ok"),
@@ -40,7 +41,8 @@ def audit_summary(audit: Audit) -> str:
     for item in audit.items:
         if item.severity == "warning":
             return f"{item.name}: {item.value}"
-    return ", ".join(item.value for item in audit.items[:2])
+    # a line may break between two facts, and not within one
+    return ", ".join(item.value.replace(" x ", f"{NO_BREAK}x{NO_BREAK}") for item in audit.items[:2])
 
 
 def audit_html(audit: Audit) -> str:
@@ -132,10 +134,8 @@ class ScanPanel(QWidget):
         status.addStretch(1)
         status.addWidget(self.files)
         masks = QHBoxLayout()
-        masks.addWidget(self.add_masks)
-        masks.addWidget(self.make_masks)
-        masks.addWidget(self.sample)
-        masks.addStretch(1)
+        for button in (self.add_masks, self.make_masks, self.sample):
+            masks.addWidget(button, 1)
         hint = QHBoxLayout()
         hint.addWidget(self.hint, 1)
         hint.addWidget(self.reopen)
