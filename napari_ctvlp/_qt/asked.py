@@ -55,6 +55,7 @@ class Asked:
         self._dock, self._session, self._queries, self._undo = dock, session, queries, undo
         self._ask, self._jump, self._display_name, self._parent = ask, jump, display_name, parent
         self.dialog: QueriesDialog | None = None
+        self._wanted: tuple[str, ...] = ()
         wiring.connect(queries.changed, self._show)
         dock.use_names.toggled.connect(lambda _on: queries.refresh())
         wiring.callback(self.close)
@@ -72,11 +73,12 @@ class Asked:
             return
         if self.dialog is None:
             self.dialog = dialog = QueriesDialog(self._display_name, self._parent)
-            dialog.selected.connect(self._on_selected)
+            dialog.selected.connect(self._show_selected)
             dialog.asked.connect(self._ask)
             dialog.pin_requested.connect(self._on_pin)
             dialog.forget_requested.connect(self._on_forget)
             dialog.organ_chosen.connect(self._jump)
+            dialog.finished.connect(lambda _result: self._want(()))
         bring_up(self.dialog)
         self._show()
 
@@ -106,6 +108,14 @@ class Asked:
         if self.dialog is not None and self.dialog.isVisible():
             self.dialog.set_queries([(text, queries.answer(text), text in pinned) for text in queries.texts])
             self._show_selected(self.dialog.questions.selected[:2])
+            if self._session.embedding is not None:
+                self._want(queries.texts)
+
+    def _want(self, texts: tuple[str, ...]) -> None:
+        """Have the answers of all questions that are listed: those about another scan or dictionary are forgotten."""
+        if texts != self._wanted:
+            self._wanted = texts
+            self._queries.want(texts)
 
     def _show_selected(self, texts: list[str]) -> None:
         if self.dialog is None:
@@ -121,11 +131,6 @@ class Asked:
             self.dialog.show_contrast(texts[0], texts[1], found)
 
     # -- what is done ------------------------------------------------------------------------------------------
-
-    def _on_selected(self, texts: list[str]) -> None:
-        self._show_selected(texts)
-        if any(self._queries.answer(text) is None for text in texts):
-            self._queries.want(texts)
 
     def _on_pin(self, texts: list[str]) -> None:
         """Pin all of them; where all are pinned, let them go."""
