@@ -11,6 +11,7 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
 
 from napari_ctvlp._qt.organ_model import volume_text
+from napari_ctvlp._qt.wrapped_label import NO_BREAK
 from napari_ctvlp.ask.followup import OrganChange
 from napari_ctvlp.ask.types import abnormality_text
 
@@ -34,7 +35,7 @@ DASH = "–"
 def _pair(values: tuple[float | None, float | None], text: Callable[[float], str]) -> str:
     """ "12 → 15", a dash where a scan has none."""
     before, now = (DASH if v is None else text(v) for v in values)
-    return f"{before} → {now}"
+    return f"{before}{NO_BREAK}→{NO_BREAK}{now}"
 
 
 def texts_of(row: OrganChange, display_name: Callable[[str], str]) -> tuple[str, ...]:

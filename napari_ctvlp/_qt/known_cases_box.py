@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.plain_table import Cell, PlainModel, PlainTable, Row
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
@@ -64,6 +64,8 @@ class KnownCasesBox(QWidget):
             ]
         )
         self.table.setVisible(bool(rows))
+        high = QSizePolicy.Policy.Expanding if rows else QSizePolicy.Policy.Maximum
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, high)  # without a table its share of the room is the others'
 
 
 def _findings(findings: Sequence[tuple[str, bool]]) -> str:

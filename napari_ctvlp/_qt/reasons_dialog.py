@@ -14,6 +14,7 @@ from napari_ctvlp._qt.known_cases_box import KnownCasesBox
 from napari_ctvlp._qt.overlay import ACCENT
 from napari_ctvlp._qt.plain_table import Cell, PlainModel, PlainTable, Row
 from napari_ctvlp._qt.prompt_dialog import sentence_row, signed
+from napari_ctvlp._qt.row_heights import ONE_LINE_MORE
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.ask.sentences import Sentence
 from napari_ctvlp.ask.types import AbnormalityScore
@@ -27,6 +28,8 @@ SENTENCE_TIPS = ("", "Similarity to what the encoder sees", "Probability if it w
 EXAMPLE_TITLES = ("Example", "Cosine", "Has it")
 EXAMPLE_TIPS = ("", "Similarity to the organ of this scan", "What was answered when it was taught")
 LEFT_OUT = "not tried"
+LEAST_ROWS = 5
+"""Rows of a table that are always to be seen, its title among them: there are three regions."""
 
 
 class ReasonsDialog(QDialog):
@@ -218,6 +221,7 @@ class ReasonsDialog(QDialog):
             (self.heading, self.sentences, 4),
         ):
             layout.addWidget(heading)
+            table.setMinimumHeight(LEAST_ROWS * (table.fontMetrics().height() + ONE_LINE_MORE))
             layout.addWidget(table, share)
         layout.addWidget(self.cases, 3)
         row = QHBoxLayout()

@@ -21,13 +21,12 @@ from qtpy.QtWidgets import (
 from napari_ctvlp._qt.file_menu import FileMenu
 from napari_ctvlp._qt.fold import Fold
 from napari_ctvlp._qt.window_exports import WINDOW_EXPORTS
-from napari_ctvlp._qt.wrapped_label import WrappedLabel
+from napari_ctvlp._qt.wrapped_label import NO_BREAK, WrappedLabel
 from napari_ctvlp.scan.drawn import EDITED
 from napari_ctvlp.scan.types import Audit, OrganMasks, Scan, Severity
 
 NO_SCAN = "Drop a CT here (file or DICOM folder, with its masks or without), or open the sample."
 NO_MASKS = "No organ masks: drop them here, add them, or let TotalSegmentator make them."
-NO_BREAK = "\u00a0"
 # Okabe-Ito, told apart by colour-blind readers; the word beside the light says the same
 LIGHTS: dict[Severity, tuple[str, str]] = {
     "ok": ("#009E73", "audit ok"),

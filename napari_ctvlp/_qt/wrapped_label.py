@@ -8,6 +8,9 @@ from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QFontMetricsF, QResizeEvent
 from qtpy.QtWidgets import QLabel, QWidget
 
+NO_BREAK = "\u00a0"
+"""A space at which no line breaks."""
+
 
 class WrappedLabel(QLabel):
     """Selectable text over as many lines as it takes, with room for ``lines`` of them at least.
