@@ -53,6 +53,9 @@ class RowHeights(QObject):
         columns = [c for c in range(model.columnCount()) if self._header.sectionResizeMode(c) != fits]
         known, self._known, least = self._known, {}, self._rows.minimumSectionSize()
         font = table.font().key()
+        current, changed = table.currentIndex(), False
+        viewport = table.viewport()
+        seen = current.isValid() and viewport is not None and viewport.rect().intersects(table.visualRect(current))
         for row in range(model.rowCount()):
             high = least
             for column in columns:
@@ -63,6 +66,9 @@ class RowHeights(QObject):
                     high = max(high, found)
             if table.rowHeight(row) != high:
                 table.setRowHeight(row, high)
+                changed = True
+        if seen and changed:
+            table.scrollTo(current)  # higher rows above it have pushed it down
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Qt: what changed while the table was hidden is fitted once it is shown."""
