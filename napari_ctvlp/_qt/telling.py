@@ -31,7 +31,10 @@ def tell_failure(error: Exception) -> None:
 
 def show_whole(text: str) -> None:
     """Open the notification that napari (0.9) has just made of a sentence: it shows the first words alone."""
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
+
     for made in QApplication.allWidgets():
-        if type(made).__name__ == "NapariQtNotification" and made.isVisible() and made.message.text() == text:
+        if isinstance(made, NapariQtNotification) and made.isVisible() and made.message.text() == text:
             made.expand()
+            made.opacity_anim.setEndValue(1.0)  # an earlier one behind it would shine through
             made.timer.setInterval(READ_MS)
