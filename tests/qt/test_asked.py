@@ -40,6 +40,17 @@ def test_questions_are_listed_with_their_answers(asked):
     assert cells(dialog.questions, ANSWER)[0] == "spleen 1.00"
 
 
+def test_all_that_are_listed_are_answered_anew_when_the_words_change(asked):
+    dialog = asked.asked.dialog
+    asked.session.dictionary_changed()
+    assert cells(dialog.questions, ANSWER) == ["left kidney 1.00", "Nothing here matches.", "liver 1.00"]
+    dialog.close()
+    asked.session.dictionary_changed()
+    assert asked.queries.answer("liver") is None  # nobody looks at it
+    asked.dock.more.queries.click()
+    assert cells(dialog.questions, ANSWER)[2] == "liver 1.00"
+
+
 def test_one_shows_its_answer_and_two_are_side_by_side(asked, phantom, window, qtbot):
     viewer, _ = window
     dialog = asked.asked.dialog

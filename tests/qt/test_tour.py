@@ -59,4 +59,4 @@ def test_tour_of_the_sample_ends_well_with_its_pictures(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "worst 10 stalls" in done.stdout
     assert len(list((tmp_path / "sample").glob("*.png"))) >= 14
-    assert (tmp_path / "sample" / "organs.csv").exists()
+    assert (tmp_path / "sample" / "files" / "organs.csv").exists()

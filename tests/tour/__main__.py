@@ -10,14 +10,13 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 TARGET_MS = 100.0
 WORST = 10
-EXEMPT = ("open_scan", "body", "light_theme")
-"""Steps whose stalls are not counted: a window that is being opened, the first 3D, all of Qt restyled by napari."""
+EXEMPT = ("open_scan", "empty_window", "reopened", "body", "light_theme")
+"""Steps whose stalls are not counted: a window or dock being opened, the first 3D, all of Qt restyled by napari."""
 
 
 def main() -> int:
@@ -62,46 +61,23 @@ def tour(name: str, folder: Path, scan: Path | None, masks: Path | None, only: S
     """One tour; the longest stall in ms that counts."""
     from napari_ctvlp._qt.launch import DOCK_NAME, open_window
 
-    from . import research, steps
     from .driver import Driver
+    from .plan import plan
     from .watchdog import Watchdog
 
+    steps = plan(only)
     viewer = open_window(scan, masks, sample=scan is None)
     watchdog = Watchdog()
     driver = Driver(viewer, viewer.window.dock_widgets[DOCK_NAME], watchdog, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for made in ("organs.csv", "all_views.png"):
-        (folder / made).unlink(missing_ok=True)
-    plan: dict[str, Callable[[Driver], None]] = {
-        "open_scan": steps.open_scan,
-        "windows": steps.windows,
-        "linked": steps.linked,
-        "ask_and_locate": steps.ask_and_locate,
-        "evidence": steps.evidence,
-        "prompt_lab": steps.prompt_lab,
-        "queries": steps.queries,
-        "encoder_input": steps.encoder_input,
-        "organs": steps.organs,
-        "painting": steps.painting,
-        "their_labels": steps.their_labels,
-        "picture_of_all": partial(steps.picture_of_all, folder=folder),
-        "statistics": partial(steps.statistics, folder=folder),
-        "teach": research.teach,
-        "audit": research.audit,
-        "follow_up": research.follow_up,
-        "body": steps.body,
-        "body_asked": steps.body_asked,
-        "light_theme": steps.light_theme,
-    }
-    if only is not None:
-        plan = {step: work for step, work in plan.items() if step == "open_scan" or step in only}
+    driver.clear()
     try:
-        for step, work in plan.items():
+        for step, work in steps.items():
             watchdog.step = step
             work(driver)
             driver.wait(100)
     finally:
         watchdog.stop()
+        driver.close_second()
         viewer.close()
     stalls = sorted(watchdog.stalls, key=lambda stall: -stall.wall_ms)
     counted = [stall for stall in stalls if stall.step not in EXEMPT]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtGui import QEnterEvent, QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
@@ -29,9 +32,18 @@ class Driver:
         self.widget = widget
         self.watchdog = watchdog
         self.folder = folder
-        self._count = 0
+        self.files = folder / "files"
+        self._pictures = count()
+        self._second: Driver | None = None
         self.window = widget.window()
         self.window.activateWindow()
+
+    def clear(self) -> None:
+        """Take away what an earlier tour left: a picture that nobody made this time would mislead."""
+        for picture in self.folder.glob("[0-9]*_*.png"):
+            picture.unlink()
+        shutil.rmtree(self.files, ignore_errors=True)
+        self.files.mkdir(parents=True)
 
     def wait(self, milliseconds: int = 150) -> None:
         """Let the event loop run."""
@@ -55,7 +67,7 @@ class Driver:
 
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = NONE) -> None:
         """Press a key with the canvas in focus."""
-        if QApplication.activeWindow() is None:  # a dialog was closed, and there may be no window manager to go on
+        if QApplication.activeWindow() is not self.window:  # there may be no window manager that goes on to it
             self.front()
         self.canvas().setFocus()
         QTest.keyClick(self.window, key, modifier)
@@ -94,6 +106,7 @@ class Driver:
         """Press at the first place, move along the path, release at the last; places in 0..1 of the canvas."""
         points = [QPoint(round(x * canvas.width()), round(y * canvas.height())) for x, y in path]
         none = Qt.MouseButton.NoButton
+        _enter(canvas, points[0])
         if press:
             kind = QEvent.Type.MouseButtonDblClick if double else QEvent.Type.MouseButtonPress
             _send(canvas, kind, points[0], button, button, modifier)
@@ -129,20 +142,60 @@ class Driver:
     def picture(self, name: str) -> None:
         """Save what the window shows; the time this takes is not the window's."""
         self.wait(120)
-        self.watchdog.pause()
-        self._count += 1
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.viewer.screenshot(str(self.folder / f"{self._count:02d}_{name}.png"), canvas_only=False, flash=False)
-        self.watchdog.resume()
+        with self._place_for(name) as place:
+            self.viewer.screenshot(str(place), canvas_only=False, flash=False)
 
     def picture_of(self, widget: QWidget, name: str) -> None:
         """Save what a dialog shows."""
         self.wait(200)
+        with self._place_for(name) as place:
+            widget.grab().save(str(place))
+
+    def picture_of_screen(self, name: str) -> None:
+        """Save the whole screen: menus and dialogs with the window behind them."""
+        self.wait(200)
+        screen = self.window.screen()
+        assert screen is not None
+        with self._place_for(name) as place:
+            screen.grabWindow(0).save(str(place))
+
+    @contextmanager
+    def _place_for(self, name: str) -> Iterator[Path]:
         self.watchdog.pause()
-        self._count += 1
-        self.folder.mkdir(parents=True, exist_ok=True)
-        widget.grab().save(str(self.folder / f"{self._count:02d}_{name}.png"))
+        yield self.folder / f"{next(self._pictures) + 1:02d}_{name}.png"
         self.watchdog.resume()
+
+    # -- a second window ---------------------------------------------------------------------------------------
+
+    @property
+    def second(self) -> Driver:
+        """Another window of the same process, opened empty when first needed; it may stand over this one."""
+        if self._second is None:
+            from napari_ctvlp._qt.launch import DOCK_NAME, open_window
+
+            viewer = open_window()
+            self._second = Driver(viewer, viewer.window.dock_widgets[DOCK_NAME], self.watchdog, self.folder)
+            self._second._pictures = self._pictures
+            self._second.wait_for(lambda: self._second is not None and self._second.widget.session.encoder is not None)
+            self._second.idle()
+        self._second.front()
+        return self._second
+
+    def close_second(self) -> None:
+        """Close the other window, where there is one."""
+        second, self._second = self._second, None
+        if second is not None:
+            second.window.close()
+            self.front()
+
+
+def _enter(canvas: QWidget, point: QPoint) -> None:
+    """The cursor comes into a canvas, and into all that it stands in."""
+    widget: QWidget | None = canvas
+    while widget is not None and not widget.isWindow():
+        place = QPointF(widget.mapFrom(canvas.window(), canvas.mapTo(canvas.window(), point)))
+        QApplication.sendEvent(widget, QEnterEvent(place, place, QPointF(canvas.mapToGlobal(point))))
+        widget = widget.parentWidget()
 
 
 def _send(

@@ -66,7 +66,7 @@ def follow_up(driver: Driver) -> None:
     session = driver.widget.session
     assert session.scan is not None and session.masks is not None
     organ = next(o for o in TEACHABLE if (s := session.masks.statistics.get(o)) is not None and not s.touches_edge)
-    scan, masks = _made_prior(session.scan, session.masks, organ, driver.folder)
+    scan, masks = _made_prior(session.scan, session.masks, organ, driver.files)
     driver.key(Qt.Key.Key_F, SHIFT)
     window = driver.widget.follow_up
     dialog = window.dialog
@@ -78,8 +78,8 @@ def follow_up(driver: Driver) -> None:
     found = window.prior.found
     assert found is not None and found.rows[0].organ == organ
     driver.picture_of(dialog, "follow_up")
-    window.save(str(driver.folder / "followup.csv"))
-    driver.wait_for((driver.folder / "followup.csv").exists)
+    window.save(str(driver.files / "followup.csv"))
+    driver.wait_for((driver.files / "followup.csv").exists)
     driver.idle()
     dialog.forget.click()
     dialog.hide()

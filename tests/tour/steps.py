@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialogButtonBox
@@ -11,7 +9,6 @@ from qtpy.QtWidgets import QDialogButtonBox
 from napari_ctvlp._qt.organ_model import VOLUME
 from napari_ctvlp._qt.organ_names import NAME, OrganNames
 from napari_ctvlp.anatomy.windows import LUNG
-from napari_ctvlp.exports import STATISTICS, Results, write
 
 from .driver import SHIFT, Driver
 
@@ -258,26 +255,6 @@ def their_labels(driver: Driver) -> None:
     assert session.masks is masks
 
 
-def picture_of_all(driver: Driver, folder: Path) -> None:
-    """All views as a file, without the panels."""
-    before = driver.widget.session.query
-    driver.ask("left kidney")
-    driver.widget.saving.write_picture(folder / "all_views.png")
-    driver.wait_for((folder / "all_views.png").exists)
-    driver.idle()
-    driver.key(Qt.Key.Key_U)  # takes the question back, with what it moved
-    driver.idle()
-    assert driver.widget.session.query == before
-
-
-def statistics(driver: Driver, folder: Path) -> None:
-    """Statistics to a file."""
-    session = driver.widget.session
-    write(session, lambda: STATISTICS(folder / "organs.csv", Results.of(session)))
-    driver.wait_for((folder / "organs.csv").exists)
-    driver.idle()
-
-
 def body(driver: Driver) -> None:
     """The organs in 3D, before and after a question."""
     driver.key(Qt.Key.Key_J)
@@ -293,12 +270,3 @@ def body_asked(driver: Driver) -> None:
     driver.ask("spleen")
     driver.picture("answer_in_3d")
     driver.key(Qt.Key.Key_J)
-
-
-def light_theme(driver: Driver) -> None:
-    """The same in napari's light theme."""
-    driver.viewer.theme = "light"
-    driver.wait(400)
-    driver.picture("light_theme")
-    driver.viewer.theme = "dark"
-    driver.wait(400)
