@@ -161,7 +161,11 @@ class LinkedViews:
 
     def _show_next(self) -> None:
         if self._waiting:
-            self._waiting.pop(0).show_layers(self._layers())
+            moving, self._moving = self._moving, True  # with its first layer a view goes to its middle: nobody follows
+            try:
+                self._waiting.pop(0).show_layers(self._layers())
+            finally:
+                self._moving = moving
         if self._waiting:
             self._timer.start(0)
         else:

@@ -63,6 +63,19 @@ def points(viewer, *views):
     return [tuple(viewer.dims.point)] + [view.crosshair.place for view in views]
 
 
+def test_views_that_fill_later_go_where_the_viewer_stands_by_then(window, phantom, qtbot):
+    viewer, widget = window
+    widget.views.set_shown(True)
+    add_layers(viewer, *phantom)
+    place = tuple(np.add(viewer.dims.point, np.multiply(phantom[0].spacing, (2, 3, -4))))
+    viewer.dims.point = place
+    qtbot.waitUntil(lambda: all(len(view.layers) == 2 for view in widget.views.views))
+    qtbot.waitUntil(lambda: not widget.views._waiting)
+    assert np.allclose(viewer.dims.point, place)
+    for view in widget.views.views:
+        assert view.model.dims.point[view.axis] == pytest.approx(place[view.axis])
+
+
 def test_views_share_the_arrays_and_stand_at_one_place(linked):
     viewer, widget, coronal, sagittal = linked
     assert tuple(coronal.model.dims.order) == (1, 0, 2)
