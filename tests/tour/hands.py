@@ -162,6 +162,9 @@ def name_file(driver: Driver, opens: Callable[[], None], path: Path, picture: st
         driver.wait(400)
         if not _visible(QFileDialog):
             return
+        QTest.keyClick(line, Qt.Key.Key_Backspace)  # it looks again at what was typed
+        QTest.keyClicks(line, str(path)[-1])
+        driver.wait()
     raise AssertionError(f"the dialog does not take {path}")
 
 
