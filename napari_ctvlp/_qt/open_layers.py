@@ -56,10 +56,11 @@ class OpenLayers:
     Notes
     -----
     ``taken`` (psygnal, no value) comes after a layer that was open already became that of the organ masks: somebody may
-    have painted in it meanwhile.
+    have painted in it meanwhile. ``fronted`` (no value) comes after one of several scans came to the front.
     """
 
     taken = Signal()
+    fronted = Signal()
 
     def __init__(
         self,
@@ -247,6 +248,7 @@ class OpenLayers:
                 layers.move(at, floor + 1)  # everything above it goes down by one
             else:
                 floor = at
+        self.fronted.emit()
 
     def _on_use_layer(self) -> None:
         layer = self.foreign

@@ -195,6 +195,23 @@ def test_of_several_scans_the_open_one_is_in_front_under_its_masks(window, phant
     assert [layer.name for layer in viewer.layers] == [organs, late, first]
 
 
+def test_a_scan_that_lies_elsewhere_is_gone_to(window, phantom, qtbot):
+    import dataclasses
+
+    viewer, widget = window
+    scan, masks = phantom
+    add_layers(viewer, scan, masks)
+    away = scan.affine.copy()
+    away[:3, 3] += (300, -200, 400)
+    far = dataclasses.replace(scan, name="far", affine=away)
+    add_layers(viewer, far)
+    middle = far.napari_translate + np.multiply(far.spacing, np.subtract(far.hu.shape, 1)) / 2
+    qtbot.waitUntil(lambda: np.abs(viewer.dims.point - middle).max() <= max(far.spacing))
+    widget.ask("liver")
+    widget.dock.scan.scan_chosen.emit(0)
+    qtbot.waitUntil(lambda: np.abs(np.subtract(viewer.dims.point, scan.napari_translate)).max() < 300)
+
+
 def test_masks_of_one_phase_tell_the_hu_of_the_phase_that_is_open(window, phantom):
     import dataclasses
 
