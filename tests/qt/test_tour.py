@@ -47,16 +47,16 @@ def test_what_is_paused_is_not_counted(watchdog, qtbot):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3000)
 def test_tour_of_the_sample_ends_well_with_its_pictures(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tests.tour", "--only", "sample", "--out", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=1400,
+        timeout=2900,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "worst 10 stalls" in done.stdout
-    assert len(list((tmp_path / "sample").glob("*.png"))) >= 14
+    assert len(list((tmp_path / "sample").glob("*.png"))) >= 60
     assert (tmp_path / "sample" / "files" / "organs.csv").exists()

@@ -151,8 +151,8 @@ def name_file(driver: Driver, opens: Callable[[], None], path: Path, picture: st
     driver.watchdog.pause()  # a picture of the menu was taken, and counting went on
     line = found(driver, QFileDialog).findChild(QLineEdit, "fileNameEdit")
     assert line is not None
-    line.selectAll()
-    QTest.keyClicks(line, str(path))
+    line.setCompleter(None)  # Qt's completion comes late on a busy machine, and changes what was typed
+    _type_over(line, str(path))
     driver.wait()
     if picture:
         driver.picture_of_screen(picture)
@@ -162,10 +162,14 @@ def name_file(driver: Driver, opens: Callable[[], None], path: Path, picture: st
         driver.wait(400)
         if not _visible(QFileDialog):
             return
-        QTest.keyClick(line, Qt.Key.Key_Backspace)  # it looks again at what was typed
-        QTest.keyClicks(line, str(path)[-1])
+        _type_over(line, str(path))  # it looks again
         driver.wait()
     raise AssertionError(f"the dialog does not take {path}")
+
+
+def _type_over(line: QLineEdit, text: str) -> None:
+    line.selectAll()
+    QTest.keyClicks(line, text)
 
 
 def found(driver: Driver, kind: type[Widget]) -> Widget:
