@@ -9,6 +9,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 
+from napari_ctvlp._qt.collecting import Collecting, left_to_the_window
 from napari_ctvlp.work import Report, Work
 
 
@@ -25,6 +26,7 @@ class ThreadRunner(QObject):
         self._closed = False
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ctvlp")
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._collecting = Collecting()
 
     def __call__(
         self, work: Work, *, progress: Report, done: Callable[[Any], None], failed: Callable[[Exception], None]
@@ -34,6 +36,8 @@ class ThreadRunner(QObject):
 
     def close(self) -> None:
         """Deliver nothing more and let the threads end; work under way is not waited for."""
+        if not self._closed:
+            self._collecting.stop()
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -41,7 +45,8 @@ class ThreadRunner(QObject):
         self, work: Work, progress: Report, done: Callable[[Any], None], failed: Callable[[Exception], None]
     ) -> None:
         try:
-            result = work(lambda fraction: self._post(partial(progress, fraction)))
+            with left_to_the_window():
+                result = work(lambda fraction: self._post(partial(progress, fraction)))
         except Exception as error:
             self._post(partial(failed, error))
         else:

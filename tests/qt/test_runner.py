@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -65,3 +66,43 @@ def test_closed_runner_is_silent_and_its_threads_end(qapp, qtbot):
     qtbot.waitUntil(lambda: not our_threads())
     qtbot.wait(20)
     assert told == []
+
+
+class Left:
+    """What a window leaves behind: a cycle that tells where it was collected."""
+
+    def __init__(self, told):
+        self.told, self.own = told, self
+
+    def __del__(self):
+        self.told.append(threading.current_thread())
+
+
+def test_what_the_window_leaves_behind_is_collected_in_its_own_thread(runner, qtbot):
+    told, began, done = [], threading.Event(), []
+
+    def work(_report):
+        began.wait(10)
+        return [[n] for n in range(200_000)]  # enough to collect by itself many times
+
+    gc.collect()
+    runner(work, progress=done.append, done=done.append, failed=done.append)
+    runner(lambda _report: began.wait(10), progress=done.append, done=done.append, failed=done.append)
+    Left(told)
+    began.set()
+    qtbot.waitUntil(lambda: len(done) == 2, timeout=20_000)
+    qtbot.waitUntil(gc.isenabled)
+    gc.collect()
+    assert told == [threading.current_thread()]
+
+
+def test_what_is_new_is_collected_while_work_goes_on(runner, qtbot):
+    told, go_on, done = [], threading.Event(), []
+    runner(lambda _report: go_on.wait(30), progress=done.append, done=done.append, failed=done.append)
+    qtbot.waitUntil(lambda: not gc.isenabled())
+    Left(told)
+    kept = [[n] for n in range(2_000)]
+    qtbot.waitUntil(lambda: bool(told), timeout=20_000)
+    go_on.set()
+    qtbot.waitUntil(lambda: bool(done))
+    assert told == [threading.current_thread()] and kept
