@@ -39,10 +39,9 @@ def test_a_stall_is_seen_with_its_step_and_place(watchdog, qtbot):
 
 def test_what_is_paused_is_not_counted(watchdog, qtbot):
     qtbot.wait(20)
-    watchdog.pause()
-    busy_for(0.3)
+    with watchdog.paused():
+        busy_for(0.3)
     qtbot.wait(30)
-    watchdog.resume()
     assert all(stall.wall_ms < 250 for stall in watchdog.stalls)
 
 

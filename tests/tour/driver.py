@@ -161,9 +161,8 @@ class Driver:
 
     @contextmanager
     def _place_for(self, name: str) -> Iterator[Path]:
-        self.watchdog.pause()
-        yield self.folder / f"{next(self._pictures) + 1:02d}_{name}.png"
-        self.watchdog.resume()
+        with self.watchdog.paused():
+            yield self.folder / f"{next(self._pictures) + 1:02d}_{name}.png"
 
     # -- a second window ---------------------------------------------------------------------------------------
 

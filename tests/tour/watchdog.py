@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
-import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 from qtpy.QtCore import QObject, Qt, QTimer
 
 TICK_MS = 5
 NOTED_MS = 40.0
 """Shorter stalls are not kept."""
-LOOKED_AT_S = 0.06
-"""After so long a stall the stack is looked at."""
+LOOKED_AT_S = 0.02
+"""After so long a stall the stack is looked at, and again every ``LOOK_S``."""
+LOOK_S = 0.008
+OURS, NAPARI = "napari_ctvlp", ("napari", "vispy")
 
 
 @dataclass(frozen=True)
@@ -22,24 +27,44 @@ class Stall:
     """A stretch in which no event was handled.
 
     ``wall_ms`` is what a user waits; ``own_ms`` is the processor time of the window's thread in it, which other
-    programs on a busy machine do not lengthen.
+    programs on a busy machine do not lengthen; ``gc_ms`` the wall time of it that Python collected garbage. ``frames``
+    are the pairs of innermost frames, of ours and of napari, that the stack was seen in (where there is neither, the
+    innermost of all), with the processor time in ms that each took, the longest first.
     """
 
     step: str
     wall_ms: float
     own_ms: float
-    where: str
+    gc_ms: float
+    frames: tuple[tuple[tuple[str, str], float], ...]
+
+    @property
+    def ours(self) -> float:
+        """Share of its processor time with code of ours in the stack."""
+        seen = sum(ms for _, ms in self.frames)
+        return sum(ms for (ours, _), ms in self.frames if ours) / seen if seen else 0.0
+
+    @property
+    def where(self) -> str:
+        """What it was mostly doing, in words."""
+        if not self.frames:
+            return "(not looked at)"
+        seen = sum(ms for _, ms in self.frames) or 1.0
+        told = [f"{' > '.join(filter(None, pair))} {100 * n / seen:.0f} %" for pair, n in self.frames[:2]]
+        return "; ".join([*told, *([f"garbage {self.gc_ms:.0f} ms"] if self.gc_ms >= 1 else [])])
 
 
 class Watchdog(QObject):
-    """Ticks in the event loop; a thread looks at the stack when ticks fail to come."""
+    """Ticks in the event loop; a thread looks at the stack of the window when ticks fail to come."""
 
-    def __init__(self) -> None:
+    def __init__(self, noted_ms: float = NOTED_MS) -> None:
         super().__init__()
         self.step = ""
+        self._noted_ms = noted_ms
         self.stalls: list[Stall] = []
-        self._paused = False
-        self._where = ""
+        self._paused = 0
+        self._seen: dict[tuple[str, str], float] = {}
+        self._gc_s = self._gc_since = 0.0
         self._last = time.perf_counter()
         self._own = time.thread_time()
         self._main = threading.get_ident()
@@ -49,42 +74,70 @@ class Watchdog(QObject):
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
+        gc.callbacks.append(self._on_gc)
         self._thread = threading.Thread(target=self._look, daemon=True, name="watchdog")
         self._thread.start()
 
-    def pause(self) -> None:
-        """Count nothing until `resume`: the tour's own work (pictures)."""
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count nothing meanwhile: the tour's own work, such as pictures."""
         self._tick()
-        self._paused = True
-
-    def resume(self) -> None:
-        """Count again."""
-        self._last, self._own, self._where = time.perf_counter(), time.thread_time(), ""
-        self._paused = False
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._paused -= 1
+            self._begin()
 
     def stop(self) -> None:
         """End."""
         self._timer.stop()
         self._stop.set()
         self._thread.join()
+        gc.callbacks.remove(self._on_gc)
 
     def _tick(self) -> None:
-        now, own = time.perf_counter(), time.thread_time()
-        gap = 1e3 * (now - self._last)
-        if gap > NOTED_MS and not self._paused:
-            self.stalls.append(Stall(self.step, gap, 1e3 * (own - self._own), self._where))
-        self._last, self._own, self._where = now, own, ""
+        gap = 1e3 * (time.perf_counter() - self._last)
+        if gap > self._noted_ms and not self._paused:
+            frames = tuple(sorted(self._seen.items(), key=lambda pair: -pair[1]))
+            own = 1e3 * (time.thread_time() - self._own)
+            self.stalls.append(Stall(self.step, gap, own, 1e3 * self._gc_s, frames))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._last, self._own = time.perf_counter(), time.thread_time()
+        self._seen, self._gc_s = {}, 0.0
+
+    def _on_gc(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._gc_since = time.perf_counter()
+        elif threading.get_ident() == self._main:
+            self._gc_s += time.perf_counter() - self._gc_since
 
     def _look(self) -> None:
-        while not self._stop.wait(0.02):
-            if time.perf_counter() - self._last > LOOKED_AT_S and not self._where:
-                frame = sys._current_frames().get(self._main)
-                self._where = _summary(traceback.extract_stack(frame)) if frame is not None else ""
+        clock, before = time.pthread_getcpuclockid(self._main), 0.0
+        while not self._stop.wait(LOOK_S):
+            seen = self._seen  # of this stall, should it end now
+            before, now = max(before, self._own), time.clock_gettime(clock)
+            if time.perf_counter() - self._last > LOOKED_AT_S and not self._paused:
+                frames = _frames(sys._current_frames().get(self._main))
+                seen[frames] = seen.get(frames, 0.0) + 1e3 * (now - before)
+            before = now
 
 
-def _summary(stack: traceback.StackSummary) -> str:
-    """The innermost frame of ours, and the innermost of all."""
-    ours = [f for f in stack if "napari_ctvlp" in f.filename]
-    told = [*ours[-1:], *stack[-1:]]
-    names = [f"{'/'.join(f.filename.split('/')[-2:])}:{f.lineno} {f.name}" for f in told]
-    return " > ".join(dict.fromkeys(names))
+def _frames(frame: FrameType | None) -> tuple[str, str]:
+    """The innermost frame of ours and the innermost of napari or of its canvas, vispy."""
+    ours = napari = ""
+    innermost = _name(frame) if frame is not None else "?"
+    while frame is not None and not (ours and napari):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package == OURS and not ours:
+            ours = _name(frame)
+        elif package in NAPARI and not napari:
+            napari = _name(frame)
+        frame = frame.f_back
+    return (ours, napari) if ours or napari else ("", innermost)
+
+
+def _name(frame: FrameType) -> str:
+    return f"{'/'.join(frame.f_code.co_filename.split('/')[-2:])}:{frame.f_lineno} {frame.f_code.co_name}"
