@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_ctvlp._qt.cursor_text import cursor_text
 from napari_ctvlp._qt.pointing import Pointing
-from napari_ctvlp._qt.slice_view import keep_in_view
+from napari_ctvlp._qt.slice_view import keep_in_view, on_slices
 from napari_ctvlp.anatomy import display_name
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class Navigator:
     def go_to(self, world: tuple[float, ...]) -> None:
         """Show the slices through a point in world mm (I, P, L), and pan to it where it lies outside the view."""
         dims = self._viewer.dims
+        world = on_slices(dims, world)
         dims.point = (*tuple(dims.point)[: dims.ndim - 3], *world)
         if dims.ndisplay == 2 and dims.ndim == 3:
             keep_in_view(self._viewer, world)

@@ -20,6 +20,7 @@ from napari_ctvlp._qt.twin import Twin
 from napari_ctvlp._qt.wiring import Wiring
 
 if TYPE_CHECKING:
+    from napari.components import Dims
     from napari.layers import Image, Labels
 
 
@@ -104,9 +105,10 @@ class SliceView(QWidget):
         dims = self.model.dims
         if dims.ndim != 3 or not self._twins:
             return
+        place = on_slices(dims, world)[self.axis]
         # the other two axes lie in the slice: setting them would only slice the same again
-        if dims.point[self.axis] != world[self.axis]:
-            dims.set_point(self.axis, world[self.axis])
+        if dims.point[self.axis] != place:
+            dims.set_point(self.axis, place)
         self.crosshair.set_place(world)
         keep_in_view(self.model, world)
 
@@ -156,6 +158,19 @@ class SliceView(QWidget):
         self.view.close()
         self.view.deleteLater()
         del self.view, self.crosshair  # whoever still holds this widget must not hold a canvas
+
+
+def on_slices(dims: Dims, world: Sequence[float]) -> tuple[float, ...]:
+    """The place that a slider can show next to one in world mm; at another the slider corrects it, and all layers are
+    sliced twice.
+
+    ``world`` has the last axes of ``dims``.
+    """
+    places = []
+    for value, (start, stop, step) in zip(world, tuple(dims.range)[-len(world) :], strict=True):
+        steps = min(max(round((value - start) / step), 0), round((stop - start) / step)) if step else 0
+        places.append(float(start + steps * step))
+    return tuple(places)
 
 
 def keep_in_view(model: ViewerModel, world: Sequence[float]) -> None:
