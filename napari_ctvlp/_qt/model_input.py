@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image
 from psygnal import Signal
 
-from napari_ctvlp._qt.region_layer import add_quietly
+from napari_ctvlp._qt.placing import add_quietly, show_elsewhere
 from napari_ctvlp._qt.removing import remove_layer, remove_with_scan
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
@@ -27,8 +27,6 @@ NAME = "input"
 
 class InputLayer:
     """One layer over the scan and under the organs; each step shows the next window, after the last one none.
-
-    Hiding is an opacity of 0, as of the other layers that come and go.
 
     Parameters
     ----------
@@ -117,8 +115,10 @@ class InputLayer:
         translate = np.asarray(scan.napari_translate) + np.asarray(given.start) * spacing
         if (known := self._layer) is not None:
             if known.data is not values:
-                known.data, known.name, known.contrast_limits = values, name, given.limits
-                known.scale, known.translate = scale, translate
+                known.opacity = 0.0  # nothing is sliced in other views between the steps
+                known.name, known.contrast_limits = name, given.limits
+                show_elsewhere(known, values, scale, translate)
+            known.visible = True
             known.opacity = 1.0
             return
         self._layer = layer = Image(
@@ -132,11 +132,7 @@ class InputLayer:
             axis_labels=("I", "P", "L"),
             units=("mm",) * 3,
         )
-        add_quietly(self._viewer, layer)
-        below = self._open.scan_layer
-        at = next((n for n, known in enumerate(self._viewer.layers) if known == below), None)
-        if at is not None:
-            self._viewer.layers.move(len(self._viewer.layers) - 1, at + 1)
+        add_quietly(self._viewer, layer, self._open.scan_layer)
 
     def _on_scan(self, scan: object) -> None:
         layer, self._layer = self._layer, None
@@ -158,7 +154,7 @@ class InputLayer:
     def _hide(self) -> None:
         """Taking the layer away takes a second (measured, napari 0.9.2 with three views)."""
         if self._layer is not None:
-            self._layer.opacity = 0.0
+            self._layer.visible = False
 
     def _remove(self) -> None:
         layer, self._layer = self._layer, None

@@ -9,6 +9,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_ctvlp._qt.map_colours import map_colormap
+from napari_ctvlp._qt.placing import add_quietly, show_elsewhere
 from napari_ctvlp._qt.removing import remove_layer, remove_with_scan
 from napari_ctvlp._qt.undo_controls import undo_slider
 from napari_ctvlp.work import Task
@@ -156,14 +157,9 @@ class SimilarityLayer:
         scale = spacing * located.step
         translate = np.asarray(scan.napari_translate) + np.asarray(located.start) * spacing
         if self._layer is not None:
-            self._set_opacity(0.0)  # nothing is seen between the steps
-            self._layer.data = located.values
-            self._layer.scale = scale
-            self._layer.translate = translate
+            self._set_opacity(0.0)  # nothing is seen, or sliced in other views, between the steps
+            show_elsewhere(self._layer, located.values, scale, translate)
             return
-        active = self._viewer.layers.selection.active
-        # the viewer may be napari's proxy, and what it gives out is wrapped: find the layer itself
-        active = next((layer for layer in self._viewer.layers if layer == active), None)
         layer = Image(
             located.values,
             name=NAME,
@@ -177,8 +173,7 @@ class SimilarityLayer:
         )
         layer.events.opacity.connect(self._on_layer_opacity)
         self._layer = layer
-        self._viewer.add_layer(layer)
-        self._viewer.layers.selection.active = active  # the user's tools stay with the user's layer
+        add_quietly(self._viewer, layer)
 
     def _show(self) -> None:
         there = self._session.located is not None

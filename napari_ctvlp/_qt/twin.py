@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 
 from napari_ctvlp._qt.recolour import recolour
 from napari_ctvlp._qt.strokes import Strokes
@@ -27,14 +27,44 @@ FOLLOWED: dict[type, tuple[str, ...]] = {
 }
 
 
-class _PlainImage(Image):
+class _Resting(Layer):
+    """Is neither sliced nor sent to its canvas while its opacity is 0, as layers of ours are that wait to be shown."""
+
+    _moved: Any = None  # where the sliders are, of which the layer was not told yet
+    _stale = False
+
+    def refresh(self, *args: Any, **kwargs: Any) -> None:
+        """napari: show the data anew; once it is seen."""
+        if self.opacity > 0:
+            super().refresh(*args, **kwargs)
+        else:
+            self._stale = True
+
+    def _slice_dims(self, dims: Any, force: bool = False) -> None:
+        """napari (0.9): the sliders have moved."""
+        if self.opacity > 0:
+            super()._slice_dims(dims, force)
+        else:
+            self._moved = dims
+
+    def catch_up(self) -> None:
+        """Show what has changed meanwhile, if it is seen now."""
+        if self.opacity > 0:
+            moved, stale, self._moved, self._stale = self._moved, self._stale, None, False
+            if moved is not None:
+                self._slice_dims(moved)
+            if stale:
+                self.refresh()
+
+
+class _PlainImage(_Resting, Image):
     """An image that nobody sees in a layer list."""
 
     def _update_thumbnail(self) -> None:
         """Thumbnails would take a third of every change of looks, and these are not shown."""
 
 
-class _PlainLabels(Labels):
+class _PlainLabels(_Resting, Labels):
     """Labels that nobody sees in a layer list, or paints in: strokes go into the source."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -109,6 +139,8 @@ class Twin:
                 recolour(self.layer, value)
             else:
                 setattr(self.layer, name, value)
+            if name == "opacity":
+                self.layer.catch_up()
 
     def _refresh(self, event: object = None) -> None:
         if not self._live:

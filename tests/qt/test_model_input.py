@@ -32,7 +32,7 @@ def shown(window, word_rooms, phantom):
 
 def layer_of(viewer):
     """The layer, where it is to be seen."""
-    return next((layer for layer in viewer.layers if layer.name.startswith(NAME) and layer.opacity > 0), None)
+    return next((layer for layer in viewer.layers if layer.name.startswith(NAME) and layer.visible), None)
 
 
 def test_each_step_shows_the_next_window_and_after_the_last_none(shown):

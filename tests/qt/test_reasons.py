@@ -95,10 +95,10 @@ def test_regions_are_outlined_in_all_views_until_closed_and_gone_to_with_a_way_b
     widget.undo.undo()
     assert tuple(viewer.dims.current_step) == before
     widget.dock.more.evidence.click()
-    assert not widget.reasons.shown and layer.opacity == 0
+    assert not widget.reasons.shown and not layer.visible
     drawn["start"] = (30, 35, 52)
     widget.dock.more.evidence.click()
-    assert viewer.layers[NAME] is layer and layer.opacity == 1
+    assert viewer.layers[NAME] is layer and layer.visible and layer.opacity == 1
     world = viewer.layers[0].data_to_world((30, 35, 52))
     assert all(np.allclose(known.data_to_world((0, 0, 0)), world) for known in (layer, *twins))
     assert all(twin.opacity == 1 and twin.data is layer.data for twin in twins)
