@@ -17,7 +17,7 @@ from napari_ctvlp._qt.double_click import DoubleClick
 from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
 from napari_ctvlp._qt.shortcuts import line_of
 from napari_ctvlp._qt.slice_view import SliceView
-from napari_ctvlp._qt.views_dock import NAME, ViewsDock
+from napari_ctvlp._qt.views_dock import NAME, ViewsDock, painted_once
 from napari_ctvlp._qt.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class LinkedViews:
     def update_layers(self) -> None:
         """Show what the main viewer shows, after layers came or went.
 
-        What went goes at once; what came is shown a view at a time, since a layer takes a view a tenth of a second.
+        What went goes at once; what came is shown one layer in one view at a time, since that takes up to a tenth of a
+        second.
         """
         layers = self._layers()
         for view in self.views:
@@ -161,11 +162,15 @@ class LinkedViews:
 
     def _show_next(self) -> None:
         if self._waiting:
+            view, layers = self._waiting[0], self._layers()
+            new = [layer for layer in layers if layer not in view.layers]
             moving, self._moving = self._moving, True  # with its first layer a view goes to its middle: nobody follows
             try:
-                self._waiting.pop(0).show_layers(self._layers())
+                view.show_layers([layer for layer in layers if layer not in new[1:]])
             finally:
                 self._moving = moving
+            if len(new) < 2:
+                self._waiting.pop(0)
         if self._waiting:
             self._timer.start(0)
         else:
@@ -304,6 +309,11 @@ class LinkedViews:
         if self._dock is None:
             return
         self.maximised = name
+        with painted_once(self._dock):
+            self._give_room(name)
+
+    def _give_room(self, name: str | None) -> None:
+        assert self._dock is not None
         for view in self.views:
             view.setVisible(name in (None, AXIAL, view.name))
         self._dock.set_shown(name != AXIAL and (self._shown or name is not None))

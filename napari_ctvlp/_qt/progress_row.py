@@ -45,8 +45,11 @@ class ProgressRow(QWidget):
         self.label.setText("" if activity is None else activity.task.value)
         if activity is None:
             return
+        # Qt paints a bar with a new value at once, and with it all canvases of the window that wait to be painted
+        self.bar.setUpdatesEnabled(False)
         if activity.fraction is None:
             self.bar.setRange(0, 0)
         else:
             self.bar.setRange(0, 100)
             self.bar.setValue(round(100 * activity.fraction))
+        self.bar.setUpdatesEnabled(True)

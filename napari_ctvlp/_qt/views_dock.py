@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
@@ -112,6 +113,20 @@ def _dock(widget: QWidget) -> QDockWidget | None:
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
     return parent
+
+
+@contextmanager
+def painted_once(widget: QWidget) -> Iterator[None]:
+    """Rearrange the window that a widget is docked in; Qt paints all canvases after each step of that."""
+    window = main_window(widget)
+    if window is None or not window.updatesEnabled():
+        yield
+        return
+    window.setUpdatesEnabled(False)
+    try:
+        yield
+    finally:
+        window.setUpdatesEnabled(True)
 
 
 def main_window(widget: QWidget) -> QMainWindow | None:
