@@ -235,14 +235,15 @@ class OrganPanel(QWidget):
         header, pinned = self.table.horizontalHeader(), range(len(HEADERS), self.model.columnCount())
         for place, column in enumerate((ORGAN, *pinned, VOLUME, HU, CUT)):
             header.moveSection(header.visualIndex(column), place)
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        modes = QHeaderView.ResizeMode
+        wanted = dict.fromkeys((VOLUME, HU, CUT), modes.ResizeToContents)
+        wanted |= dict.fromkeys((ORGAN, *pinned), modes.Interactive if pinned else modes.Stretch)
+        for column, mode in wanted.items():
+            if header.sectionResizeMode(column) != mode:  # setting it measures all cells of all columns
+                header.setSectionResizeMode(column, mode)
         digit = self.fontMetrics().horizontalAdvance("0")
-        if pinned:
-            for column, digits in ((ORGAN, ORGAN_DIGITS), *((column, TITLE + 1) for column in pinned)):
-                header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
-                header.resizeSection(column, digit * digits)
-        else:
-            header.setSectionResizeMode(ORGAN, QHeaderView.ResizeMode.Stretch)
+        for column, digits in ((ORGAN, ORGAN_DIGITS), *((column, TITLE + 1) for column in pinned)) if pinned else ():
+            header.resizeSection(column, digit * digits)
         policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if pinned else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
         self.table.setHorizontalScrollBarPolicy(policy)
 
