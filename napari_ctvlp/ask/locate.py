@@ -116,6 +116,9 @@ def locate(
     entry = entries.get(ranking.finding.abnormality) if ranking.finding is not None else None
     found: dict[str, tuple[Places, NDArray[np.float64]]] = {}
     asked = cache(partial(_asked, embedding, ranking.text))  # one text for all organs, and none where all are judged
+    unjudged = [organ for organ in organs[:MOST_ORGANS] if entry is None or organ not in entry.organs]
+    if len(unjudged) > 1 and (ready := getattr(embedding.dense, "ready", None)) is not None:
+        ready(unjudged)
     for organ in organs[:MOST_ORGANS]:
         sought = entry if entry is not None and organ in entry.organs else None
         direction = asked if sought is None else partial(_contrast, embedding, organ, sought)

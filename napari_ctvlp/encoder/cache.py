@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -141,6 +142,12 @@ class PlacesAgain:
     def cells(self, organ: str) -> Any:
         """The places of an organ, as the encoder's own embedding would give them."""
         return self._again().cells(organ)
+
+    def ready(self, organs: Sequence[str]) -> None:
+        """Make the places of several organs, where the encoder's own embedding can do that."""
+        ready = getattr(self._again(), "ready", None)
+        if ready is not None:
+            ready(organs)
 
     def judged(self, organ: str, abnormality: str) -> Any:
         """What the encoder's own embedding would say of the places of an organ; None where it does not."""

@@ -177,7 +177,8 @@ class Dense(Protocol):
     One that also judges places by abnormalities may have a method ``judged(organ, abnormality)``, which gives a
     `Judged`, or None for what it does not judge by: it tells better where a finding is than embeddings do. One that is
     made when first asked for has ``made``, which is None until then. One that is quicker to make from something small
-    may have ``kept``, a mapping of names to arrays: the encoder's ``dense_again`` gets it back in a later session.
+    may have ``kept``, a mapping of names to arrays: the encoder's ``dense_again`` gets it back in a later session. One
+    that makes the places of several organs in less time than one after the other may have ``ready(organs)``.
     """
 
     def cells(self, organ: str) -> Cells:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -108,6 +109,34 @@ def test_places_are_the_same_from_what_was_kept(encoder, phantom, monkeypatch):
         one, other = first.cells(organ), again.cells(organ)
         np.testing.assert_array_equal(one.vectors, other.vectors)
         np.testing.assert_array_equal(one.places, other.places)
+
+
+def test_places_of_several_organs_are_made_side_by_side(encoder, phantom, monkeypatch):
+    """To the bit as one after the other, each in a thread of its own that uses one core."""
+    scan, masks = phantom
+    one, other = (encoder.encode_scan(scan, masks).dense for _ in range(2))
+    organs = list(masks.names.values())[:2]
+    expected = {organ: one.cells(organ) for organ in organs}
+    meet, cores, real = threading.Barrier(2, timeout=60), [], other._cells
+
+    def at_once(organ):
+        meet.wait()  # neither goes on before both have begun
+        cores.append(torch.get_num_threads())
+        return real(organ)
+
+    monkeypatch.setattr(other, "_cells", at_once)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        other.ready(organs)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert cores == [1, 1]
+    monkeypatch.setattr(other, "_cells", lambda organ: pytest.fail("made again"))
+    for organ, cells in expected.items():
+        np.testing.assert_array_equal(other.cells(organ).vectors, cells.vectors)
+        np.testing.assert_array_equal(other.cells(organ).places, cells.places)
 
 
 def test_a_question_is_encoded_once(encoder, monkeypatch):
