@@ -94,8 +94,13 @@ class Session(SessionMap):
         self.is_editing = False
         self.masks = masks
         self._forget_answers()
+        # under way while whoever is told of the masks draws them
+        begun = self._bench.tells_later and masks is not None and masks not in self._embeddings
+        if begun:
+            self.encode()
         self.masks_changed.emit(masks)
-        self.encode()
+        if not begun:
+            self.encode()
 
     def begin_edit(self) -> None:
         """The open masks are being changed: what was answered about them does not hold any more.

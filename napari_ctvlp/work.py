@@ -21,7 +21,10 @@ Work = Callable[[Report], Any]
 
 
 class Runner(Protocol):
-    """Runs work and tells of it; ``progress``, ``done`` and ``failed`` are called in the thread of the session."""
+    """Runs work and tells of it; ``progress``, ``done`` and ``failed`` are called in the thread of the session.
+
+    One that never does so before it returns may say so by a ``tells_later`` that is True.
+    """
 
     def __call__(
         self,
@@ -130,6 +133,11 @@ class Workbench:
         self._jobs: dict[Task, _Job] = {}
         self._next: dict[Task, Callable[[], None]] = {}  # begins when what is under way for the task has ended
         self.closed = False
+
+    @property
+    def tells_later(self) -> bool:
+        """Whether nothing that is started here is told of before `start` returns."""
+        return bool(getattr(self._runner, "tells_later", False))
 
     def __contains__(self, task: Task) -> bool:
         """Whether work for this task is under way."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_ctvlp._qt.collecting import Collecting, left_to_the_window
 from napari_ctvlp.work import Report, Work
@@ -19,13 +20,18 @@ class ThreadRunner(QObject):
     It has no Qt parent on purpose: a thread that ends late still holds it, and finds it closed instead of deleted.
     """
 
+    tells_later = True
     _arrived = Signal(object)
 
     def __init__(self, threads: int = 3) -> None:
         super().__init__()
         self._closed = False
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ctvlp")
-        self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._timer = QTimer(self)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._deliver)
         self._collecting = Collecting()
 
     def __call__(
@@ -39,6 +45,8 @@ class ThreadRunner(QObject):
         if not self._closed:
             self._collecting.stop()
         self._closed = True
+        self._timer.stop()
+        self._waiting.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(
@@ -56,6 +64,14 @@ class ThreadRunner(QObject):
         if not self._closed:
             self._arrived.emit(call)
 
-    def _deliver(self, call: Callable[[], None]) -> None:
-        if not self._closed:
+    def _take(self, call: Callable[[], None]) -> None:
+        self._waiting.append(call)
+        self._timer.start()
+
+    def _deliver(self) -> None:
+        """One a turn of the event loop: several that arrive together do not hold up the window together."""
+        call = self._waiting.popleft() if self._waiting else None
+        if not self._waiting:
+            self._timer.stop()
+        if call is not None and not self._closed:
             call()

@@ -6,7 +6,7 @@ import gc
 import threading
 
 import pytest
-from qtpy.QtCore import QThread
+from qtpy.QtCore import QThread, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_ctvlp._qt.runner import ThreadRunner
@@ -54,6 +54,23 @@ def test_errors_come_home(runner, qtbot):
     runner(work, progress=errors.append, done=errors.append, failed=errors.append)
     qtbot.waitUntil(lambda: bool(errors))
     assert isinstance(errors[0], ValueError)
+
+
+def test_answers_that_arrive_together_come_one_a_turn_of_the_event_loop(runner, qtbot):
+    gate, turns, answers = threading.Event(), [], []
+    ticks = QTimer()
+    ticks.timeout.connect(lambda: turns.append(len(answers)))
+    for number in range(3):
+        runner(
+            lambda _report, n=number: gate.wait(10) and n, progress=print, done=answers.append, failed=answers.append
+        )
+    gate.set()
+    runner._pool.shutdown()  # all have ended, and nobody was told yet
+    assert not answers
+    ticks.start(0)
+    qtbot.waitUntil(lambda: len(answers) == 3)
+    ticks.stop()
+    assert {1, 2} <= set(turns)
 
 
 def test_closed_runner_is_silent_and_its_threads_end(qapp, qtbot):
