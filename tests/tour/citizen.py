@@ -50,18 +50,16 @@ def napari_menus(driver: Driver) -> None:
 
 def preferences(driver: Driver) -> None:
     """How a window begins, in napari's preferences."""
-    driver.watchdog.pause()  # all of it is napari's own
-    driver.viewer.window._open_preferences_dialog()
-    dialog = found(driver, PreferencesDialog)
-    pages = dialog.findChild(QListWidget)
-    assert pages is not None
-    (row,) = [row for row in range(pages.count()) if pages.item(row).text() == "napari-ctvlp"]
-    pages.setCurrentRow(row)
-    driver.picture_of(dialog, "preferences")
-    driver.watchdog.pause()
-    dialog.reject()
-    driver.wait()
-    driver.watchdog.resume()
+    with driver.watchdog.paused():  # all of it is napari's own
+        driver.viewer.window._open_preferences_dialog()
+        dialog = found(driver, PreferencesDialog)
+        pages = dialog.findChild(QListWidget)
+        assert pages is not None
+        (row,) = [row for row in range(pages.count()) if pages.item(row).text() == "napari-ctvlp"]
+        pages.setCurrentRow(row)
+        driver.picture_of(dialog, "preferences")
+        dialog.reject()
+        driver.wait()
 
 
 def layers_renamed(driver: Driver) -> None:

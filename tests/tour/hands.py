@@ -146,17 +146,15 @@ def _entry(actions: Sequence[QAction], text: str) -> QAction:
 
 def name_file(driver: Driver, opens: Callable[[], None], path: Path, picture: str = "") -> None:
     """Open a dialog of files, type a path into it and confirm; only what follows is the window's time, not Qt's."""
-    driver.watchdog.pause()
-    opens()
-    driver.watchdog.pause()  # a picture of the menu was taken, and counting went on
-    line = found(driver, QFileDialog).findChild(QLineEdit, "fileNameEdit")
-    assert line is not None
-    line.setCompleter(None)  # Qt's completion comes late on a busy machine, and changes what was typed
-    _type_over(line, str(path))
-    driver.wait()
-    if picture:
-        driver.picture_of_screen(picture)
-    driver.watchdog.resume()
+    with driver.watchdog.paused():
+        opens()
+        line = found(driver, QFileDialog).findChild(QLineEdit, "fileNameEdit")
+        assert line is not None
+        line.setCompleter(None)  # Qt's completion comes late on a busy machine, and changes what was typed
+        _type_over(line, str(path))
+        driver.wait()
+        if picture:
+            driver.picture_of_screen(picture)
     for _ in range(PRESSES):
         QTest.keyClick(line, Qt.Key.Key_Return)
         driver.wait(400)
