@@ -66,9 +66,12 @@ class Prior:
             from napari_ctvlp.ask.followup import Exam
 
             scan_path, masks_path = path, masks
-            if Path(path).is_dir() and masks is None:
-                given = rooms.sort_out([path], False)
-                scan_path, masks_path = given.scan or path, given.masks
+            if Path(path).is_dir():
+                if masks is None:
+                    given = rooms.sort_out([path], False)
+                    scan_path, masks_path = given.scan or path, given.masks
+                else:
+                    scan_path = rooms.scan_in(path, masks)
             if masks_path is None:
                 raise UserError(NO_MASKS)
             found = rooms.list_series(scan_path) if series is None and Path(scan_path).is_dir() else ()

@@ -40,6 +40,12 @@ class Rooms:
 
         return sort_out(paths, scan_open=scan_open)
 
+    def scan_in(self, folder: str | Path, masks: MaskPaths) -> Path:
+        """The scan of a folder whose masks were chosen."""
+        from napari_ctvlp.scan.pairs import scan_in
+
+        return scan_in(Path(folder), masks)
+
     def read_scan(self, path: str | Path, series: Any = None) -> Scan:
         """Read one scan."""
         from napari_ctvlp.scan import read_scan

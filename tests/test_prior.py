@@ -85,6 +85,19 @@ def test_what_is_missing_is_said(session, prior, tmp_path):
     assert prior.found is None
 
 
+def test_a_folder_of_which_the_masks_were_chosen_is_read_as_opening_reads_it(session, prior, tmp_path):
+    heard = listen(session)
+    write_scan(tmp_path / "prior" / "mask_b.nii.gz", labels(1))
+    prior.open(tmp_path / "prior")
+    assert "several masks are given at once" in str(heard.pop())
+    prior.open(tmp_path / "prior", tmp_path / "prior" / "seg.nii.gz")
+    assert not heard and liver(prior.found).volume_change == pytest.approx(0.5)
+    # masks that look like a scan by name, and would be a second one
+    seg = write_scan(tmp_path / "prior" / "image.nii.gz", labels(1).astype(np.float32) + np.float32(0.25))
+    prior.open(tmp_path / "prior", seg)
+    assert "image.nii.gz" in str(heard.pop()), "of two scans the chosen masks are none; they cannot be read, though"
+
+
 def test_another_encoder_looks_at_both(session, prior, tmp_path):
     prior.open(tmp_path / "prior")
     before = prior.exam.embedding

@@ -17,6 +17,7 @@ from napari_ctvlp.scan import dicom, itk, naming
 from napari_ctvlp.scan.itk_data import stored_voxels
 from napari_ctvlp.scan.nifti import is_nifti_name, open_nifti, stem
 from napari_ctvlp.scan.reader import looks_like_dicom
+from napari_ctvlp.scan.types import MaskPaths
 
 Kind = Literal["scan", "masks", ""]
 
@@ -79,13 +80,13 @@ def sort_out(paths: Sequence[str | Path], *, scan_open: bool = False) -> Given:
     return Given(scan, tuple(masks) if _one_per_organ(masks) else _only(masks, "masks", files[0].parent))
 
 
-def scan_in(folder: Path, masks: Path | None = None) -> Path:
+def scan_in(folder: Path, masks: MaskPaths | None = None) -> Path:
     """The scan of a folder, whatever masks lie beside it; the folder itself for DICOM slices or nothing that is known.
 
     Parameters
     ----------
     folder : Path
-    masks : Path, optional
+    masks : path or paths, optional
         What was chosen as its masks, and so is no scan.
 
     Raises
@@ -93,7 +94,9 @@ def scan_in(folder: Path, masks: Path | None = None) -> Path:
     UserError
         Several scans.
     """
-    scans = [scan for scan in _contents(folder)[0] if masks is None or scan.resolve() != masks.resolve()]
+    chosen = () if masks is None else (masks,) if isinstance(masks, str | Path) else masks
+    given = {Path(mask).resolve() for mask in chosen}
+    scans = [scan for scan in _contents(folder)[0] if scan.resolve() not in given]
     return folder if folder in scans else _only(scans, "scans", folder) or folder
 
 
