@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -79,6 +79,16 @@ class SecondOpinions:
             self._drop()
         self.changed.emit(self.opinions)
         self._go_on()
+
+    def set_names(self, names: Sequence[str]) -> None:
+        """Ask these and no others, in this order."""
+        for name in self.names:
+            if name not in names:
+                self.remove(name)
+        for name in names:
+            self.add(name)
+        self._encoders = {name: self._encoders[name] for name in names if name in self._encoders}
+        self.changed.emit(self.opinions)
 
     def cancel(self) -> None:
         """End the work under way, and ask that encoder no more."""

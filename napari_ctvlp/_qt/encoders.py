@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from napari_ctvlp.second_opinions import SecondOpinions
 from napari_ctvlp.session import Report, Runner, Session
 
 if TYPE_CHECKING:
+    from napari_ctvlp._qt.undo import Undo
     from napari_ctvlp.ask.compare import Opinion
 
 
@@ -48,14 +50,17 @@ class Encoders:
     session : Session
     runner : Runner
         Where downloads and second opinions run.
+    undo : Undo
+        Takes back which others are asked.
     """
 
-    def __init__(self, dock: Dock, session: Session, runner: Runner) -> None:
-        self._dock, self._session, self._runner = dock, session, runner
+    def __init__(self, dock: Dock, session: Session, runner: Runner, undo: Undo) -> None:
+        self._dock, self._session, self._runner, self._undo = dock, session, runner, undo
         self._picker = dock.encoder
         self._offered: Offer | None = None
         self._stop: threading.Event | None = None
         self._stopped = ""
+        self._ticks, self._ticked = 0, ""
         self.others = SecondOpinions(session, runner)
         self._connections: list[tuple[Any, Callable[..., None]]] = [
             (session.encoder_changed, self._on_encoder),
@@ -191,16 +196,33 @@ class Encoders:
             self._show_offer(self._stopped)
         else:
             self.others.cancel()
+            self._forget_tick()
             self.refresh()
             self._show_region()
 
     # -- several at once ---------------------------------------------------------------------------------------
 
     def _on_compare(self, name: str, on: bool) -> None:
+        before = self.others.names
+        self._ticks += 1
+        self._ticked = name if on else ""
+        what = f"comparing with {name}" if on else f"no longer comparing with {name}"
+        self._undo.push(what, partial(self._compare, before), series=f"comparing {self._ticks}")
         if on:
             self.others.add(name)
         else:
             self.others.remove(name)
+        self._show_region()
+
+    def _forget_tick(self) -> None:
+        """A tick that came to nothing is no step."""
+        if self._ticked and self._ticked not in self.others.names:
+            self._undo.withdraw(f"comparing {self._ticks}")
+
+    def _compare(self, names: Sequence[str]) -> None:
+        """Ask these beside, as before a tick."""
+        self.others.set_names(names)
+        self.refresh()
         self._show_region()
 
     def _on_others_activity(self, activity: tuple[str, float | None] | None) -> None:
@@ -212,6 +234,7 @@ class Encoders:
             self._picker.offer.show_work(f"asking {activity[0]} too", activity[1])
 
     def _on_others_failed(self, error: Exception) -> None:
+        self._forget_tick()
         self.refresh()
         self._show_region()
         self._session.failed.emit(error)

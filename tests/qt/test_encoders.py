@@ -15,6 +15,7 @@ from napari_ctvlp._qt.encoders import Encoders
 from napari_ctvlp._qt.findings_model import DISAGREE_MARK, PROBABILITY
 from napari_ctvlp._qt.overlay import Overlay
 from napari_ctvlp._qt.runner import ThreadRunner
+from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp.ask.types import AbnormalityScore
 from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.encoder.download import DownloadCancelled
@@ -83,7 +84,7 @@ def made(qtbot, entries, word_encoder):
     session.scores_changed.connect(dock.findings.set_scores)
     dock.encoder.encoder_chosen.connect(session.use_encoder)
     session.encoder_changed.connect(lambda e: dock.encoder.set_card(e.card))
-    encoders = Encoders(dock, session, run_now)
+    encoders = Encoders(dock, session, run_now, Undo())
     dock.show()
     qtbot.waitExposed(dock)
     yield dock, session, encoders
@@ -183,7 +184,7 @@ def test_a_download_that_fails_says_why_and_can_be_tried_again(made, monkeypatch
 def test_a_download_can_be_stopped(qtbot, entries, word_encoder, monkeypatch):
     runner, session, dock = ThreadRunner(1), Session(rooms=Rooms(word_encoder)), Dock(words, Overlay().looks)
     qtbot.addWidget(dock)
-    encoders = Encoders(dock, session, runner)
+    encoders = Encoders(dock, session, runner, Undo())
     dock.show()
     ended = []
 
@@ -245,7 +246,7 @@ def test_terms_stand_over_every_button_that_agrees_to_them(made, entries, tmp_pa
 def test_a_check_that_is_stopped_does_not_talk_of_a_download(qtbot, entries, word_encoder, tmp_path, monkeypatch):
     runner, session, dock = ThreadRunner(1), Session(rooms=Rooms(word_encoder)), Dock(words, Overlay().looks)
     qtbot.addWidget(dock)
-    encoders = Encoders(dock, session, runner)
+    encoders = Encoders(dock, session, runner, Undo())
     dock.show()
     go_on, ended = threading.Event(), []
 
@@ -345,3 +346,39 @@ def test_no_choice_is_cut_at_the_width_of_the_dock(made):
     room = box.width() - box.height()  # the arrow takes about a square
     for place in range(box.count()):
         assert box.fontMetrics().horizontalAdvance(box.itemText(place)) <= room, box.itemText(place)
+
+
+def ticked(dock) -> list[str]:
+    return [action.text().split()[0] for action in dock.encoder.menu.actions() if action.isChecked()]
+
+
+def test_a_tick_of_the_comparison_is_taken_back_with_one_key(made, entries, phantom):
+    dock, session, encoders = made
+    undo = encoders._undo
+    entries["far"] = replace(entries["other"], name="far")
+    encoders.refresh()
+    session.set_scan(*phantom)
+    for name in ("far", "other"):
+        compare_action(dock, name).trigger()
+    assert undo.next == "comparing with other" and encoders.others.names == ("far", "other")
+    compare_action(dock, "far").trigger()
+    assert undo.next == "no longer comparing with far" and encoders.others.names == ("other",)
+    undo.undo()
+    assert [opinion.encoder for opinion in encoders.others.opinions] == ["far", "other"], "in the order as before"
+    assert sorted(ticked(dock)) == ["far", "other"]
+    for _ in range(2):
+        undo.undo()
+    assert not ticked(dock) and not encoders.others.names and not undo.next
+    assert not dock.encoder.note.isVisible()
+
+
+def test_an_encoder_that_could_not_be_asked_leaves_no_step(made, phantom, monkeypatch):
+    dock, session, encoders = made
+    session.set_scan(*phantom)
+
+    def fail(name):
+        raise UserError("It is damaged.")
+
+    monkeypatch.setattr(session.rooms, "load_encoder", fail)
+    compare_action(dock, "other").trigger()
+    assert not ticked(dock) and not encoders._undo.next
