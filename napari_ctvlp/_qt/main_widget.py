@@ -20,6 +20,7 @@ from napari_ctvlp._qt.audit_window import AuditWindow
 from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.controls import join_buttons
 from napari_ctvlp._qt.dock import Dock
+from napari_ctvlp._qt.docked import main_window
 from napari_ctvlp._qt.encoders import Encoders
 from napari_ctvlp._qt.ending import Ending
 from napari_ctvlp._qt.first_answer import FirstAnswer
@@ -48,7 +49,6 @@ from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.telling import tell_failure, tell_written
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_state import ViewState
-from napari_ctvlp._qt.views_dock import main_window
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
@@ -78,6 +78,7 @@ class CtvlpWidget(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer, session: Session | None = None) -> None:
         super().__init__()
         self._viewer = napari_viewer
+        self._closed_down = False
         self._wiring = wiring = Wiring()
         if session is None:
             runner = ThreadRunner()
@@ -162,7 +163,7 @@ class CtvlpWidget(QWidget):
         self.audit = AuditWindow(session, self.dock.scan, self, wiring)
         others = ThreadRunner(2)
         wiring.callback(others.close)
-        self.encoders = Encoders(self.dock, session, others)
+        self.encoders = Encoders(self.dock, session, others, self.undo)
         wiring.callback(self.encoders.close)
         wiring.connect(session.scan_changed, self._furniture.set_scan)
         wiring.connect(session.written, tell_written)
@@ -172,8 +173,7 @@ class CtvlpWidget(QWidget):
         wiring.connect(self._view_state.giving, self._preferences.leave_views)
         wiring.connect(napari_viewer.events.theme, self._apply_theme)
         self._apply_theme()
-        # the widget itself may be gone when Qt says so: what has to be undone hangs on the wiring, not on the widget
-        self.destroyed.connect(wiring.close)
+        self.destroyed.connect(wiring.close)  # not a method of the widget, which may be gone when Qt says so
         self.layers.sync()
         session.load_encoder()
 
@@ -216,6 +216,7 @@ class CtvlpWidget(QWidget):
 
     def close_down(self) -> None:
         """Stop work, give the layers their colours and the canvas its look back; safe to call twice."""
+        self._closed_down = True
         self._wiring.close()
 
     def _on_scan_changed(self, scan: object) -> None:
@@ -265,6 +266,8 @@ class CtvlpWidget(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Put the cursor into the question, and learn of the window's end in time."""
         super().showEvent(event)
+        if self._closed_down:
+            return  # a window that closes puts a floating dock back and shows it: nothing shall hold the window then
         self.dock.query.setFocus()
         self._keys.install(self)
         for child in self.findChildren(QWidget):

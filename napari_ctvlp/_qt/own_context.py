@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt import QtViewer
 
+from napari_ctvlp._qt.docked import main_window
+
 if TYPE_CHECKING:
     import napari
     from qtpy.QtWidgets import QWidget
@@ -63,8 +65,8 @@ class _Finish:
 
 
 def main_canvas(viewer: napari.viewer.Viewer, inside: QWidget) -> QWidget | None:
-    """The widget of a viewer's main canvas, found among the children of the window that a widget stands in."""
+    """The widget of a viewer's main canvas, found in the window that a widget is docked in."""
     wrapped = getattr(viewer, "__wrapped__", viewer)
-    window = inside.window()
+    window = main_window(inside)
     found = window.findChildren(QtViewer) if window is not None else []
     return next((view.canvas.native for view in found if view.viewer is wrapped), None)

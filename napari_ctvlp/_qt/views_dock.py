@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
+from napari_ctvlp._qt.docked import dock_of, main_window
 from napari_ctvlp._qt.slice_view import SliceView
 
 SHARE = 0.36
@@ -40,13 +41,13 @@ class DockContent(QWidget):
 
     def place_beside(self, other: QWidget) -> None:
         """Stand left of another docked widget, with some of the main canvas' room; below what of ours stands there."""
-        mine, theirs, window = _dock(self), _dock(other), main_window(self)
+        mine, theirs, window = dock_of(self), dock_of(other), main_window(self)
         self._docked = mine is not None
         if mine is None or theirs is None or window is None or theirs.isFloating():
             return
         if window.dockWidgetArea(theirs) != Qt.DockWidgetArea.RightDockWidgetArea:
             return
-        ours = [dock for content in window.findChildren(DockContent) if (dock := _dock(content)) not in (None, mine)]
+        ours = [dock for content in window.findChildren(DockContent) if (dock := dock_of(content)) not in (None, mine)]
         for dock in ours:
             if window.dockWidgetArea(dock) == Qt.DockWidgetArea.RightDockWidgetArea and not dock.isFloating():
                 window.splitDockWidget(dock, mine, Qt.Orientation.Vertical)
@@ -60,20 +61,20 @@ class DockContent(QWidget):
         self._sharing.start(0)
 
     def _share_room(self, width: int) -> None:
-        mine, window = _dock(self), main_window(self)
+        mine, window = dock_of(self), main_window(self)
         if mine is not None and window is not None:
             room = window.centralWidget().width() + mine.width()
             window.resizeDocks([mine], [max(200, int(room * SHARE))], Qt.Orientation.Horizontal)
 
     def set_shown(self, shown: bool) -> None:
         """Show or hide the whole dock."""
-        dock = _dock(self)
+        dock = dock_of(self)
         if dock is not None:
             dock.setVisible(shown)
 
     def event(self, event: QEvent | None) -> bool:
         """Qt: napari takes the widget out of its dock when the user closes that."""
-        if event is not None and event.type() == QEvent.Type.ParentChange and self._docked and _dock(self) is None:
+        if event is not None and event.type() == QEvent.Type.ParentChange and self._docked and dock_of(self) is None:
             self._docked = False
             self.removed.emit()
         return super().event(event)
@@ -91,7 +92,7 @@ class ViewsDock(DockContent):
 
     def set_central_shown(self, shown: bool) -> None:
         """Show or hide the main canvas; its room goes to the views."""
-        mine, window = _dock(self), main_window(self)
+        mine, window = dock_of(self), main_window(self)
         if window is None or mine is None or window.centralWidget().isVisible() == shown:
             return
         docks = [d for d in window.findChildren(QDockWidget) if d.isVisible() and not d.isFloating()]
@@ -108,13 +109,6 @@ class ViewsDock(DockContent):
         window.resizeDocks([*others, mine], [*widths, mine_width], Qt.Orientation.Horizontal)
 
 
-def _dock(widget: QWidget) -> QDockWidget | None:
-    parent = widget.parentWidget()
-    while parent is not None and not isinstance(parent, QDockWidget):
-        parent = parent.parentWidget()
-    return parent
-
-
 @contextmanager
 def painted_once(widget: QWidget) -> Iterator[None]:
     """Rearrange the window that a widget is docked in; Qt paints all canvases after each step of that."""
@@ -127,11 +121,3 @@ def painted_once(widget: QWidget) -> Iterator[None]:
         yield
     finally:
         window.setUpdatesEnabled(True)
-
-
-def main_window(widget: QWidget) -> QMainWindow | None:
-    """The window that a widget is docked in, also while its dock floats as a window of its own."""
-    parent = widget.parentWidget()
-    while parent is not None and not isinstance(parent, QMainWindow):
-        parent = parent.parentWidget()
-    return parent

@@ -6,6 +6,9 @@ import pytest
 from napari.qt import QtViewer
 from qtpy.QtGui import QOpenGLContext
 
+from napari_ctvlp._qt.docked import dock_of
+from napari_ctvlp._qt.own_context import main_canvas
+
 from .windows import add_layers
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -54,3 +57,16 @@ def test_the_main_canvas_stays_safe_while_one_of_our_views_is_open(window, phant
     assert "finish" in vars(context), "the 3D view has a canvas, too"
     widget.close_down()
     assert "finish" not in vars(context)
+
+
+def test_the_main_canvas_is_found_while_the_dock_floats(window, phantom, qtbot):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    main = viewer.window._qt_viewer.canvas.native
+    dock = dock_of(widget)
+    dock.setFloating(True)
+    qtbot.waitUntil(dock.isFloating)
+    assert main_canvas(viewer, widget) is main
+    widget.views.set_shown(True)
+    assert widget.views.crosshair is not None and widget.views.canvases[0] is main
+    assert "finish" in vars(viewer.window._qt_viewer.canvas._scene_canvas.context)
