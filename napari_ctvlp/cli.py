@@ -128,9 +128,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _window(args: WindowArgs) -> None:
     _check_choice(args.scan, args.masks, args.sample)
-    import napari
-
     from napari_ctvlp._qt.launch import open_window
+    from napari_ctvlp._qt.own_process import run_until_told
 
     scan, masks = commands.paired(args.scan, args.masks)
     if args.session is not None and (scan is not None or args.sample):
@@ -146,7 +145,7 @@ def _window(args: WindowArgs) -> None:
         screenshot=args.screenshot,
     )
     if args.screenshot is None:
-        napari.run()
+        run_until_told()
     else:
         print(f"Window saved to {args.screenshot}")
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.wiring import Wiring
@@ -36,6 +36,9 @@ class Ending(QObject):
         self._end = end
         self._wiring = wiring
         self._window: Callable[[], QWidget | None] = lambda: None
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self._on_quit)  # gone with this object
 
     @property
     def has_window(self) -> bool:
@@ -70,6 +73,10 @@ class Ending(QObject):
             if hides or event.type() == QEvent.Type.DeferredDelete:
                 self._end()
         return super().eventFilter(watched, event)
+
+    def _on_quit(self) -> None:
+        """End where the application quits without closing its windows, as Ctrl+C has it do."""
+        self._end()
 
     def _watch(self, thing: QWidget) -> None:
         thing.installEventFilter(self)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import signal
+import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 M_ARENA_MAX = -8
 """``mallopt(3)`` of the GNU C library."""
@@ -44,3 +49,59 @@ def keep_out_of_collections() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def run_until_told() -> None:
+    """Let the window live until it is closed, or until SIGTERM or SIGHUP closes it as its user would.
+
+    Left alone the signals end Python at once: what the window started, as TotalSegmentator, goes on, and its temporary
+    files, which may hold a scan, stay. A signal that is ignored already (``nohup``) stays so.
+
+    Raises
+    ------
+    SystemExit
+        After a signal, with 128 and its number.
+    """
+    import napari
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+
+    told: list[int] = []
+
+    def close() -> None:
+        QApplication.closeAllWindows()
+        QApplication.exit()  # also where a window, or somebody else's, would not close
+
+    def tell(number: int, _frame: FrameType | None) -> None:
+        if not told:  # nothing shall interrupt the clearing up
+            told.append(number)
+            QTimer.singleShot(0, close)  # what the window is doing now comes to its end first
+
+    with _signals(tell):
+        napari.run()
+    if told:
+        raise SystemExit(128 + told[0])
+
+
+@contextmanager
+def _signals(tell: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Hear of the signals that end a process while Qt's loop runs, in which Python itself sleeps."""
+    from qtpy.QtCore import QSocketNotifier
+
+    known = [one for name in ("SIGTERM", "SIGHUP") if (one := getattr(signal, name, None)) is not None]
+    before = {one: signal.signal(one, tell) for one in known if signal.getsignal(one) is signal.SIG_DFL}
+    heard, told = socket.socketpair()
+    for end in (heard, told):
+        end.setblocking(False)
+    woken = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    notifier = QSocketNotifier(heard.fileno(), QSocketNotifier.Type.Read)  # type: ignore[call-overload]
+    notifier.activated.connect(lambda *_: heard.recv(64))  # Python is awake: it sees to the signal before this
+    try:
+        yield
+    finally:
+        notifier.setEnabled(False)
+        signal.set_wakeup_fd(woken)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        heard.close()
+        told.close()
