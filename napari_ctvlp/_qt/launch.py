@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ctvlp._qt.own_process import keep_out_of_collections, share_arenas
+from napari_ctvlp._qt.own_process import keep_out_of_collections, share_arenas, share_canvases
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.opening import open_masks, open_sample, open_scan
 
@@ -62,6 +62,7 @@ def open_window(
         With ``screenshot`` only: what went wrong on the way to the picture.
     """
     share_arenas()  # before there are threads
+    share_canvases()
     # importing torch and transformers holds the interpreter for a third of a second at a time: better now than later,
     # when there is a window to freeze
     import napari

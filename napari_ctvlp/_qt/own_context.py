@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.qt import QtViewer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_ctvlp._qt.docked import main_window
 
@@ -70,3 +72,11 @@ def main_canvas(viewer: napari.viewer.Viewer, inside: QWidget) -> QWidget | None
     window = main_window(inside)
     found = window.findChildren(QtViewer) if window is not None else []
     return next((view.canvas.native for view in found if view.viewer is wrapped), None)
+
+
+def canvases_share() -> bool:
+    """Whether canvases live on when they come into another window, as with a dock that floats.
+
+    The application decides that before it begins; napari (0.9) does not, our own window does (`share_canvases`).
+    """
+    return QApplication.testAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)

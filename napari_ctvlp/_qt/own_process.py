@@ -40,6 +40,18 @@ def share_arenas(count: int = ARENAS) -> bool:
         return False
 
 
+def share_canvases() -> None:
+    """Let canvases live on in another window, as in a dock that floats: Qt takes that before there is an application.
+
+    A canvas that comes into another window gets another OpenGL context, in which nothing of what it drew is known.
+    """
+    from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QApplication
+
+    if QApplication.instance() is None:
+        QApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
+
+
 def keep_out_of_collections() -> None:
     """Let the garbage collector pass over all that exists now: call it when the window stands and nothing is open.
 

@@ -10,14 +10,17 @@ from contextlib import contextmanager
 from functools import partial
 
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
-from qtpy.QtWidgets import QDockWidget, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QDockWidget, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.docked import dock_of, main_window
+from napari_ctvlp._qt.own_context import canvases_share
 from napari_ctvlp._qt.slice_view import SliceView
 
 SHARE = 0.36
 """Of the room that the main canvas had."""
 NAME = "Coronal and sagittal"
+FLOAT_BUTTON = "QTitleBarFloatButton"
+"""Of napari's title bar, which has one whatever the dock may do."""
 
 
 class DockContent(QWidget):
@@ -43,6 +46,7 @@ class DockContent(QWidget):
         """Stand left of another docked widget, with some of the main canvas' room; below what of ours stands there."""
         mine, theirs, window = dock_of(self), dock_of(other), main_window(self)
         self._docked = mine is not None
+        self._keep_in_window()
         if mine is None or theirs is None or window is None or theirs.isFloating():
             return
         if window.dockWidgetArea(theirs) != Qt.DockWidgetArea.RightDockWidgetArea:
@@ -71,6 +75,21 @@ class DockContent(QWidget):
         dock = dock_of(self)
         if dock is not None:
             dock.setVisible(shown)
+            self._keep_in_window()
+
+    def _keep_in_window(self) -> None:
+        """Let the dock not float where its canvases would be lost with the OpenGL context of their window.
+
+        Neither may it be moved: while it is dragged it is a window of its own.
+        """
+        dock = dock_of(self)
+        if dock is None or canvases_share():
+            return
+        feature = QDockWidget.DockWidgetFeature
+        dock.setFeatures(dock.features() & ~(feature.DockWidgetFloatable | feature.DockWidgetMovable))
+        title = dock.titleBarWidget()
+        for button in title.findChildren(QAbstractButton, FLOAT_BUTTON) if title is not None else ():
+            button.hide()
 
     def event(self, event: QEvent | None) -> bool:
         """Qt: napari takes the widget out of its dock when the user closes that."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from napari.qt import QtViewer
 from qtpy.QtGui import QOpenGLContext
+from qtpy.QtWidgets import QDockWidget, QPushButton
 
 from napari_ctvlp._qt.docked import dock_of
 from napari_ctvlp._qt.own_context import main_canvas
+from napari_ctvlp._qt.views_dock import FLOAT_BUTTON
 
 from .windows import add_layers
 
@@ -55,7 +60,7 @@ def test_the_main_canvas_stays_safe_while_one_of_our_views_is_open(window, phant
     widget.body.set_shown(True)
     widget.views.close()
     assert "finish" in vars(context), "the 3D view has a canvas, too"
-    widget.close_down()
+    widget.body.close()
     assert "finish" not in vars(context)
 
 
@@ -70,3 +75,51 @@ def test_the_main_canvas_is_found_while_the_dock_floats(window, phantom, qtbot):
     widget.views.set_shown(True)
     assert widget.views.crosshair is not None and widget.views.canvases[0] is main
     assert "finish" in vars(viewer.window._qt_viewer.canvas._scene_canvas.context)
+
+
+def test_a_dock_whose_canvases_would_be_lost_stays_in_the_window(window, phantom, qtbot):
+    """napari does not have canvases share; floated, ours failed to draw from then on."""
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    feature = QDockWidget.DockWidgetFeature
+    for room in (widget.views, widget.body):
+        for shown in (True, False, True):
+            room.set_shown(shown)
+        dock = dock_of(room._dock)
+        assert not dock.features() & (feature.DockWidgetFloatable | feature.DockWidgetMovable)
+        (button,) = dock.titleBarWidget().findChildren(QPushButton, FLOAT_BUTTON)
+        assert not button.isVisible() and dock.features() & feature.DockWidgetClosable
+    assert dock_of(widget).features() & feature.DockWidgetFloatable
+
+
+FLOATING = """
+import os, sys
+from qtpy.QtTest import QTest
+from napari_ctvlp._qt.docked import dock_of
+from napari_ctvlp._qt.launch import DOCK_NAME, open_window
+viewer = open_window()
+widget = viewer.window.dock_widgets[DOCK_NAME]
+failed = []
+sys.excepthook = lambda kind, error, frames: failed.append(error)
+widget.dock.scan.sample_requested.emit()
+while widget.session.masks is None:
+    QTest.qWait(20)
+widget.views.set_shown(True)
+widget.body.set_shown(True)
+QTest.qWait(300)
+for room in (widget.views, widget.body):
+    for floating in (True, False, True):
+        dock_of(room._dock).setFloating(floating)
+        QTest.qWait(200)
+        viewer.dims.set_current_step(0, 5 + floating)
+QTest.qWait(200)
+print(len(failed), dock_of(widget.views._dock).isFloating(), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_canvases_of_our_own_window_float(qapp):
+    done = subprocess.run([sys.executable, "-c", FLOATING], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-2:] == ["0", "True"]
+    assert "Error drawing" not in done.stderr
