@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -57,10 +58,10 @@ class Body:
         self._layers = layers
         self._undo = undo
         self._beside = beside
-        self._wiring = wiring
         self._dock: DockContent | None = None
         self._labels: Labels | None = None
         self.view: BodyView | None = None
+        self._give_back: Callable[[], None] = lambda: None
         self.shown = False
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(viewer.events.theme, self._on_theme)
@@ -100,6 +101,7 @@ class Body:
         if self.view is not None:
             self.view.release()
             self.view = None
+        self._give_back()
         with suppress(LookupError, RuntimeError, AttributeError):  # the user closed it, or the window is gone
             self._viewer.window.remove_dock_widget(dock)
         with suppress(RuntimeError):
@@ -112,7 +114,7 @@ class Body:
         self.view = BodyView()
         self.view.follow_theme(self._viewer.theme)
         if (canvas := main_canvas(self._viewer, self._beside)) is not None:
-            self._wiring.callback(finish_in_own_context(canvas))
+            self._give_back = finish_in_own_context(canvas)
         self._dock = DockContent(self.view)
         self._dock.removed.connect(self.close)
         self._viewer.window.add_dock_widget(self._dock, name=NAME, area="right")

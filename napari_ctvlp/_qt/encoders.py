@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ctvlp._qt.dock import Dock
@@ -130,6 +131,7 @@ class Encoders:
     def _choose_file(self) -> None:
         dialog = QFileDialog(self._picker, "Checkpoint", "", "Checkpoint (*.pth *.pt *.safetensors)")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self.take_file)
         dialog.open()
 
