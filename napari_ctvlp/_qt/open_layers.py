@@ -78,6 +78,7 @@ class OpenLayers:
         self._undo = undo
         self._syncing = False
         self._in_use: Labels | None = None
+        self._named: Labels | None = None
         self._aside: WeakSet[Labels] = WeakSet()
         self._given = GivenLabels(viewer, session, undo, self)
         self._front = QTimer()  # later: napari's own listeners have not all heard of a new layer yet
@@ -213,6 +214,7 @@ class OpenLayers:
         if masks is None or self._session.scan is None:
             self._in_use = None
             self._overlay.set_layer(None)
+            self._end_naming()
             return
         self._given.measured_on(masks, self._session.scan)
         colours = {label: _colour(label, name) for label, name in masks.names.items()}
@@ -224,6 +226,14 @@ class OpenLayers:
                 self._add(masks_layer(self._session.scan, masks, colours))
         self._show_alone(self.masks_layer)
         self._overlay.set_layer(self.masks_layer, colours)
+        self._end_naming()
+
+    def _end_naming(self) -> None:
+        """Close the dialog with the names of another layer's organs: applied to these they would be wrong."""
+        if self._named is not None and self._named is not self.masks_layer:
+            self._named = None
+            for dialog in self._panel.findChildren(OrganNames):
+                dialog.close()
 
     def _show_alone(self, layer: Labels | None) -> None:
         """Of several masks of a scan show those in use, as the side views do; the others come back when used."""
@@ -259,6 +269,7 @@ class OpenLayers:
         """Let the user say which label is which organ."""
         masks = self._session.masks
         if masks is not None:
+            self._named = self.masks_layer
             dialog = OrganNames(masks, display_name, self._panel)
             dialog.named.connect(self.rename)
             dialog.show()
