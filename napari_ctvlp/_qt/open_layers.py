@@ -88,12 +88,9 @@ class OpenLayers:
         wiring.callback(self._front.stop)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(session.masks_changed, self._on_masks_changed)
-        for emitter in (
-            viewer.layers.events.inserted,
-            viewer.layers.events.removed,
-            viewer.layers.selection.events.active,
-        ):
-            wiring.connect(emitter, self.sync)
+        wiring.connect(viewer.layers.events.inserted, self._on_inserted)
+        wiring.connect(viewer.layers.events.removed, self.sync)
+        wiring.connect(viewer.layers.selection.events.active, self.sync)
         panel.scan_chosen.connect(self._on_scan_chosen)
         panel.use_layer_requested.connect(self._on_use_layer)
         panel.names_requested.connect(self._on_names)
@@ -197,6 +194,15 @@ class OpenLayers:
             self.show_hint()
         finally:
             self._syncing = False
+
+    def _on_inserted(self, event: Any) -> None:
+        """A copy of the layer of masks carries its mark, and is not that layer: what is painted in it is its own."""
+        layers = list(self._viewer.layers)
+        layer = next((layer for layer in layers if layer == event.value), None)
+        masks = masks_of(layer)
+        if layer is not None and masks is not None and sum(masks_of(other) is masks for other in layers) > 1:
+            layer.metadata.pop(MASKS_KEY)
+        self.sync()
 
     def _active_layer(self, layers: Sequence[Layer]) -> Layer | None:
         # the viewer may be napari's proxy, and what it gives out is wrapped: find the layer itself

@@ -238,22 +238,6 @@ def test_the_user_says_which_organ_a_label_is(open_masks, qtbot):
     assert widget.session.masks.names[1] == "my_tumour", "what an organ is called outlives its voxels"
 
 
-def test_names_are_not_given_to_the_organs_of_another_layer(open_masks, qtbot):
-    viewer, widget, scan, masks, layer = open_masks
-    widget.dock.scan.names.click()
-    dialog = widget.findChild(OrganNames)
-    layer.mode = "paint"
-    paint(layer, 1)
-    settled(widget, qtbot)
-    assert dialog.isVisible(), "the same organs, painted in"
-    layer.mode = "pan_zoom"
-    other = add_labels(viewer, scan, masks.labels.astype(np.int32), name="other")
-    viewer.layers.selection.active = other
-    widget.dock.scan.use_layer.click()
-    assert not dialog.isVisible()
-    qtbot.waitUntil(lambda: widget.findChild(OrganNames) is None)
-
-
 def test_other_masks_chosen_in_the_middle_of_a_stroke(open_masks, qtbot, phantom):
     viewer, widget, scan, masks, layer = open_masks
     other = add_labels(viewer, scan, masks.labels.astype(np.int32), name="other")
