@@ -21,6 +21,7 @@ from napari_ctvlp.encoder.registry import EncoderEntry, list_entries
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.second_opinions import SecondOpinions
 from napari_ctvlp.session import Report, Runner, Session
+from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.undo import Undo
@@ -244,15 +245,16 @@ class Encoders:
     def _show_scores(self, _: object = None) -> None:
         from napari_ctvlp.ask.compare import compare
 
-        embedding, opinions = self._session.embedding, self.others.opinions
-        if embedding is None:
+        session, embedding, opinions = self._session, self._session.embedding, self.others.opinions
+        under_way = not session.scores and session.busy_with(Task.SCORES)  # what is not scored yet is not unknown
+        if embedding is None or under_way:
             self._dock.findings.set_scores(())  # what stands there is about something else
             return
         encoder = embedding.encoder
         titles = [encoder.card.name, *(_title(o) for o in opinions)]
         if not encoder.calibration.fitted:
             titles[0] += UNCALIBRATED
-        self._dock.findings.set_rows(compare(self._session.scores, embedding.groups, opinions), titles)
+        self._dock.findings.set_rows(compare(session.scores, embedding.groups, opinions), titles)
 
     # -- the one that answers ----------------------------------------------------------------------------------
 

@@ -346,39 +346,3 @@ def test_no_choice_is_cut_at_the_width_of_the_dock(made):
     room = box.width() - box.height()  # the arrow takes about a square
     for place in range(box.count()):
         assert box.fontMetrics().horizontalAdvance(box.itemText(place)) <= room, box.itemText(place)
-
-
-def ticked(dock) -> list[str]:
-    return [action.text().split()[0] for action in dock.encoder.menu.actions() if action.isChecked()]
-
-
-def test_a_tick_of_the_comparison_is_taken_back_with_one_key(made, entries, phantom):
-    dock, session, encoders = made
-    undo = encoders._undo
-    entries["far"] = replace(entries["other"], name="far")
-    encoders.refresh()
-    session.set_scan(*phantom)
-    for name in ("far", "other"):
-        compare_action(dock, name).trigger()
-    assert undo.next == "comparing with other" and encoders.others.names == ("far", "other")
-    compare_action(dock, "far").trigger()
-    assert undo.next == "no longer comparing with far" and encoders.others.names == ("other",)
-    undo.undo()
-    assert [opinion.encoder for opinion in encoders.others.opinions] == ["far", "other"], "in the order as before"
-    assert sorted(ticked(dock)) == ["far", "other"]
-    for _ in range(2):
-        undo.undo()
-    assert not ticked(dock) and not encoders.others.names and not undo.next
-    assert not dock.encoder.note.isVisible()
-
-
-def test_an_encoder_that_could_not_be_asked_leaves_no_step(made, phantom, monkeypatch):
-    dock, session, encoders = made
-    session.set_scan(*phantom)
-
-    def fail(name):
-        raise UserError("It is damaged.")
-
-    monkeypatch.setattr(session.rooms, "load_encoder", fail)
-    compare_action(dock, "other").trigger()
-    assert not ticked(dock) and not encoders._undo.next
