@@ -9,25 +9,39 @@ from __future__ import annotations
 import collections
 import contextlib
 import ctypes
+import dataclasses
+import functools
 import gc
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari.qt import QtViewer
+from napari.settings import get_plugin_settings
 from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from qtpy.QtGui import QDesktopServices
 
+import napari_ctvlp
+from napari_ctvlp._qt import encoders
+from napari_ctvlp._qt.launch import DOCK_NAME
 from napari_ctvlp._qt.layer_lookup import masks_of
 from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp._qt.preferences import PLUGIN
 from napari_ctvlp._qt.runner import ThreadRunner
+from napari_ctvlp.encoder import install, region
+from napari_ctvlp.encoder.registry import list_entries
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.scan.statistics import organ_statistics
 from napari_ctvlp.session import Session
+from tests.segment.conftest import standin  # noqa: F401  (a fixture)
 
 from .monkey import Monkey, check
+from .test_napari_fill import outside  # noqa: F401  (a fixture)
 from .windows import add_layers
 
 ACTIONS = int(os.environ.get("CTVLP_MONKEY_ACTIONS", "200"))
@@ -42,7 +56,10 @@ CONTROL = 20
 
 
 class SlowlyRooms(Rooms):
-    """The real rooms; encoding takes a moment more, so that things happen meanwhile."""
+    """The real rooms; encoding takes a moment more, so that things happen meanwhile. All encoders are the starter."""
+
+    def load_encoder(self, name):
+        return super().load_encoder("starter")
 
     def encode_scan(self, encoder, scan, masks, progress, cancelled):
         for step in range(5):
@@ -56,16 +73,24 @@ def idle(widget, qtbot):
     qtbot.wait(50)
 
 
-def see_everything(viewer, widget, phantom, monkey, qtbot):
+def see_everything(monkey, qtbot):
     """Imports, canvases, shaders and caches come with the first use, and are no leak: every kind of action, in turn."""
-    add_layers(viewer, *phantom)
-    widget.views.set_shown(True)
-    for question in ("liver", "stone in the left kidney", ""):
-        widget.ask(question)
-        idle(widget, qtbot)
+    add_layers(monkey.viewer, *monkey.phantom)
+    monkey.widget.views.set_shown(True)
+    for question in ("liver", "stone in the left kidney"):
+        monkey.widget.ask(question)
+        idle(monkey.widget, qtbot)
+    for key in [wanted.key for wanted in monkey.widget._keys._wanted]:
+        for _ in range(2):  # most keys take back what they did before
+            monkey.window.activateWindow()
+            qtbot.waitUntil(monkey.window.isActiveWindow)
+            monkey.viewer.window._qt_viewer.canvas.native.setFocus()
+            monkey.press(monkey.window, key)
+            qtbot.wait(5)
+    assert monkey.arrived == monkey.pressed, "a key of the window does nothing"
     for _ in monkey.everything(REHEARSALS):
         qtbot.wait(5)
-    idle(widget, qtbot)
+    idle(monkey.widget, qtbot)
 
 
 def settled_memory(viewer, qtbot):
@@ -82,14 +107,33 @@ def settled_memory(viewer, qtbot):
     return psutil.Process().memory_info().rss / 1e6
 
 
-def memory_of_an_empty_window(viewer, widget, qtbot):
-    """The same of a window with the dock, in which nothing is open and nothing can be taken back."""
+def memory_of_an_empty_window(monkey, qtbot):
+    """The same of a window with the dock, in which nothing is open and nothing can be taken back.
+
+    What the user chose to keep is let go of first: other encoders, taught findings, pinned questions. What is made
+    once, views and dialogs, is there before and after.
+    """
+    viewer, widget = monkey.viewer, monkey.widget
     viewer.layers.clear()
     idle(widget, qtbot)
+    viewer.grid.enabled, viewer.dims.ndisplay = False, 2
     for view in ("coronal", "sagittal", "axial"):
         if widget.views.maximised == view:
             widget.views.maximise(view)  # a canvas that is hidden frees nothing
+    widget.body.set_shown(True)
+    widget.body.set_shown(False)
     widget.views.set_shown(True)
+    for room in (widget.lab, widget.reasons, widget.follow_up, widget.asked, widget.audit):
+        if room.dialog is None:
+            room.toggle()
+        if room.dialog is not None:
+            room.dialog.close()
+    widget.encoders.others.set_names(())
+    widget.session.set_taught(())
+    widget.queries.restore([], ())
+    if widget.session.encoder_name != "starter":
+        widget.session.use_encoder("starter")
+    idle(widget, qtbot)
     widget.undo.clear()
     return settled_memory(viewer, qtbot)
 
@@ -110,53 +154,90 @@ def growth_of_napari_alone(viewer, phantom, qtbot):
     return max(0.0, settled_memory(viewer, qtbot) - before) / (2 * CONTROL)
 
 
+@pytest.fixture
+def settings(plugin_settings, npe2pm):
+    """The plugin's settings as napari makes them of the manifest, in a folder of the test."""
+    npe2pm.register(PluginManifest.from_file(Path(napari_ctvlp.__file__).with_name("napari.yaml")))
+    return get_plugin_settings(PLUGIN)
+
+
+@pytest.fixture
+def two_encoders(monkeypatch):
+    """There is another encoder to compare with, by name."""
+    entries = list_entries()
+    starter = entries["starter"]
+    known = {"starter": starter, "other": dataclasses.replace(starter, name="other", folder=starter.place)}
+    for module in (encoders, install, region):
+        monkeypatch.setattr(module, "list_entries", lambda: known)
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [int(os.environ.get("CTVLP_MONKEY_SEED", "0"))])
-def test_random_actions_leave_nothing_behind(make_napari_viewer, phantom, qtbot, seed):
+def test_random_actions_leave_nothing_behind(
+    make_napari_viewer,
+    phantom,
+    qtbot,
+    seed,
+    settings,
+    two_encoders,
+    standin,  # noqa: F811
+    outside,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(900, 600)  # software drawing takes most of the time
     per_layer = growth_of_napari_alone(viewer, phantom, qtbot)
-    runner = ThreadRunner()
-    widget = CtvlpWidget(viewer, Session(runner, SlowlyRooms()))
-    widget.on_close(runner.close)
-    viewer.window.add_dock_widget(widget, name="CT query", area="right")
+    failures = []  # in words: an exception holds the arrays of all its frames
+
+    def make_widget(viewer):
+        runner = ThreadRunner()
+        widget = CtvlpWidget(viewer, Session(runner, SlowlyRooms()))
+        widget.on_close(runner.close)
+        viewer.window.add_dock_widget(widget, name=DOCK_NAME, area="right")
+        widget.session.failed.connect(lambda error: failures.append((type(error).__name__, str(error))))
+        return widget
+
     said = []
     notification_manager.notification_ready.connect(said.append)
-    failures = []  # in words: an exception holds the arrays of all its frames
-    widget.session.failed.connect(lambda error: failures.append((type(error).__name__, str(error))))
-    monkey = Monkey(viewer, widget, phantom, seed)
+    make_viewer = functools.partial(make_napari_viewer, show=True)
+    monkey = Monkey(viewer, phantom, seed, tmp_path, make_viewer, make_widget, settings)
+    monkey.answer_dialogs(monkeypatch)
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: True)
     layers = []
     try:
-        see_everything(viewer, widget, phantom, monkey, qtbot)
-        views_shown = [viewer.layers, *(view.model.layers for view in widget.views.views)]
+        see_everything(monkey, qtbot)
         for _ in range(WARM_UP if ACTIONS >= MEASURED else 0):
             monkey.act()
             qtbot.wait(int(monkey.pick([0, 0, 1, 5, 40])))
-        before = memory_of_an_empty_window(viewer, widget, qtbot)
-        for shown in views_shown:
-            shown.events.inserted.connect(lambda event: layers.append(event.index))
+        before = memory_of_an_empty_window(monkey, qtbot)
+        views = len(QtViewer._instances)
+        viewer.layers.events.inserted.connect(lambda event: layers.append(event.index))
         for count in range(ACTIONS):
             monkey.act()
             try:
-                check(viewer, widget)
+                check(monkey)
                 qtbot.wait(int(monkey.pick([0, 0, 1, 5, 40])))
-                check(viewer, widget)
+                check(monkey)
             except AssertionError as error:
                 raise AssertionError(f"after {count} actions, last {monkey.done[-8:]}: {error}") from error
-        after = memory_of_an_empty_window(viewer, widget, qtbot)
-        the_last_answer_is_that_of_a_fresh_session(viewer, widget, phantom, qtbot)
+        after = memory_of_an_empty_window(monkey, qtbot)
+        the_last_answer_is_that_of_a_fresh_session(viewer, monkey.widget, phantom, qtbot)
     finally:
         notification_manager.notification_ready.disconnect(said.append)
-    print(f"\n{collections.Counter(monkey.done).most_common()}")
+        print(f"\n{collections.Counter(monkey.done).most_common()}\nkeys: {monkey.arrived}\nlast: {monkey.done[-12:]}")
     print(f"memory {before:.0f} MB before, {after:.0f} MB after {ACTIONS} actions")
     print(f"napari alone keeps {per_layer:.2f} MB of each layer; {len(layers)} layers were added")
+    print(f"napari failed {len(outside)} times to fill outside of a layer")
     unexpected = [told for kind, told in failures if kind != "UserError"]
     assert not unexpected, unexpected
     assert not [note for note in said if "went wrong" in note.message]
     if ACTIONS >= MEASURED:
         assert after - per_layer * len(layers) < 1.05 * before
-    views = len(QtViewer._instances)
+    gc.collect()
+    assert not [known for known in monkey.gone if known() is not None], "a dock or a viewer that was closed lives on"
+    assert len(QtViewer._instances) == views
     viewer.close()
     qtbot.waitUntil(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("ctvlp")])
     gc.collect()
