@@ -81,7 +81,8 @@ def read_seg(path: Path) -> LabelledGrid:
     turn.stored_view(labels)[...] = grid.array
     notes = (f"{taken} voxels belong to several segments; the first keeps them",) if taken else ()
     frames = frozenset({str(seg.get("FrameOfReferenceUID") or "")} - {""})
-    return LabelledGrid(labels, turn.canonical_affine(affine, shape), found, notes, frames)
+    # frames that hold no segment are usually not written
+    return LabelledGrid(labels, turn.canonical_affine(affine, shape), found, notes, frames, tight=True)
 
 
 def _combined(seg: Any, path: Path, numbers: Sequence[int]) -> tuple[Any, int]:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry, naming
-from napari_ctvlp.scan.labels import onto_scan, present_labels, to_uint8
+from napari_ctvlp.scan.labels import cut_note, onto_scan, present_labels, to_uint8
 from napari_ctvlp.scan.lone import LoneMasks
 from napari_ctvlp.scan.masks import read_masks, statistics_by_label
-from napari_ctvlp.scan.statistics import organ_statistics
+from napari_ctvlp.scan.statistics import cut_short, organ_statistics
 from napari_ctvlp.scan.types import OrganMasks, OrganStatistics, Scan
 
 FEWEST = 5
@@ -87,14 +87,16 @@ def masks_from_drawing(scan: Scan, drawing: Drawing) -> tuple[OrganMasks, bool]:
         affine = onto
         notes.append("the layer had no voxel size: taken voxel for voxel, as it has the scan's shape")
     resampled: list[str] = []
-    placed = onto_scan(small, TO_LPS @ affine, dataclasses.replace(scan, affine=TO_LPS @ onto), title, resampled)
+    placed, cut = onto_scan(small, TO_LPS @ affine, dataclasses.replace(scan, affine=TO_LPS @ onto), title, resampled)
     present = present_labels(placed)
     by_label = statistics_by_label(scan, placed, present)
     number = values or {label: label for label in present}
     names, how = _names(drawing, {number[label]: stat for label, stat in by_label.items()})
     final = {label: names[number[label]] for label in present}
     statistics = {name: dataclasses.replace(by_label[label], organ=name) for label, name in final.items()}
-    masks = OrganMasks(placed, final, how, (*notes, *resampled), statistics)
+    ended = [final[label] for label in sorted(cut & final.keys())]
+    told = (*notes, *resampled, *([cut_note(ended)] if ended else []))
+    masks = OrganMasks(placed, final, how, told, cut_short(statistics, ended))
     return masks, values is None and not resampled and labels is drawing.labels
 
 
@@ -136,7 +138,8 @@ def measured_on(scan: Scan, masks: OrganMasks) -> OrganMasks:
     masks : OrganMasks
         Of a scan of the same shape and affine.
     """
-    return dataclasses.replace(masks, statistics=organ_statistics(scan, masks.labels, masks.names), as_read=None)
+    made = organ_statistics(scan, masks.labels, masks.names)
+    return dataclasses.replace(masks, statistics=cut_short(made, _cut_by_masks(masks)), as_read=None)
 
 
 def edited_masks(
@@ -177,7 +180,8 @@ def edited_masks(
         known = {**naming.scheme_names(scheme, present), **known}
     names = naming.unique_names({label: known.get(label, f"label_{label}") for label in present})
     again = {label: name for label, name in names.items() if touched is None or label in touched}
-    made = organ_statistics(scan, now, again)
+    # what the masks' own end cut off is not back because somebody painted within
+    made = cut_short(organ_statistics(scan, now, again), _cut_by_masks(before))
     statistics: dict[str, OrganStatistics] = {}
     for label, name in names.items():
         statistics[name] = made[name] if label in again else before.statistics[before.names[label]]
@@ -219,6 +223,10 @@ def changed_labels(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> set[int
         if differ.any():
             found |= {int(n) for n in np.unique(old[differ])} | {int(n) for n in np.unique(new[differ])}
     return found - {0}
+
+
+def _cut_by_masks(masks: OrganMasks) -> set[str]:
+    return {name for name, found in masks.statistics.items() if found.cut_by_masks}
 
 
 def _there(labels: NDArray[np.uint8], wanted: set[int]) -> set[int]:

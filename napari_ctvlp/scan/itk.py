@@ -91,7 +91,8 @@ def read_itk_labels(path: Path) -> LabelledGrid:
     turn = geometry.reorientation(affine)
     canonical: NDArray[Any] = np.empty(turn.canonical_shape(stored), labels.dtype)
     turn.stored_view(canonical)[...] = labels.T
-    return LabelledGrid(canonical, turn.canonical_affine(affine, stored), names, notes)
+    # 3D Slicer crops what it writes to the segments
+    return LabelledGrid(canonical, turn.canonical_affine(affine, stored), names, notes, tight=bool(segments))
 
 
 def _read(path: Path) -> Any:

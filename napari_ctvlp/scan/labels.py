@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,50 @@ def to_uint8(raw: NDArray[Any], name: str) -> tuple[NDArray[np.uint8], dict[int,
 
 
 def onto_scan(
-    labels: NDArray[np.uint8], affine: geometry.Affine, scan: Scan, name: str, notes: list[str]
-) -> NDArray[np.uint8]:
-    """Canonical labels on the grid of the scan: as they are on the same grid, else the nearest voxel by affine."""
+    labels: NDArray[np.uint8],
+    affine: geometry.Affine,
+    scan: Scan,
+    name: str,
+    notes: list[str],
+    *,
+    tight: bool = False,
+) -> tuple[NDArray[np.uint8], frozenset[int]]:
+    """Canonical labels on the grid of the scan: as they are on the same grid, else the nearest voxel by affine.
+
+    Also gives the labels that the end of their own grid cuts within the scan; none of a ``tight`` grid, which ends
+    where its labels do.
+    """
     if labels.shape == scan.hu.shape and geometry.same_grid(affine, scan.affine, labels.shape):
-        return labels
+        return labels, frozenset()
     _check_meets(affine, labels.shape, scan, name)
     notes.append("masks lie on another grid and were brought onto the scan (nearest voxel)")
-    return geometry.resample(labels, affine, scan.affine, scan.hu.shape, order=0, fill=0)
+    cut = frozenset() if tight else _cut_within(labels, affine, scan)
+    return geometry.resample(labels, affine, scan.affine, scan.hu.shape, order=0, fill=0), cut
+
+
+def cut_note(organs: Sequence[str]) -> str:
+    """What is to be known of organs at the end of the masks' own grid."""
+    return f"the masks end within the scan, and what reaches that end counts as cut: {listed(organs)}"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names, of many the first."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _cut_within(labels: NDArray[np.uint8], affine: geometry.Affine, scan: Scan) -> frozenset[int]:
+    """Labels on an outermost voxel of their grid, one step beyond which the scan goes on."""
+    to_scan = np.linalg.inv(scan.affine) @ affine
+    size = np.asarray(scan.hu.shape)
+    found: set[int] = set()
+    for axis, length in enumerate(labels.shape):
+        for place, beyond in ((0, -1), (length - 1, length)):
+            face = labels.take(place, axis)
+            inside = np.argwhere(face)
+            points = np.insert(inside, axis, beyond, axis=1) @ to_scan[:3, :3].T + to_scan[:3, 3]
+            there = ((points > -0.5) & (points < size - 0.5)).all(axis=1)
+            found.update(int(n) for n in np.unique(face[tuple(inside[there].T)]))
+    return frozenset(found)
 
 
 def _check_meets(affine: geometry.Affine, shape: tuple[int, ...], scan: Scan, name: str) -> None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import geometry, itk, naming
 from napari_ctvlp.scan.labelled import read_labelled
-from napari_ctvlp.scan.labels import onto_scan, present_labels, to_uint8
+from napari_ctvlp.scan.labels import cut_note, listed, onto_scan, present_labels, to_uint8
 from napari_ctvlp.scan.nifti import NiftiVolume, is_nifti_name, open_nifti, stem
-from napari_ctvlp.scan.statistics import organ_statistics
+from napari_ctvlp.scan.statistics import cut_short, organ_statistics
 from napari_ctvlp.scan.stored import as_read
 from napari_ctvlp.scan.types import MaskPaths, OrganMasks, OrganStatistics, Scan
 
@@ -84,7 +84,7 @@ def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
         notes.append(OTHER_FRAME)
     labels, values = to_uint8(grid.labels, path.name)
     read = labels
-    labels = onto_scan(read, grid.affine, scan, path.name, notes)
+    labels, cut = onto_scan(read, grid.affine, scan, path.name, notes, tight=grid.tight)
     present = present_labels(labels)
     if not present:
         raise UserError(f"{path.name}: holds no organ inside the scan (every label is 0).")
@@ -97,7 +97,16 @@ def _read_file(path: Path, scan: Scan, scheme: str | None) -> OrganMasks:
     final = {label: names[number[label]] for label in present}
     statistics = {name: dataclasses.replace(by_label[label], organ=name) for label, name in final.items()}
     kept = as_read(scan, read, grid.affine, labels)
+    statistics = _told_cut(statistics, [final[label] for label in sorted(cut & final.keys())], notes)
     return OrganMasks(labels, final, how, tuple(notes), statistics, as_read=kept)
+
+
+def _told_cut(
+    statistics: dict[str, OrganStatistics], organs: Sequence[str], notes: list[str]
+) -> dict[str, OrganStatistics]:
+    if organs:
+        notes.append(cut_note(organs))
+    return cut_short(statistics, organs)
 
 
 def statistics_by_label(scan: Scan, labels: NDArray[np.uint8], present: Sequence[int]) -> dict[int, OrganStatistics]:
@@ -198,29 +207,40 @@ def _read_folder(folder: Path, files: Sequence[Path], scan: Scan) -> OrganMasks:
     paintings: list[_Painting] = []
     notes: list[str] = []
     overlapping = 0
+    covered = set[int]()
     for file in files:
         source = open_nifti(file)
-        overlapping += _painting_of(source, paintings).paint(source, numbers[stem(file)])
-    labels = np.zeros(0, np.uint8)
+        taken = _painting_of(source, paintings).paint(source, numbers[stem(file)])
+        overlapping += taken
+        if taken:
+            covered.add(numbers[stem(file)])
+    labels, cut = np.zeros(0, np.uint8), frozenset[int]()
     for nth, painting in enumerate(paintings):
-        placed = onto_scan(painting.labels, painting.affine, scan, painting.file, notes)
+        placed, ended = onto_scan(painting.labels, painting.affine, scan, painting.file, notes)
+        cut |= ended
         if nth == 0:
             labels = placed
         else:
             free = (labels == 0) & (placed > 0)
-            overlapping += int(np.count_nonzero(placed)) - int(np.count_nonzero(free))
+            lost = placed[(placed > 0) & ~free]
+            overlapping += lost.size
+            covered.update(int(n) for n in np.unique(lost))
             labels[free] = placed[free]
     of_label = {label: name for name, label in numbers.items()}
     present = present_labels(labels)
     if not present:
         raise UserError(f"{folder.name}: all {len(files)} masks given are empty inside the scan.")
-    if len(present) < len(files):
-        notes.append(f"{len(files) - len(present)} of {len(files)} masks are empty")
+    gone = [numbers[stem(file)] for file in files if numbers[stem(file)] not in present]
+    if hidden := [of_label[label] for label in gone if label in covered]:
+        notes.append(f"wholly within other masks, and so left out: {listed(hidden)}")
+    if empty := [of_label[label] for label in gone if label not in covered]:
+        notes.append(f"{len(empty)} of {len(files)} masks are empty: {listed(empty)}")
     if overlapping:
         notes.append(f"{overlapping} voxels belong to several masks; the first by name keeps them")
     final = naming.unique_names({label: of_label[label] for label in present})
     statistics = organ_statistics(scan, labels, final)
     notes = list(dict.fromkeys(notes))
+    statistics = _told_cut(statistics, [final[label] for label in sorted(cut & final.keys())], notes)
     kept = as_read(scan, paintings[0].labels, paintings[0].affine, labels) if len(paintings) == 1 else None
     return OrganMasks(labels, final, "names of the files", tuple(notes), statistics, as_read=kept)
 

@@ -113,6 +113,9 @@ class OrganStatistics:
 
     ``box`` is (start, stop) voxel index per axis I, P, L; ``centroid`` is in LPS mm, ``centroid_index`` in voxels (I,
     P, L) and lies on a voxel of the organ (the one nearest to the mean), so that jumping there shows the organ.
+    ``touches_edge`` says that the field of view, or the end of the masks' own grid within it, cuts the organ;
+    ``cut_by_masks`` that it is the latter. ``median_hu`` is of a regular sample of its voxels, None where it was not
+    measured.
     """
 
     organ: str
@@ -125,6 +128,8 @@ class OrganStatistics:
     centroid: tuple[float, float, float]
     centroid_index: tuple[int, int, int]
     touches_edge: bool
+    median_hu: float | None = None
+    cut_by_masks: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +190,8 @@ class LabelledGrid:
     notes : tuple of str
     frames : frozenset of str
         Frames of reference (DICOM UIDs) in which the file says that its coordinates are; empty where it says none.
+    tight : bool
+        Whether the format leaves out what holds no label, so that the end of its grid cuts nothing off.
     """
 
     labels: NDArray[np.integer]
@@ -192,3 +199,4 @@ class LabelledGrid:
     names: Mapping[int, str]
     notes: tuple[str, ...] = ()
     frames: frozenset[str] = frozenset()
+    tight: bool = False

@@ -12,6 +12,8 @@ from nibabel.nifti1 import Nifti1Extension
 from napari_ctvlp.anatomy.schemes import SCHEMES
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.scan import naming, read_masks, read_scan
+from napari_ctvlp.scan.drawn import edited_masks, measured_on
+from napari_ctvlp.scan.labels import onto_scan
 
 from .makers import ipl_affine, stored_as, write_nifti, write_scan
 
@@ -197,7 +199,7 @@ def test_folder_of_one_organ_files(value, dtype, scan, tmp_path):
     masks = read_masks(write_folder(tmp_path / "seg", names, value, dtype), scan)
     same_organs(masks)
     assert masks.names[5] == "liver" and masks.scheme == "names of the files"
-    assert masks.notes == ("2 of 15 masks are empty",)
+    assert masks.notes == ("2 of 15 masks are empty: brain, colon",)
 
 
 def test_folder_numbers_are_those_of_v2(scan, tmp_path):
@@ -223,6 +225,23 @@ def test_overlapping_masks_keep_the_first(scan, tmp_path):
     np.testing.assert_array_equal(masks.labels == 5, labelled({5: "liver"} | unnamed("liver")) == 5)
     assert masks.statistics["stomach"].voxels == 4 * 10 * 8
     assert masks.notes == ("160 voxels belong to several masks; the first by name keeps them",)
+
+
+def test_a_mask_that_vanishes_under_others_is_named(scan, tmp_path):
+    folder = write_folder(tmp_path / "seg", ["liver", "colon"])
+    write_scan(folder / "lung_vessels.nii.gz", _box("liver"))
+    fine = _box("liver").repeat(2, 0)
+    write_scan(folder / "tumour.nii.gz", fine, affine=ipl_affine((1.5, 1.5, 2.0), (-20.0, -35.0, 110.75)))
+    masks = read_masks(folder, scan)
+    assert set(masks.names.values()) == {"liver"}
+    assert "wholly within other masks, and so left out: lung_vessels, tumour" in masks.notes
+    assert "1 of 4 masks are empty: colon" in masks.notes
+
+
+def _box(organ) -> np.ndarray:
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[ORGANS[organ][0]] = 1
+    return mask
 
 
 def test_data_set_folder_with_its_scan(tmp_path):
@@ -292,6 +311,52 @@ def test_a_cropped_mask_lands_where_it_belongs(scan, tmp_path):
     expected = np.zeros_like(labels)
     expected[5:, 4:, 2:] = labels[5:, 4:, 2:]
     np.testing.assert_array_equal(masks.labels, expected)
+
+
+def part_of(labels, start, stop):
+    """Labels of some slices, and where they lie."""
+    affine = ipl_affine()
+    affine[:3, 3] = (affine @ [start, 0, 0, 1])[:3]
+    return labels[start:stop], affine
+
+
+def test_organs_at_the_end_of_the_masks_within_the_scan_are_cut(scan, tmp_path):
+    part, affine = part_of(labelled(V2), 0, 12)  # ends in the liver, the aorta, and with the last slice of the spleen
+    whole = read_masks(write_scan(tmp_path / "whole.nii.gz", labelled(V2)), scan)
+    masks = read_masks(write_scan(tmp_path / "m.nii.gz", part, "LAS", affine=affine), scan)
+    cut = {name for name, stat in masks.statistics.items() if stat.touches_edge}
+    assert cut == {"liver", "spleen", "aorta"} and not any(s.touches_edge for s in whole.statistics.values())
+    assert masks.statistics["liver"].volume_ml < 0.7 * whole.statistics["liver"].volume_ml
+    assert masks.notes[-1].startswith("the masks end within the scan") and "liver" in masks.notes[-1]
+    folder = tmp_path / "seg"
+    folder.mkdir()
+    for name in ("liver", "lung_upper_lobe_left"):
+        write_scan(folder / f"{name}.nii.gz", _box(name)[:12], affine=affine)
+    found = read_masks(folder, scan).statistics
+    assert found["liver"].touches_edge and not found["lung_upper_lobe_left"].touches_edge
+
+
+def test_formats_that_crop_to_their_labels_cut_nothing(scan):
+    part, affine = part_of(labelled(V2), 0, 12)
+    assert V2[5] == "liver" and 5 in onto_scan(part, affine, scan, "m", [])[1]
+    assert onto_scan(part, affine, scan, "m", [], tight=True)[1] == set()
+
+
+def test_masks_that_reach_beyond_the_scan_are_cut_by_the_scan_alone(tmp_path):
+    small = read_scan(write_scan(tmp_path / "ct.nii.gz", patient()[:20]))
+    masks = read_masks(write_scan(tmp_path / "m.nii.gz", labelled(V2)[:30]), small)
+    cut = {n for n, s in masks.statistics.items() if s.touches_edge}
+    assert cut == {"aorta", "kidney_left", "kidney_right", "vertebrae_L1"}
+    assert not any(s.cut_by_masks for s in masks.statistics.values())
+
+
+def test_what_the_masks_cut_stays_cut_after_an_edit_and_on_another_phase(scan, tmp_path):
+    part, affine = part_of(labelled(V2), 0, 12)
+    masks = read_masks(write_scan(tmp_path / "m.nii.gz", part, affine=affine), scan)
+    drawn = masks.labels.copy()
+    drawn[9, 8, 6] = 0  # a voxel of the liver
+    assert edited_masks(scan, masks, drawn).statistics["liver"].touches_edge
+    assert measured_on(scan, masks).statistics["spleen"].touches_edge
 
 
 def test_masks_elsewhere_are_refused_with_both_boxes(scan, tmp_path):
