@@ -57,6 +57,8 @@ class EncoderCard:
         Longer texts are cut there.
     preprocessing : str
         Version of the way from a scan to the network's input.
+    validated : mapping of str to float
+        AUC of each abnormality on the encoder's own validation scans, where it tells any.
     """
 
     name: str
@@ -71,6 +73,7 @@ class EncoderCard:
     dim: int
     max_text_tokens: int
     preprocessing: str = ""
+    validated: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class NativeEncoder:
             dim=config.dim,
             max_text_tokens=text.max_tokens,
             preprocessing=VERSION,
+            validated=provenance.validated,
         )
 
     @torch.inference_mode()

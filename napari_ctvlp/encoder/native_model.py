@@ -37,3 +37,9 @@ class Provenance:
     organs: tuple[str, ...] = ()
     abnormalities: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def validated(self) -> dict[str, float]:
+        """AUC of each abnormality on validation scans, as training wrote it (the AUC, then its interval)."""
+        found = (self.training.get("validation") or {}).get("auc") or {}
+        return {key: float(auc[0] if isinstance(auc, list | tuple) else auc) for key, auc in found.items()}
