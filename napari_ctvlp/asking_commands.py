@@ -137,6 +137,7 @@ def compare(args: CompareArgs) -> None:
     """``napari-ctvlp compare``."""
     from napari_ctvlp.ask import rank_organs
     from napari_ctvlp.ask.contrast import contrast
+    from napari_ctvlp.ask.doubts import doubts_about
     from napari_ctvlp.ask.export import write_json
     from napari_ctvlp.encoder import load_encoder
 
@@ -149,7 +150,14 @@ def compare(args: CompareArgs) -> None:
     embedding = _encoded(encoder, scan, masks)
     region = tell_region(args.encoder, masks)
     first, second = (
-        rank_organs(embedding, text, use_names=not args.by_sight, dictionary=dictionary, statistics=masks.statistics)
+        rank_organs(
+            embedding,
+            text,
+            use_names=not args.by_sight,
+            dictionary=dictionary,
+            statistics=masks.statistics,
+            doubts=doubts_about(embedding, masks.statistics, scan.audit),
+        )
         for text in (args.ask, args.against)
     )
     rows = [

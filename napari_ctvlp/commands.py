@@ -45,7 +45,21 @@ def open_inputs(args: Inputs, usage: str) -> tuple[Scan, OrganMasks]:
     from napari_ctvlp.scan import read_masks, read_scan
 
     scan = read_scan(scan_path, series=args.series)
-    return scan, read_masks(masks_path, scan)
+    masks = read_masks(masks_path, scan)
+    tell_doubts(scan, masks)
+    return scan, masks
+
+
+def tell_doubts(scan: Scan, masks: OrganMasks) -> None:
+    """Say on standard error what is to be known of a scan and its masks before anything of them is believed."""
+    from napari_ctvlp.ask.doubts import scan_doubts
+    from napari_ctvlp.scan.labels import listed
+    from napari_ctvlp.scan.naming import is_organ
+
+    unknown = [name for name in masks.names.values() if not is_organ(name)]
+    told = [f"not known as an organ, and not scored: {listed(unknown)}"] if unknown else []
+    for note in (*masks.notes, *told, *scan_doubts(masks.statistics, scan.audit).sentences):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def paired(scan: Path | None, masks: Path | None) -> tuple[Path | None, Path | None]:
@@ -118,10 +132,12 @@ def answers_to(
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json, rank_organs, score_abnormalities
     from napari_ctvlp.ask.bank import dictionary_of
+    from napari_ctvlp.ask.doubts import doubts_about, marked
 
     embedding = embedded(encoder, scan, masks)
     findings = taught_in(taught, embedding)
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
+    doubts = doubts_about(embedding, masks.statistics, scan.audit)
     rankings = [
         rank_organs(
             embedding,
@@ -130,6 +146,7 @@ def answers_to(
             dictionary=dictionary,
             statistics=masks.statistics,
             taught=findings,
+            doubts=doubts,
         )
         for text in questions
     ]
@@ -138,6 +155,7 @@ def answers_to(
         from napari_ctvlp.ask.teach import score_taught
 
         scores += score_taught(embedding, findings)
+    scores = marked(scores, doubts, embedding, dictionary)
     region = tell_region(encoder, masks)
     answers = answers_as_json(
         scan,

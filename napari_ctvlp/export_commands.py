@@ -77,7 +77,7 @@ def _export_maps(args: ExportArgs, question: str, scan: Scan, masks: OrganMasks)
 
     rooms, embedding = Rooms(), embedded(args.encoder, scan, masks)
     tell_region(args.encoder, masks)
-    ranking = rooms.rank_organs(embedding, question, not args.by_sight, masks)
+    ranking = rooms.rank_organs(embedding, question, not args.by_sight, masks, scan=scan)
     results = Results(scan, masks, embedding, question, ranking)
     if args.map is not None:
         print(f"Map written to {SCORE_MAP(args.map, results)}")

@@ -148,11 +148,13 @@ def answers_of(results: Results, *, earlier: bool = True) -> dict[str, Any]:
     from napari_ctvlp.anatomy.user_dictionary import current_dictionary
     from napari_ctvlp.ask import answers_as_json, rank_organs
     from napari_ctvlp.ask.bank import dictionary_of
+    from napari_ctvlp.ask.doubts import doubts_about
     from napari_ctvlp.encoder.region import region_note
 
     scan, masks, embedding = results.scan, results.masks, results.embedding
     assert scan is not None and embedding is not None
     dictionary = dictionary_of(embedding.encoder, current_dictionary())
+    doubts = doubts_about(embedding, None if masks is None else masks.statistics, scan.audit)
     rankings = [
         results.known.get(text)
         or rank_organs(
@@ -162,6 +164,7 @@ def answers_of(results: Results, *, earlier: bool = True) -> dict[str, Any]:
             dictionary=dictionary,
             statistics=None if masks is None else masks.statistics,
             taught=results.taught,
+            doubts=doubts,
         )
         for text in results.questions(earlier)
     ]

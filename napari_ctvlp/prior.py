@@ -179,5 +179,5 @@ def compared(
         own = prior.embedding
         if own is None or own.encoder is not now.embedding.encoder:
             own = rooms.encode_scan(now.embedding.encoder, prior.scan, prior.masks, report, cancelled)
-        prior = replace(prior, embedding=own, scores=rooms.scores(own, taught))
+        prior = replace(prior, embedding=own, scores=rooms.scores(own, taught, prior.masks, prior.scan))
     return prior, follow_up(prior, now)

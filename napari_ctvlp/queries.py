@@ -80,6 +80,7 @@ class Queries:
         """Answer what is pinned or wanted and has no answer."""
         session, rooms = self._session, self._session.rooms
         embedding, use_names, masks, taught = session.embedding, session.use_names, session.masks, session.taught
+        scan = session.scan
         missing = [t for t in dict.fromkeys([*self._pinned, *self._wanted]) if (t, use_names) not in self._answers]
         if embedding is None or not missing:
             self.changed.emit()
@@ -93,7 +94,7 @@ class Queries:
         session.run(
             Task.ANSWERS,
             lambda _report, _cancelled: {
-                text: rooms.rank_organs(embedding, text, use_names, masks, taught) for text in missing
+                text: rooms.rank_organs(embedding, text, use_names, masks, taught, scan) for text in missing
             },
             done,
         )

@@ -185,17 +185,21 @@ class Rooms:
         use_names: bool,
         masks: OrganMasks | None = None,
         taught: Sequence[TaughtFinding] = (),
+        scan: Scan | None = None,
     ) -> Ranking:
         """Rank the organs of a scan for a question; taught findings are asked for by name."""
         from napari_ctvlp.ask import rank_organs
+        from napari_ctvlp.ask.doubts import doubts_about
 
+        statistics = None if masks is None else masks.statistics
         return rank_organs(
             embedding,
             text,
             use_names=use_names,
             dictionary=self.dictionary(embedding.encoder),
-            statistics=None if masks is None else masks.statistics,
+            statistics=statistics,
             taught=taught,
+            doubts=doubts_about(embedding, statistics, None if scan is None else scan.audit),
         )
 
     def score_abnormalities(self, embedding: ScanEmbedding) -> Sequence[AbnormalityScore]:
@@ -210,10 +214,22 @@ class Rooms:
 
         return score_taught(embedding, findings)
 
-    def scores(self, embedding: ScanEmbedding, taught: Sequence[TaughtFinding]) -> tuple[AbnormalityScore, ...]:
-        """Scores for the dictionary's entries, then for what was taught."""
+    def scores(
+        self,
+        embedding: ScanEmbedding,
+        taught: Sequence[TaughtFinding],
+        masks: OrganMasks | None = None,
+        scan: Scan | None = None,
+    ) -> tuple[AbnormalityScore, ...]:
+        """Scores for the dictionary's entries, then for what was taught; what is doubtful says so."""
+        from napari_ctvlp.ask.doubts import doubts_about, marked
+
         own = self.score_taught(embedding, taught) if taught else ()
-        return (*self.score_abnormalities(embedding), *own)
+        made = (*self.score_abnormalities(embedding), *own)
+        doubts = doubts_about(
+            embedding, None if masks is None else masks.statistics, None if scan is None else scan.audit
+        )
+        return tuple(marked(made, doubts, embedding, self.dictionary(embedding.encoder)))
 
     def locate(self, embedding: ScanEmbedding, masks: OrganMasks, ranking: Ranking, scan: Scan) -> SimilarityMap | None:
         """Map where in the matching organs an answer lies."""

@@ -175,8 +175,12 @@ class Session(SessionMap):
         self._score(embedding)
 
     def _score(self, embedding: ScanEmbedding) -> None:
-        rooms, taught = self.rooms, self.taught
-        self._bench.start(Task.SCORES, lambda _report, _cancelled: rooms.scores(embedding, taught), self._set_scores)
+        rooms, taught, masks, scan = self.rooms, self.taught, self.masks, self.scan
+        self._bench.start(
+            Task.SCORES,
+            lambda _report, _cancelled: rooms.scores(embedding, taught, masks, scan),
+            self._set_scores,
+        )
 
     def set_taught(self, findings: Sequence[TaughtFinding]) -> None:
         """Use these findings, taught by examples, beside the dictionary's; scores the open scan again.
@@ -241,14 +245,14 @@ class Session(SessionMap):
 
     def _answer(self) -> None:
         embedding, text, use_names, rooms = self.embedding, self.query, self.use_names, self.rooms
-        masks, taught = self.masks, self.taught
+        masks, taught, scan = self.masks, self.taught, self.scan
         if embedding is None or not text:
             return
         self._answered = (text, use_names)
         self._bench.start(
             Task.QUERY,
             lambda _report, cancelled: (
-                None if cancelled() else rooms.rank_organs(embedding, text, use_names, masks, taught)
+                None if cancelled() else rooms.rank_organs(embedding, text, use_names, masks, taught, scan)
             ),
             self._set_ranking,
             failed=self._on_unanswered,

@@ -47,7 +47,7 @@ class ToyRooms(Rooms):
         self.loaded.append(name)
         return self.encoder
 
-    def rank_organs(self, embedding, text, use_names, masks=None, taught=()):
+    def rank_organs(self, embedding, text, use_names, masks=None, taught=(), scan=None):
         self.asked.append((text, use_names))
         self.given = (masks, taught)
         scores = embedding.vectors @ embedding.encoder.encode_text([text])[0]

@@ -48,7 +48,7 @@ class AnswerLabel(WrappedLabel):
             self.setText(NOT_YET)
             return
         lines = [] if ranking is None else [ranking.message]
-        if ranking is not None and ranking.finding is not None:
+        if ranking is not None and ranking.finding is not None and not ranking.finding.places:
             lines.append(probability_line(ranking.finding))
         self.setText("\n".join(line for line in lines if line))
 

@@ -167,7 +167,7 @@ class Answering:
         else:
             self._overlay.show(ranking_scores(ranking, masks))
             if self._session.is_news:
-                self._navigator.jump(best.organ)
+                self._navigator.jump(ranking.shown)
 
     def _on_activity_changed(self, activity: Any) -> None:
         self._dock.progress.set_activity(activity)

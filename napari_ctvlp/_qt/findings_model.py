@@ -25,6 +25,8 @@ PAIR_ROLE = SORT_ROLE + 4
 """Organ (as the score calls it) and abnormality of a row."""
 SCORE_ROLE = SORT_ROLE + 5
 DISAGREE_MARK = "≠"
+DOUBT_MARK = "?"
+"""Behind a probability that is not to be relied on; the tool tip says why."""
 UNCALIBRATED = " *"
 """Behind the name of an encoder whose probabilities were not fitted on any scans."""
 DISAGREE_COLOUR = (1.0, 0.82, 0.2, 0.22)
@@ -96,7 +98,10 @@ class FindingsModel(QAbstractTableModel):
         score, abnormality = row.score, abnormality_text(row.score.abnormality)
         marked = f"{abnormality} {DISAGREE_MARK}" if row.disagree else abnormality
         others = (_short(other) for other in row.others)
-        return (self._display_name(score.organ), marked, probability_text(score), *others)
+        said = probability_text(score)
+        if score.doubted:
+            said = said.replace(" (", f"{DOUBT_MARK} (") if " (" in said else said + DOUBT_MARK
+        return (self._display_name(score.organ), marked, said, *others)
 
     def rowCount(self, parent: QModelIndex = _NO_INDEX) -> int:
         """Qt: scores."""
@@ -128,7 +133,7 @@ class FindingsModel(QAbstractTableModel):
             spread = "" if score.probability is None else "; in brackets: spread over prompts, not over patients"
             if self._mark and score.probability is not None:
                 spread += "\nnot calibrated: as the model gives it"
-            if score.status == IN_VIEW:
+            if score.status.startswith(IN_VIEW):
                 spread += "\nin the part of the organ that is in view; it is cut by the field of view"
             return f"{organ}, {abnormality}: {texts[PROBABILITY]}{spread}"
         if role == SORT_ROLE:

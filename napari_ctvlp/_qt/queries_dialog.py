@@ -207,7 +207,8 @@ def answer_text(ranking: Ranking, display_name: Callable[[str], str]) -> str:
     finding = ranking.finding
     if finding is not None:
         line = probability_line(finding).removeprefix("Probability ") or finding.status
-        told += f"; {abnormality_text(finding.abnormality)} {line}"
+        where = "" if finding.organ == best.organ or finding.probability is None else f", {display_name(finding.organ)}"
+        told += f"; {abnormality_text(finding.abnormality)}{where} {line}"
     return told
 
 

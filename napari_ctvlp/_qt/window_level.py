@@ -157,9 +157,9 @@ class WindowLevel:
             return
         if self._choice is not None and value != self._choice[1]:
             self._choice = None  # changed by hand since
-        best = ranking.best if ranking is not None else None
-        if best is not None and self.automatic:
-            window = window_of(best.organ)
+        organ = ranking.shown if ranking is not None else ""
+        if organ and self.automatic:
+            window = window_of(organ)
             # part of the question, so that it is taken back with it and is no step of its own
             self._layer.contrast_limits = window.limits
             self._choice = (self._choice[0] if self._choice else value, (window.width, window.level))

@@ -1,6 +1,7 @@
 """When a question about a finding is answered "cannot say", and why; what else has to be said of such an answer.
 
-Two rules turn an answer into "cannot say". A text is *far* where words of it are left that nothing reads and its
+What makes a scan, its masks or the encoder doubtful in this (`napari_ctvlp.ask.doubts`) turns any answer into "cannot
+say", and so do two rules. A text is *far* where words of it are left that nothing reads and its
 meaning is not near to any sentence or name of the entry that the other words point to. An *absence* is not told where
 the scan cannot show it: solid lesions, infarcts and clots hardly differ from their organ in HU without contrast
 medium, so that CT without it is of little use for them (ACR Appropriateness Criteria on focal liver lesions, renal
@@ -18,12 +19,12 @@ from napari_ctvlp.anatomy.lexicon import tokens
 from napari_ctvlp.anatomy.organs import display_name
 from napari_ctvlp.anatomy.parsed import ParsedQuery
 from napari_ctvlp.ask.bank import bank_of
-from napari_ctvlp.ask.types import TAUGHT, Finding
-from napari_ctvlp.encoder.contract import ScanEmbedding
+from napari_ctvlp.ask.doubts import NO_DOUBTS, Doubts, seen_for
+from napari_ctvlp.ask.types import CANNOT_SAY, TAUGHT, Finding
+from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 from napari_ctvlp.scan.phase import guess_phase
 from napari_ctvlp.scan.types import OrganStatistics
 
-CANNOT_SAY = "cannot say"
 FAR, FAR_PER_WORD, MOST_WORDS = 0.55, 0.06, 3
 """A text that names a finding is far below a similarity in meaning of `FAR`; one that only holds a sign of it needs
 so much more for each word that is left, up to so many. Chosen on tests/ask/questions_far.yaml with MiniLM."""
@@ -39,6 +40,7 @@ def reconsidered(
     finding: Finding,
     entry: Abnormality,
     statistics: Mapping[str, OrganStatistics] | None,
+    doubts: Doubts = NO_DOUBTS,
 ) -> Finding:
     """A finding as it may be answered: with the reason where it cannot be said, or is uncertain.
 
@@ -52,13 +54,17 @@ def reconsidered(
         What it is a finding of.
     statistics : mapping of str to OrganStatistics, optional
         Of the organ masks; without them neither phase nor noise is known.
+    doubts : Doubts
+        What is known against answers about this scan.
     """
-    if (
-        finding.probability is None
-        or finding.low is None
-        or finding.high is None
-        or finding.abnormality.startswith(TAUGHT)
-    ):
+    organs = seen_for(embedding, entry, finding.organ)
+    if finding.status == f"N/A: {OrganStatus.CUT.value}" and (why := doubts.about_organs(organs)):
+        return _unsaid(finding, why)  # a mask that is not the organ's says nothing of what is cut either
+    if finding.probability is None or finding.low is None or finding.high is None:
+        return finding
+    if why := doubts.about(organs, entry.key):
+        return _unsaid(finding, why)
+    if finding.abnormality.startswith(TAUGHT):
         return finding
     if is_far(embedding, query, entry, finding.organ):
         left = ", ".join(_quoted(text) for text in query.unread[:3])

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality
-from napari_ctvlp.anatomy.organs import GROUPS, ORGANS, display_name
+from napari_ctvlp.anatomy.organs import ORGANS
 from napari_ctvlp.anatomy.parsed import ParsedQuery
 from napari_ctvlp.ask.abstain import hidden, reconsidered
-from napari_ctvlp.ask.score import IN_VIEW, Pair, score_pairs
+from napari_ctvlp.ask.doubts import NO_DOUBTS, Doubts
+from napari_ctvlp.ask.places import sentence, together
+from napari_ctvlp.ask.score import IN_VIEW, Pair, members, score_pairs
 from napari_ctvlp.ask.taught_words import score_words
 from napari_ctvlp.ask.teach import TaughtFinding
 from napari_ctvlp.ask.types import TAUGHT, AbnormalityScore, Finding
 from napari_ctvlp.encoder.contract import ScanEmbedding
 from napari_ctvlp.scan.types import OrganStatistics
-
-NONE = "N/A: "
-"""How the status of what has no score begins; in a sentence it cannot be said."""
 
 
 def finding_of(
@@ -25,6 +24,7 @@ def finding_of(
     entries: Sequence[Abnormality],
     statistics: Mapping[str, OrganStatistics] | None = None,
     taught: Sequence[TaughtFinding] = (),
+    doubts: Doubts = NO_DOUBTS,
 ) -> Finding | None:
     """The finding that the text speaks of, where it is most likely.
 
@@ -34,7 +34,7 @@ def finding_of(
     query : ParsedQuery
     entries : sequence of Abnormality
         The dictionary, with the taught findings as entries.
-    statistics, taught
+    statistics, taught, doubts
         As of `napari_ctvlp.ask.rank.rank_organs`.
     """
     asked = [e for e in entries if e.key in query.abnormalities]
@@ -50,8 +50,19 @@ def finding_of(
     by_key = {e.key: e for e in asked}
     best = max(rows, key=_likely)
     if _status(best) == "absent":  # what the scan cannot show is not denied because it shows something else
-        best = max((r for r in rows if hidden(by_key[r.abnormality], statistics)), key=_likely, default=best)
-    return reconsidered(embedding, query, _as_finding(best), by_key[best.abnormality], statistics)
+        best = max(
+            (r for r in rows if hidden(by_key[r.abnormality], statistics) or r.abnormality in doubts.weak),
+            key=_likely,
+            default=best,
+        )
+    entry = by_key[best.abnormality]
+    beside = [r for r in rows if r.abnormality == best.abnormality and r is not best]
+    return together(
+        [
+            reconsidered(embedding, query, _as_finding(row), entry, statistics, doubts)
+            for row in (best, *sorted(beside, key=_likely, reverse=True))
+        ]
+    )
 
 
 def _scored(embedding: ScanEmbedding, pairs: Sequence[Pair], taught: Sequence[TaughtFinding]) -> list[AbnormalityScore]:
@@ -84,21 +95,13 @@ def _as_finding(row: AbnormalityScore) -> Finding:
 
 
 def told(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnormality]) -> str:
-    """What was understood of a finding, one sentence."""
+    """What is said of a finding: one sentence, or one a line where it is asked for in a few organs."""
     if finding is None:
         return f"Asked for absence: {query.core}." if query.negated else ""
     name = next(e.name for e in entries if e.key == finding.abnormality)
     own = " (taught)" if finding.abnormality.startswith(TAUGHT) else ""
-    where = ", in the part in view" if finding.part else ""
-    why = f": {finding.reason}" if finding.reason else ""
-    status = f"cannot say: {finding.status[len(NONE) :]}" if finding.status.startswith(NONE) else finding.status
-    what = f"{name}{own}, {display_name(finding.organ)}: {status}{where}{why}"
-    return f"Asked for absence: {what}." if query.negated else f"{what[0].upper()}{what[1:]}."
-
-
-def members(embedding: ScanEmbedding, name: str) -> tuple[str, ...]:
-    """The organs themselves for a name under which the encoder sees several as one."""
-    return embedding.groups.get(name) or ((name,) if name in ORGANS else GROUPS.get(name, (name,)))
+    what = sentence(f"{name}{own}", finding)
+    return f"Asked for absence: {what}" if query.negated else f"{what[0].upper()}{what[1:]}"
 
 
 def same_side(organ: str, query: ParsedQuery) -> bool:

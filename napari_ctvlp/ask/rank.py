@@ -27,7 +27,9 @@ from napari_ctvlp.anatomy.parsed import ParsedQuery
 from napari_ctvlp.anatomy.query import parse_query
 from napari_ctvlp.ask.abstain import beyond
 from napari_ctvlp.ask.bank import bank_of, dictionary_of
-from napari_ctvlp.ask.finding import finding_of, members, same_side, told
+from napari_ctvlp.ask.doubts import Doubts, doubts_about
+from napari_ctvlp.ask.finding import finding_of, same_side, told
+from napari_ctvlp.ask.score import members
 from napari_ctvlp.ask.sight import Values, seen_in
 from napari_ctvlp.ask.taught_words import as_entries
 from napari_ctvlp.ask.teach import TaughtFinding
@@ -65,6 +67,7 @@ def rank_organs(
     dictionary: Sequence[Abnormality] | None = None,
     statistics: Mapping[str, OrganStatistics] | None = None,
     taught: Sequence[TaughtFinding] = (),
+    doubts: Doubts | None = None,
 ) -> Ranking:
     """Rank the organs of a scan for a question.
 
@@ -81,6 +84,9 @@ def rank_organs(
         Of the organ masks; with them "cannot say" is answered in place of "absent" where contrast or noise hide it.
     taught : sequence of TaughtFinding, optional
         Findings that the user taught; a question that holds the name of one speaks of that, whatever else it may mean.
+    doubts : Doubts, optional
+        What is known against answers about this scan; by default what its encoder's card and ``statistics`` say. With
+        `napari_ctvlp.ask.doubts.NO_DOUBTS` scores are told as they are.
 
     Raises
     ------
@@ -101,7 +107,8 @@ def rank_organs(
         OrganMatch(embedding.organs[i], float(score[i]), float(visual[i]), float(evidence.name[i]))
         for i in np.argsort(-score, kind="stable")
     )
-    finding = finding_of(embedding, query, entries, statistics, taught)
+    doubts = doubts_about(embedding, statistics) if doubts is None else doubts
+    finding = finding_of(embedding, query, entries, statistics, taught, doubts)
     parts = [evidence.message, beyond(query, finding, entries, use_names), told(query, finding, entries)]
     if not any(parts) and organs:
         parts = [f"Best match: {display_name(organs[0].organ)}."]

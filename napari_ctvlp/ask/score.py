@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from napari_ctvlp.anatomy.dictionary import Abnormality
+from napari_ctvlp.anatomy.organs import GROUPS, ORGANS
 from napari_ctvlp.ask.bank import bank_of, dictionary_of
 from napari_ctvlp.ask.types import AbnormalityScore
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
@@ -141,6 +142,11 @@ def rows_of(embedding: ScanEmbedding) -> dict[str, int]:
     """Row of ``vectors`` for each organ of a scan, and for each name under which the encoder sees several as one."""
     index = {organ: i for i, organ in enumerate(embedding.organs)}
     return {group: index[members[0]] for group, members in embedding.groups.items()} | index
+
+
+def members(embedding: ScanEmbedding, name: str) -> tuple[str, ...]:
+    """The organs themselves for a name under which the encoder sees several as one."""
+    return embedding.groups.get(name) or ((name,) if name in ORGANS else GROUPS.get(name, (name,)))
 
 
 def _reason(embedding: ScanEmbedding, index: dict[str, int], known: frozenset[str], pair: Pair) -> str | None:

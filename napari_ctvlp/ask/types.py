@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 TAUGHT = "taught:"
 """Begins the key of a finding that a user taught by examples; what follows is its name."""
+CANNOT_SAY = "cannot say"
+"""Status of a finding that was scored, where the score does not tell."""
 
 
 def abnormality_text(key: str) -> str:
@@ -34,6 +36,10 @@ class Finding:
     "present", "absent" or "uncertain". ``organ`` is where it was looked for, ``part`` whether only in the part of it
     that is in view. The status is "cannot say" where it was scored but cannot be told from the score; ``reason`` then
     says why, as it does where the answer is uncertain, and what is to be known of a taught finding.
+
+    A question about several organs is answered by the likeliest, and ``places`` holds the answer for each of them, the
+    likeliest first; it is empty where there is one. Of more than a few organs "absent" speaks of all, and is not said
+    where most could not be judged.
     """
 
     abnormality: str
@@ -44,6 +50,7 @@ class Finding:
     status: str
     part: bool = False
     reason: str = ""
+    places: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,14 @@ class Ranking:
     finding: Finding | None = None
 
     @property
+    def shown(self) -> str:
+        """The organ to look at: the one that the sentence about a finding speaks of, else the best; "" without any."""
+        if self.best is None:
+            return ""
+        told = "" if self.finding is None else self.finding.organ
+        return told if any(match.organ == told for match in self.organs) else self.best.organ
+
+    @property
     def best(self) -> OrganMatch | None:
         """The first organ when the query matched, else None."""
         return self.organs[0] if self.matched and self.organs else None
@@ -73,7 +88,8 @@ class AbnormalityScore:
     ``probability`` is None when it cannot be scored; ``status`` is "scored", "scored: in the part in view" for what is
     present in an organ that the field of view cuts, or the reason ("N/A: cut by field of view"). ``low`` and ``high``
     span the entry's prompts (spread over prompts, not a confidence interval over patients). ``note`` says what else is
-    to be known of the score; a taught finding tells its examples there.
+    to be known of the score; a taught finding tells its examples there. ``doubted`` is True of a score that is not to
+    be relied on; its status then ends in the reason.
     """
 
     organ: str
@@ -83,3 +99,4 @@ class AbnormalityScore:
     high: float | None
     status: str
     note: str = ""
+    doubted: bool = False

@@ -74,7 +74,7 @@ def _cut_within(labels: NDArray[np.uint8], affine: geometry.Affine, scan: Scan) 
     found: set[int] = set()
     for axis, length in enumerate(labels.shape):
         for place, beyond in ((0, -1), (length - 1, length)):
-            face = labels.take(place, axis)
+            face: NDArray[np.uint8] = np.take(labels, place, axis)
             inside = np.argwhere(face)
             points = np.insert(inside, axis, beyond, axis=1) @ to_scan[:3, :3].T + to_scan[:3, 3]
             there = ((points > -0.5) & (points < size - 0.5)).all(axis=1)

@@ -128,7 +128,7 @@ def test_what_is_seen_without_contrast_needs_none():
 
 
 def test_uncertain_has_a_reason():
-    answer = rank_organs(scan(0.5, 0.3), "kidney stone")
+    answer = rank_organs(scan(0.5, 0.3), "stone in the left kidney")
     assert answer.finding.status == "uncertain" and answer.finding.probability is not None
     assert answer.finding.reason == "the wordings of it disagree, from 0.20 to 0.80"
     assert answer.message.endswith("uncertain: the wordings of it disagree, from 0.20 to 0.80.")

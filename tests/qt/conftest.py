@@ -71,7 +71,7 @@ class WordRooms(Rooms):
     def load_encoder(self, name):
         return self.encoder
 
-    def rank_organs(self, embedding, text, use_names, masks=None, taught=()):
+    def rank_organs(self, embedding, text, use_names, masks=None, taught=(), scan=None):
         scores = np.clip(embedding.vectors @ embedding.encoder.encode_text([text])[0], 0, 1)
         organs = tuple(
             OrganMatch(embedding.organs[i], float(scores[i]), float(scores[i]), float(scores[i]) / 2)

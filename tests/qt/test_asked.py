@@ -7,6 +7,7 @@ from qtpy.QtCore import Qt
 
 from napari_ctvlp._qt.organ_model import HEADERS
 from napari_ctvlp._qt.queries_dialog import ANSWER, FIRST, HOW, LEAD, MARK, NEXT, PINNED, QUESTION
+from napari_ctvlp.ask.types import Finding, OrganMatch, Ranking
 from napari_ctvlp.queries import MOST_PINNED
 
 from .test_prompt_lab import cells
@@ -49,6 +50,18 @@ def test_all_that_are_listed_are_answered_anew_when_the_words_change(asked):
     assert asked.queries.answer("liver") is None  # nobody looks at it
     asked.dock.more.queries.click()
     assert cells(dialog.questions, ANSWER)[2] == "liver 1.00"
+
+
+def test_the_view_goes_to_the_organ_that_the_sentence_speaks_of(asked, word_rooms):
+    organs = (OrganMatch("kidney_right", 0.98, 0.9, 1.0), OrganMatch("kidney_left", 0.94, 0.8, 1.0))
+    finding = Finding("kidney_stone", "kidney_left", 0.92, 0.8, 0.95, "present")
+    word_rooms.rank_organs = lambda _embedding, text, *_: Ranking(text, True, "", organs, finding)
+    reached = []
+    asked.navigator.organ_reached.connect(reached.append)
+    asked.ask("stones in both kidneys")
+    assert reached == ["kidney_left"]
+    told = cells(asked.asked.dialog.questions, ANSWER)[0]
+    assert told.startswith("right kidney 0.98; kidney stone, left kidney 0.92")
 
 
 def test_one_shows_its_answer_and_two_are_side_by_side(asked, phantom, window, qtbot):

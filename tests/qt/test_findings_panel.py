@@ -108,3 +108,13 @@ def test_new_scores_keep_the_row_that_is_selected(panel, scores):
     assert panel.table.currentIndex().row() == 0 and heard == [("calcification", "aorta")]
     panel.set_scores(())
     assert not panel.table.currentIndex().isValid()
+
+
+def test_a_score_not_to_be_relied_on_is_marked_and_says_why(panel, scores):
+    doubted = dataclasses.replace(scores[0], doubted=True, note="Not to be relied on: HU look wrong.")
+    panel.set_scores([doubted, *scores[1:]])
+    texts = column(panel, PROBABILITY)
+    assert sum("?" in text for text in texts) == 1
+    row = next(r for r, text in enumerate(texts) if "?" in text)
+    tip = panel.table.model().index(row, PROBABILITY).data(Qt.ItemDataRole.ToolTipRole)
+    assert "HU look wrong" in tip and not panel.hide_na.isChecked()

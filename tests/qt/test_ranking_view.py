@@ -89,5 +89,13 @@ def test_answer_tells_message_and_finding(qtbot, ranking):
     assert label.text() == "Nothing here matches."
 
 
+def test_a_finding_in_two_organs_has_its_numbers_in_the_message(qtbot, ranking):
+    label = AnswerLabel()
+    qtbot.addWidget(label)
+    finding = dataclasses.replace(ranking.finding, places=(ranking.finding, ranking.finding))
+    label.set_ranking(dataclasses.replace(ranking, message="One: present.\nTwo: absent.", finding=finding))
+    assert label.text() == "One: present.\nTwo: absent."
+
+
 def test_a_finding_without_a_score_gets_no_number():
     assert probability_line(Finding("effusion", "lung_left", None, None, None, "N/A: cut by field of view")) == ""

@@ -22,6 +22,7 @@ from napari_ctvlp.anatomy import ORGANS, display_name, load_dictionary
 from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.ask import rank_organs
 from napari_ctvlp.ask.bank import bank_of
+from napari_ctvlp.ask.doubts import NO_DOUBTS
 from napari_ctvlp.encoder.contract import Calibration, FloatArray, ScanEmbedding, ScanEncoder
 
 from .cases import HeldOut
@@ -107,7 +108,8 @@ def finding_sides(
 
 
 def _probability(embedding: ScanEmbedding, entry: Abnormality, organ: str) -> float | None:
-    finding = rank_organs(embedding, f"{entry.name} in the {display_name(organ)}").finding
+    question = f"{entry.name} in the {display_name(organ)}"
+    finding = rank_organs(embedding, question, doubts=NO_DOUBTS).finding
     return finding.probability if finding is not None and finding.organ == organ else None
 
 
@@ -118,10 +120,10 @@ def negation_read(embedding: ScanEmbedding, dictionary: Sequence[Abnormality]) -
         organ = next((o for o in entry.organs if o in embedding.organs and entry.pair_key(o) in known), None)
         if organ is None:
             continue
-        plain = rank_organs(embedding, f"{entry.name} in the {display_name(organ)}")
+        plain = rank_organs(embedding, f"{entry.name} in the {display_name(organ)}", doubts=NO_DOUBTS)
         for template in NEGATIONS:
             text = template.format(finding=entry.name, organ=display_name(organ))
-            answer = rank_organs(embedding, text)
+            answer = rank_organs(embedding, text, doubts=NO_DOUBTS)
             asked += 1
             if not answer.message.startswith(MARK) or answer.finding != plain.finding:
                 wrong.append(text)
