@@ -9,8 +9,10 @@ from pathlib import Path
 
 from napari_ctvlp import __version__
 from napari_ctvlp.anatomy.organs import display_name
+from napari_ctvlp.ask.doubts import hu_wrong
 from napari_ctvlp.encoder.contract import BLIND, EncoderCard, ScanEmbedding
 from napari_ctvlp.files import write_whole
+from napari_ctvlp.scan.fit import check_fit
 from napari_ctvlp.scan.masks import OTHER_FRAME
 from napari_ctvlp.scan.phase import guess_phase
 from napari_ctvlp.scan.types import Audit, AuditItem, OrganMasks, Scan, Severity
@@ -25,6 +27,13 @@ LIGHTS: dict[Severity, tuple[str, str]] = {
     "note": ("#0072B2", "note"),
     "warning": ("#D55E00", "look at this"),
 }
+CHECKED: dict[Severity, str] = {
+    "ok": "The checks of scan and masks found nothing.",
+    "note": "The checks of scan and masks left notes.",
+    "warning": "The checks of scan and masks found something to look at.",
+}
+"""What the light says: how far the encoder can be trusted is no matter of these checks."""
+ENCODER = "Encoder"
 _RESTRICTED = ("non-commercial", "noncommercial", "-nc", " nc", "research")
 
 
@@ -37,8 +46,9 @@ class AuditCard:
 
     @property
     def severity(self) -> Severity:
-        """The worst of all sections."""
-        return Audit(tuple(item for _, audit in self.sections for item in audit.items)).severity
+        """The worst of what was checked, which the encoder's card is not."""
+        checked = (audit.items for heading, audit in self.sections if heading != ENCODER)
+        return Audit(tuple(item for items in checked for item in items)).severity
 
     def __str__(self) -> str:
         return "\n\n".join([self.title, *(f"{heading}\n{audit}" for heading, audit in self.sections)])
@@ -49,7 +59,7 @@ def full_audit(scan: Scan, masks: OrganMasks | None) -> Audit:
     if masks is None:
         return scan.audit
     beware = [item for item in _notes(masks) if item.severity == "warning"]
-    return Audit((*scan.audit.items, _phase(masks), _cut(masks), *beware))
+    return Audit((*scan.audit.items, fit_item(scan, masks), _phase(masks), _cut(masks), *beware))
 
 
 def audit_card(
@@ -74,10 +84,20 @@ def audit_card(
         missing = AuditItem("organ masks", "none: answers about organs need them", "note")
         sections.append(("Organs", Audit((missing,))))
     else:
-        sections.append(("Organs", Audit((*_masks(masks), _phase(masks), _cut(masks)))))
+        sections.append(("Organs", Audit((*_masks(masks), fit_item(scan, masks), _phase(masks), _cut(masks)))))
     if card is not None:
-        sections.append(("Encoder", Audit((*_encoder(card, scan), *_unused(embedding)))))
+        sections.append((ENCODER, Audit((*_encoder(card, scan), *_unused(embedding)))))
     return AuditCard(scan.name, tuple(sections))
+
+
+def fit_item(scan: Scan, masks: OrganMasks) -> AuditItem:
+    """Whether the masks can be those of the scan; where the HU are in doubt, by the places of organs alone."""
+    wrong = bool(hu_wrong(scan.audit))
+    fit = check_fit(masks.statistics, by_hu=not wrong)
+    if fit.amiss:
+        return AuditItem("fit of masks", fit.sentence, "warning")
+    what = "sides and order of the organs are" if wrong else "HU, sides and order of the organs are"
+    return AuditItem("fit of masks", f"{what} as in a body, as far as they can be checked")
 
 
 def _phase(masks: OrganMasks) -> AuditItem:
@@ -146,13 +166,13 @@ def _names(organs: Sequence[str]) -> str:
 
 def card_html(card: AuditCard) -> str:
     """One HTML page that needs no other; plain enough for Qt's text documents to show and print."""
-    colour, word = LIGHTS[card.severity]
+    colour, _ = LIGHTS[card.severity]
     parts = [
         f"<h2>Audit: {escape(card.title)}</h2>",
-        f'<p><span style="color: {colour}">●</span> <b>{escape(word)}</b></p>',
+        f'<p><span style="color: {colour}">●</span> <b>{escape(CHECKED[card.severity])}</b></p>',
     ]
     for heading, audit in card.sections:
-        rows = "".join(_row(item) for item in audit.items)
+        rows = "".join(_row(item, checked=heading != ENCODER) for item in audit.items)
         parts.append(f'<h3>{escape(heading)}</h3><table cellspacing="0" cellpadding="3" width="100%">{rows}</table>')
     parts.append(f"<p>napari-ctvlp {escape(__version__)}. Research use, not for diagnosis.</p>")
     style = "body { font-family: sans-serif } td { vertical-align: top } @page { size: A4; margin: 15mm }"
@@ -160,11 +180,13 @@ def card_html(card: AuditCard) -> str:
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
-def _row(item: AuditItem) -> str:
+def _row(item: AuditItem, checked: bool) -> str:
+    """A line of the table; what was not ``checked`` is only told, and gets no green light."""
     colour, word = LIGHTS[item.severity]
     value = escape(item.value)
+    light = "" if item.severity == "ok" and not checked else f'<span style="color: {colour}">●</span> {word}'
     return (
-        f'<tr><td width="16%" style="white-space: nowrap"><span style="color: {colour}">●</span> {word}</td>'
+        f'<tr><td width="16%" style="white-space: nowrap">{light}</td>'
         f'<td width="18%">{escape(item.name)}</td><td>{f"<b>{value}</b>" if item.severity == "warning" else value}</td>'
         "</tr>"
     )

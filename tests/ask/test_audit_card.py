@@ -51,6 +51,28 @@ def test_cut_organs_are_a_note_that_names_them(phantom):
     assert full_audit(scan, None).items == scan.audit.items
 
 
+def test_masks_that_do_not_fit_are_a_warning(phantom):
+    scan, masks = phantom
+    fits = items(audit_card(scan, masks), "Organs")["fit of masks"]
+    assert fits.severity == "ok" and "as far as they can be checked" in fits.value
+    statistics = dict(masks.statistics)
+    statistics["liver"] = dataclasses.replace(statistics["liver"], median_hu=-400.0)
+    amiss = dataclasses.replace(masks, statistics=statistics)
+    item = items(audit_card(scan, amiss), "Organs")["fit of masks"]
+    assert item.severity == full_audit(scan, amiss).severity == "warning"
+    assert item.value == "The masks do not seem to fit the scan: liver of -400 HU."
+
+
+def test_the_light_speaks_of_the_checks_and_not_of_the_encoder(phantom, word_encoder):
+    noncommercial = dataclasses.replace(word_encoder.card, licence="CC-BY-NC", summary="Not validated on patients.")
+    card = audit_card(*phantom, noncommercial)
+    assert card.severity == "ok"
+    html = card_html(card)
+    assert "The checks of scan and masks found nothing." in html
+    told = next(row for row in html.split("<tr>") if "Not validated on patients" in row)
+    assert "●" not in told and "●" in next(row for row in html.split("<tr>") if "CC-BY-NC" in row)
+
+
 def test_the_worst_counts_and_stays(phantom):
     scan, masks = phantom
     warned = dataclasses.replace(scan, audit=Audit((AuditItem("HU range", "odd", "warning"),)))
