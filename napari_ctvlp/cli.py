@@ -239,13 +239,12 @@ def _check_choice(scan: Path | None, masks: Path | None, sample: bool) -> None:
 
 
 def _print_answers(answers: dict[str, Any]) -> None:
+    from napari_ctvlp.ask.export import answer_lines
+
     for query in answers["queries"]:
-        print(f"\n{query['text']}: {'' if query['matched'] else 'nothing here matches'}")
-        finding = query["finding"]
-        if finding is not None:
-            probability = finding["probability"]
-            said = "N/A" if probability is None else f"{probability:.2f} ({finding['low']:.2f}-{finding['high']:.2f})"
-            print(f"  {finding['abnormality']}  {said}")
+        print(f"\n{query['text']}")
+        for line in answer_lines(query):
+            print(f"  {line}")
         if query["matched"]:
             for organ in query["organs"][:5]:
                 evidence = f"by sight {organ['visual']:.2f}  by name {organ['name']:.2f}"
@@ -260,7 +259,8 @@ def _print_answers(answers: dict[str, Any]) -> None:
     )
     for row in scored[:15]:
         said = f"{row['probability']:.2f} ({row['low']:.2f}-{row['high']:.2f})"
-        print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}")
+        doubt = row["status"].partition("; ")[2]
+        print(f"  {row['organ']:<28} {row['abnormality']:<28} {said}{f'  {doubt}' if doubt else ''}")
     for taught in answers.get("taught", ()):
         rows = [row for row in answers["abnormalities"] if row["abnormality"] == taught["abnormality"]]
         examples = f"{taught['examples_present']} with and {taught['examples_absent']} without"

@@ -119,6 +119,67 @@ def test_score_prints_without_files(small, capsys):
     assert "liver" in told and "Research use, not for diagnosis." in told
 
 
+def test_score_prints_the_sentence_of_the_window(small, capsys):
+    given = [str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz")]
+    main(["score", *given, "--ask", "liver cyst", "--ask", "enlarged spleen", "--json", str(small / "a.json")])
+    capsys.readouterr()
+    told = {query["text"]: query for query in json.loads((small / "a.json").read_text())["queries"]}
+    main(["score", *given, "--ask", "liver cyst", "--ask", "enlarged spleen"])
+    out = capsys.readouterr().out
+    for query in told.values():
+        assert f"  {query['message']}\n" in out
+    assert "The masks hold no spleen." in out and "Liver cyst, liver: " in out
+    assert told["liver cyst"]["finding"]["organ"] == "liver"
+
+
+def test_hu_that_look_wrong_answer_nothing(small, capsys):
+    raw = np.full((40, 40, 30), 24, np.int16)  # values as stored, without the intercept
+    raw[5:35, 5:35] = 1064
+    nib.save(nib.Nifti1Image(raw, np.diag([3.0, 3.0, 3.0, 1])), small / "raw.nii.gz")
+    given = [str(small / "raw.nii.gz"), "--masks", str(small / "seg.nii.gz"), "--ask", "liver cyst"]
+    main(["score", *given])
+    said = capsys.readouterr()
+    assert "Liver cyst, liver: cannot say: HU look wrong (the intercept looks not applied" in said.out
+    assert "note: HU look wrong (the intercept looks not applied" in said.err
+    highest = [line for line in said.out.partition("the highest:")[2].splitlines() if line.startswith("  liver ")]
+    assert highest and all(line.endswith(" HU look wrong") for line in highest)
+    main(["score", *given, "--json", str(small / "a.json"), "--csv", str(small / "a.csv")])
+    told = json.loads((small / "a.json").read_text())
+    assert told["queries"][0]["finding"]["status"] == "cannot say"
+    scored = [row for row in told["abnormalities"] if row["probability"] is not None]
+    assert scored and all(row["status"] == "scored; HU look wrong" for row in scored)
+    main(["report", *given, "--html", str(small / "r.html")])
+    page = (small / "r.html").read_text()
+    assert "Liver cyst, liver: cannot say: HU look wrong" in page and "Findings worth a look" not in page
+
+
+def test_what_is_not_understood_of_masks_is_told_on_standard_error(small, capsys):
+    labels = np.asarray(nib.load(small / "seg.nii.gz").dataobj).astype(np.int16)
+    labels[labels == 5] = 777
+    nib.save(nib.Nifti1Image(labels, np.diag([3.0, 3.0, 3.0, 1])), small / "odd.nii.gz")
+    main(["stats", str(small / "ct.nii.gz"), "--masks", str(small / "odd.nii.gz")])
+    assert "note: not known as an organ, and not scored: label_777" in capsys.readouterr().err
+    folder = small / "organs"
+    folder.mkdir()
+    for name in ("liver", "liver_lesion", "spleen"):
+        part = (labels if name != "spleen" else labels * 0).clip(0, 1).astype(np.uint8)
+        nib.save(nib.Nifti1Image(part, np.diag([3.0, 3.0, 3.0, 1])), folder / f"{name}.nii.gz")
+    main(["stats", str(small / "ct.nii.gz"), "--masks", str(folder)])
+    said = capsys.readouterr()
+    assert "note: wholly within other masks, and so left out: liver_lesion" in said.err
+    assert "note: 1 of 3 masks are empty: spleen" in said.err and "note" not in said.out
+
+
+def test_masks_that_do_not_fit_are_told(small, capsys):
+    labels = np.zeros((40, 40, 30), np.uint8)
+    labels[0:4, 5:35, 5:25] = 5  # air
+    nib.save(nib.Nifti1Image(labels, np.diag([3.0, 3.0, 3.0, 1])), small / "air.nii.gz")
+    main(["score", str(small / "ct.nii.gz"), "--masks", str(small / "air.nii.gz"), "--ask", "liver"])
+    assert "note: The masks do not seem to fit the scan: liver of -1000 HU." in capsys.readouterr().err
+    main(["audit", str(small / "ct.nii.gz"), "--masks", str(small / "air.nii.gz")])
+    assert "! fit of masks" in capsys.readouterr().out
+
+
 def test_stats(small, capsys):
     given = ["stats", str(small / "ct.nii.gz"), "--masks", str(small / "seg.nii.gz")]
     main(given)

@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
 from napari_ctvlp.anatomy.prompts import PROMPTS_VERSION
+from napari_ctvlp.ask.audit_card import fit_item
 from napari_ctvlp.ask.provenance import masks_as_json, prompts_as_json, provenance_as_json, taught_as_json
 from napari_ctvlp.ask.teach import TaughtFinding
 from napari_ctvlp.ask.types import AbnormalityScore, Finding, Ranking
@@ -68,12 +69,14 @@ def answers_as_json(
     """
     card = embedding.encoder.card
     entries = load_dictionary() if dictionary is None else dictionary
+    amiss = [] if masks is None else [item for item in [fit_item(scan, masks)] if item.severity == "warning"]
+    audit = (*scan.audit.items, *amiss)
     return {
         "scan": {
             "name": scan.name,
             "shape": [int(n) for n in scan.hu.shape],
             "spacing_mm": [_rounded(s) for s in scan.spacing],
-            "audit": [{"name": i.name, "value": i.value, "severity": i.severity} for i in scan.audit.items],
+            "audit": [{"name": i.name, "value": i.value, "severity": i.severity} for i in audit],
         },
         "encoder": {
             "name": card.name,
@@ -123,6 +126,16 @@ def answers_as_json(
     }
 
 
+def answer_lines(query: dict[str, Any]) -> list[str]:
+    """What the window says of an answer, line by line; ``query`` as `answers_as_json` gives it."""
+    lines = [line for line in query["message"].splitlines() if line] or ["Nothing here matches."]
+    finding = query["finding"]
+    if finding is None or finding["probability"] is None or finding.get("places"):
+        return lines
+    spread = "" if finding["low"] is None else f" ({finding['low']:.2f}–{finding['high']:.2f})"
+    return [*lines, f"Probability {finding['probability']:.2f}{spread}"]
+
+
 def write_json(path: str | Path, answers: dict[str, Any]) -> None:
     """Write the answers as JSON; the file is complete or not there.
 
@@ -164,11 +177,13 @@ def _finding(finding: Finding | None) -> dict[str, Any] | None:
         return None
     return {
         "abnormality": finding.abnormality,
+        "organ": finding.organ,
         "probability": _rounded(finding.probability),
         "low": _rounded(finding.low),
         "high": _rounded(finding.high),
         "status": finding.status,
         "reason": finding.reason,
+        **({"places": [_finding(place) for place in finding.places]} if finding.places else {}),
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_ctvlp.anatomy import display_name
+from napari_ctvlp.ask.export import answer_lines
 from napari_ctvlp.ask.pictures import Plane, key_slice
 from napari_ctvlp.ask.report_layout import PageLayout
 from napari_ctvlp.ask.types import abnormality_text
@@ -86,17 +87,21 @@ def _queries(scan: Scan, masks: OrganMasks, answers: dict[str, Any], layout: Pag
     for place, query in enumerate(answers["queries"]):
         words = [f"<h3>{escape(query['text'])}</h3>"]
         if not query["matched"]:
-            cases.append(layout.case(f'{words[0]}<p class="quiet">Nothing here matches.</p>', ()))
+            cases.append(layout.case(f'{words[0]}<p class="quiet">{escape(" ".join(answer_lines(query)))}</p>', ()))
             continue
-        finding = query["finding"]
-        if finding is not None:
-            words.append(f"<p>{escape(_plain(finding['abnormality']))}: <b>{_probability(finding)}</b></p>")
+        words += [f"<p>{escape(line)}</p>" for line in answer_lines(query)]
         rows = [[display_name(o["organ"]), f"{o['score']:.2f}", layout.bar(o["score"])] for o in query["organs"][:4]]
         words.append(_table(("organ", "score", ""), rows, raw=(2,), numeric=(1,)))
-        best = query["organs"][0]["organ"]
-        figures = _figures(scan, masks, best, layout) if place < MOST_PICTURES else ()
+        figures = _figures(scan, masks, _shown(query), layout) if place < MOST_PICTURES else ()
         cases.append(layout.case("".join(words), figures))
     return cases
+
+
+def _shown(query: dict[str, Any]) -> str:
+    """The organ that the sentence speaks of, else the best."""
+    organs = [row["organ"] for row in query["organs"]]
+    told = None if query["finding"] is None else query["finding"]["organ"]
+    return str(told if told in organs else organs[0])
 
 
 def _scored(answers: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,13 +113,13 @@ def _scored(answers: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _slices(scan: Scan, masks: OrganMasks, answers: dict[str, Any], layout: PageLayout) -> list[str]:
     """Pictures of the likeliest findings in organs that no question has shown yet."""
-    shown = {query["organs"][0]["organ"] for query in answers["queries"] if query["matched"]}
+    shown = {_shown(query) for query in answers["queries"] if query["matched"]}
     room = MOST_PICTURES - len(shown)
     parts: list[str] = []
     for row in _scored(answers):
         if len(parts) >= room or row["probability"] < WORTH_A_PICTURE:
             break
-        if row["organ"] in shown or row["organ"] not in masks.statistics:
+        if row["organ"] in shown or row["organ"] not in masks.statistics or _doubt(row):
             continue
         shown.add(row["organ"])
         title = f"<h3>{escape(_plain(row['abnormality']))}, {escape(display_name(row['organ']))}</h3>"
@@ -124,7 +129,12 @@ def _slices(scan: Scan, masks: OrganMasks, answers: dict[str, Any], layout: Page
 
 def _findings(answers: dict[str, Any], layout: PageLayout) -> list[str]:
     rows = [
-        [display_name(r["organ"]), _plain(r["abnormality"]), _probability(r), layout.bar(r["probability"])]
+        [
+            display_name(r["organ"]),
+            _plain(r["abnormality"]) + (f" ({doubt})" if (doubt := _doubt(r)) else ""),
+            _probability(r),
+            layout.bar(r["probability"]),
+        ]
         for r in _scored(answers)[:MOST_FINDINGS]
     ]
     parts = [_table(("organ", "abnormality", "probability", ""), rows, raw=(3,), numeric=(2,))] if rows else []
@@ -188,6 +198,11 @@ def _table(
     lines = ["".join(cell("td", i, text) for i, text in enumerate(row)) for row in rows]
     top = "".join(cell("th", i, text) for i, text in enumerate(head)) if any(head) else ""
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in [top, *lines] if line) + "</table>"
+
+
+def _doubt(row: dict[str, Any]) -> str:
+    """Why a score is not to be relied on; empty where nothing is said against it."""
+    return str(row["status"].partition("; ")[2])
 
 
 def _probability(row: dict[str, Any]) -> str:

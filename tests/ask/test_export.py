@@ -47,7 +47,7 @@ def test_the_layout(answers):
     stone, banana = answers["queries"]
     assert list(stone) == ["text", "matched", "finding", "message", "organs"]
     assert (stone["matched"], banana["matched"], banana["finding"]) == (True, False, None)
-    assert list(stone["finding"]) == ["abnormality", "probability", "low", "high", "status", "reason"]
+    assert list(stone["finding"]) == ["abnormality", "organ", "probability", "low", "high", "status", "reason"]
     assert (
         list(stone["organs"][0]) == ["organ", "score", "visual", "name"]
         and stone["organs"][0]["organ"] == "kidney_left"
@@ -56,6 +56,7 @@ def test_the_layout(answers):
         list(row) == ["organ", "abnormality", "probability", "low", "high", "status"]
         for row in answers["abnormalities"]
     )
+    assert stone["finding"]["organ"] == "kidney_left"
     scored = [row for row in answers["abnormalities"] if row["status"] == "scored"]
     assert [(row["organ"], row["abnormality"]) for row in scored] == [("kidney_left", "kidney_stone")]
     assert all(row["probability"] is None for row in answers["abnormalities"] if row["status"] != "scored")
