@@ -47,7 +47,7 @@ def answers_of_saved(path: Path, also_asked: Sequence[str] = (), *, by_sight: bo
         When the session, its scan, its masks or its encoder cannot be read. Files that have changed since are told on
         standard error.
     """
-    from napari_ctvlp.commands import tell_region
+    from napari_ctvlp.commands import tell_doubts, tell_region
 
     saved = read_session(path)
     if by_sight:
@@ -63,6 +63,7 @@ def answers_of_saved(path: Path, also_asked: Sequence[str] = (), *, by_sight: bo
         if not isinstance(error, UserError):
             raise error
         print(f"note: {error}", file=sys.stderr)
+    tell_doubts(scan, masks)
     tell_region(session.encoder_name, masks)
     results = replace(Results.of(session), pinned=saved.pinned)
     results = replace(results, history=(*results.history, *also_asked))
