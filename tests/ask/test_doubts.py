@@ -123,7 +123,7 @@ def ribs(cut: int, probability: float = 0.03) -> ScanEmbedding:
         (0, "absent", "Rib fracture: absent in 12 of 12 ribs."),
         (5, "absent", "Rib fracture: absent in 7 of 12 ribs; 5 are cut by the field of view."),
         (10, "cannot say", "Rib fracture: cannot say: absent in 2 of 12 ribs; 10 are cut by the field of view."),
-        (12, "N/A: cut by field of view", "Rib fracture, ribs: N/A: cut by field of view."),
+        (12, "N/A: cut by field of view", "Rib fracture, ribs: cannot say: cut by field of view."),
     ],
 )
 def test_of_many_organs_it_is_told_how_many_could_be_judged(cut, status, words):
@@ -150,7 +150,7 @@ def test_a_pair_gets_a_line_each_and_the_view_goes_where_the_first_speaks_of():
     assert answer.shown == answer.finding.organ == answer.finding.places[0].organ
     half = rank_organs(scan(0.05, cut=("kidney_right",)), "stones in both kidneys")
     assert half.message.splitlines()[0].startswith("Kidney stone, left kidney: absent, 0.05")
-    assert half.message.splitlines()[1] == "Right kidney: N/A: cut by field of view."
+    assert half.message.splitlines()[1] == "Right kidney: cannot say: cut by field of view."
     assert half.shown == "kidney_left"
 
 
