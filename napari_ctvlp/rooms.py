@@ -139,6 +139,13 @@ class Rooms:
 
         return dictionary_of(encoder, self.read_dictionary())
 
+    def known_entries(self, encoder: ScanEncoder) -> tuple[Abnormality, ...]:
+        """The same as they were read last, without a look at the disk."""
+        from napari_ctvlp.anatomy.user_dictionary import known_dictionary
+        from napari_ctvlp.ask.bank import dictionary_of
+
+        return dictionary_of(encoder, known_dictionary())
+
     def try_entry(self, embedding: ScanEmbedding, entry: Abnormality) -> Trial:
         """Score an entry, with prompts as they are being written, wherever it looks."""
         from napari_ctvlp.ask.sentences import try_entry

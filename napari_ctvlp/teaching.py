@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from napari_ctvlp.anatomy.organs import display_name
 from napari_ctvlp.errors import UserError
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from napari_ctvlp.scan.types import Scan
     from napari_ctvlp.session import Session
 
+SOME = 3
+"""So many organs of an entry are named, the rest is counted."""
 _HASHES: WeakKeyDictionary[Scan, str] = WeakKeyDictionary()
 
 
@@ -36,7 +39,8 @@ def mark(session: Session, name: str, organ: str, present: bool) -> TaughtFindin
     Raises
     ------
     UserError
-        When there is no encoded scan, no name, or the organ cannot be an example.
+        When there is no encoded scan, no name, or the organ cannot be an example; of an entry of the dictionary it can
+        be one only where that looks.
     """
     from napari_ctvlp.ask.teach import EncoderKey, TaughtFinding, checked_name, example_of
 
@@ -44,6 +48,8 @@ def mark(session: Session, name: str, organ: str, present: bool) -> TaughtFindin
     if embedding is None or scan is None:
         raise UserError("An example needs a scan with organ masks that has been encoded; open one first.")
     key, name = EncoderKey.of(embedding.encoder.card), checked_name(name)
+    if why := refusal(session, name, organ):
+        raise UserError(why)
     known = find(session, name)
     if known is None:
         known = TaughtFinding(name, key)
@@ -51,6 +57,23 @@ def mark(session: Session, name: str, organ: str, present: bool) -> TaughtFindin
     rest = tuple(f for f in session.taught if f is not known)
     session.set_taught((*rest, changed))
     return changed
+
+
+def refusal(session: Session, name: str, organ: str) -> str:
+    """Why an organ cannot be an example of an entry of the dictionary: it does not look there. Else an empty text."""
+    if session.embedding is None:
+        return ""
+    called = name.strip().casefold()
+    for entry in session.rooms.known_entries(session.embedding.encoder):
+        if called in (entry.name.casefold(), entry.key.replace("_", " ")) and organ not in entry.organs:
+            where = [display_name(o) for o in entry.organs[:SOME]]
+            more = len(entry.organs) - len(where)
+            listed = ", ".join(where) + (f" and {more} more" if more else "")
+            return (
+                f"{entry.name[:1].upper()}{entry.name[1:]} is looked for in {listed}, so the {display_name(organ)} "
+                f"cannot be an example of it; give what is there a name of its own."
+            )
+    return ""
 
 
 def find(session: Session, name: str) -> TaughtFinding | None:

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from napari_ctvlp.anatomy.user_dictionary import make_user_dictionary
 from napari_ctvlp.ask.taught_file import write_taught
 from napari_ctvlp.cli import main
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
@@ -17,7 +18,7 @@ from napari_ctvlp.queries import Queries
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.saved_session import capture, read_session, restore, write_session
 from napari_ctvlp.session import Session
-from napari_ctvlp.teaching import forget, mark, take
+from napari_ctvlp.teaching import forget, mark, refusal, take
 
 
 class BrightRooms(Rooms):
@@ -229,3 +230,27 @@ def test_another_revision_ends_with_one_sentence(sample_file, tmp_path, capsys):
     error = capsys.readouterr().err
     assert caught.value.code == 2 and "older.json: anything was taught with starter (revision older" in error
     assert "Traceback" not in error
+
+
+def test_an_entry_of_the_dictionary_is_taught_only_where_it_looks(session, phantom):
+    session.set_scan(*phantom)
+    for name in ("Kidney stone", "kidney stone", " KIDNEY STONE "):
+        with pytest.raises(UserError, match="Kidney stone is looked for in right kidney, left kidney, so the liver"):
+            mark(session, name, "liver", True)
+    mark(session, "kidney stone", "kidney_left", True)
+    mark(session, "stone of mine", "liver", True)
+    assert [f.name for f in session.taught] == ["kidney stone", "stone of mine"]
+
+
+def test_where_an_entry_looks_is_as_the_users_dictionary_said_when_it_was_read_last(session, phantom):
+    path = make_user_dictionary()
+    session.set_scan(*phantom)
+    text = path.read_text(encoding="utf-8")
+    place = text.index("key: kidney_stone")
+    path.write_text(text[:place] + text[place:].replace("organs: [", "organs: [liver, ", 1), encoding="utf-8")
+    assert refusal(session, "kidney stone", "liver")  # nobody has read it yet, and this reads no file
+    session.dictionary_changed()
+    assert not refusal(session, "kidney stone", "liver")
+    path.unlink()
+    session.dictionary_changed()
+    assert refusal(session, "kidney stone", "liver")

@@ -131,8 +131,8 @@ class Answering:
     def _take_back(self, question: str, provisional: bool, place: Place, window: tuple[float, float] | None) -> None:
         """Ask as before, look where one looked before, with the window of then."""
         self._dock.query.setText(question)
-        self._session.ask(question, news=False, provisional=provisional)
         self._navigator.return_to(place)
+        self._session.ask(question, news=False, provisional=provisional)
         if window is not None:
             self._window_level.restore(window)
 

@@ -46,7 +46,7 @@ class FindingsPanel(QWidget):
     why_requested(), prompts_requested()
         Of the menu of a row, which was chosen first.
     score_chosen(object, str)
-        The score of the row that is now selected, and the organ to go to.
+        The score of the row that is now selected, or was clicked again, and the organ to go to.
     """
 
     organ_chosen = Signal(str)
@@ -125,9 +125,17 @@ class FindingsPanel(QWidget):
         if not several:
             self.disagreeing.setChecked(False)
 
+    def select(self, organ: str, abnormality: str) -> None:
+        """Select the row of a finding that is asked for, without telling anybody; none where it is not listed."""
+        self._telling = False
+        self.table.setCurrentIndex(QModelIndex())
+        self._telling = True
+        self._choose((organ, abnormality))
+
     def _on_row(self, index: QModelIndex) -> None:
         self.pair_chosen.emit(*index.data(PAIR_ROLE))
         self.organ_chosen.emit(index.data(ORGAN_ROLE))
+        self.score_chosen.emit(index.data(SCORE_ROLE), index.data(ORGAN_ROLE))
 
     def _on_menu(self, place: QPoint) -> None:
         index = self.table.indexAt(place)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from napari_ctvlp._qt.wrapped_label import WrappedLabel
     from napari_ctvlp.session import Session
 
-Place = tuple[tuple[float, ...], tuple[float, ...]]
-"""World point (I, P, L mm) and centre of the camera."""
+Place = tuple[tuple[float, ...], tuple[float, ...], str]
+"""World point (I, P, L mm), centre of the camera, and the organ that was reached."""
 
 
 class Navigator:
@@ -41,7 +41,8 @@ class Navigator:
 
     Notes
     -----
-    ``organ_reached`` (psygnal) carries the organ that was jumped to or pointed at, empty where none lies there.
+    ``organ_reached`` (psygnal) carries the organ that was jumped to, pointed at or gone back to, empty where none lies
+    there.
     """
 
     organ_reached = Signal(str)
@@ -60,8 +61,10 @@ class Navigator:
         self._layers = layers
         self._undo = undo
         self._position = position
+        self._reached = ""
         self.watch(viewer, wiring)
         self._pointing = Pointing(viewer, self.choose_place, wiring)
+        wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(layers.fronted, self._on_fronted)
 
@@ -72,13 +75,16 @@ class Navigator:
     @property
     def place(self) -> Place:
         """Where the view stands, for `return_to`."""
-        return tuple(float(v) for v in self._viewer.dims.point)[-3:], tuple(self._viewer.scene.camera.center)
+        point = tuple(float(v) for v in self._viewer.dims.point)[-3:]
+        return point, tuple(self._viewer.scene.camera.center), self._reached
 
     def return_to(self, place: Place) -> None:
         """Stand where the view stood."""
-        world, centre = place
+        world, centre, organ = place
         self.go_to(world)
         self._viewer.scene.camera.center = centre
+        masks = self._session.masks
+        self._reach(organ if masks is not None and organ in masks.statistics else "")
 
     def choose(self, organ: str) -> None:
         """Jump to an organ that the user picked, as a step that can be taken back."""
@@ -100,12 +106,16 @@ class Navigator:
         if masks is None or layer is None or organ not in masks.statistics:
             return
         self.go_to(tuple(layer.data_to_world(masks.statistics[organ].centroid_index)))
-        self.organ_reached.emit(organ)
+        self._reach(organ)
 
     def point_at(self, world: tuple[float, ...]) -> None:
         """Go to a point in world mm (I, P, L) and tell which organ lies there."""
         self.go_to(world)
-        self.organ_reached.emit(self._organ_at(world))
+        self._reach(self._organ_at(world))
+
+    def _reach(self, organ: str) -> None:
+        self._reached = organ
+        self.organ_reached.emit(organ)
 
     def _organ_at(self, world: tuple[float, ...]) -> str:
         masks, layer = self._session.masks, self._layers.masks_layer
@@ -136,6 +146,10 @@ class Navigator:
         here = np.asarray(self.place[0]) - first
         if np.any(here < 0) or np.any(here > size):
             self.go_to(tuple(float(v) for v in first + size / 2))
+
+    def _on_masks_changed(self, masks: object) -> None:
+        if self._session.masks is None:
+            self._reached = ""
 
     def _on_cursor(self, model: ViewerModel, event: object = None) -> None:
         scan, layer = self._session.scan, self._layers.scan_layer

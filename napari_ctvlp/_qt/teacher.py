@@ -20,21 +20,22 @@ from napari_ctvlp.ask.teach import EncoderKey
 from napari_ctvlp.ask.types import TAUGHT, AbnormalityScore
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.exports import write
-from napari_ctvlp.teaching import find, forget, mark, take
+from napari_ctvlp.teaching import find, forget, mark, refusal, take
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.dock import Dock
     from napari_ctvlp._qt.navigator import Navigator
     from napari_ctvlp._qt.undo import Undo
     from napari_ctvlp._qt.wiring import Wiring
+    from napari_ctvlp.ask.types import Ranking
     from napari_ctvlp.session import Session
 
 
 class Teacher:
     """Adds the tab and the bar, and keeps in mind which finding and which organ are meant.
 
-    A row of the findings sets both; a click on an organ, wherever it is shown, sets the organ; the tab's line sets the
-    name.
+    A question and a row of the findings set both; a click on an organ, wherever it is shown, sets the organ; the tab's
+    line sets the name. What comes last counts. A name that came with a question or a row goes with the next question.
 
     Parameters
     ----------
@@ -57,6 +58,8 @@ class Teacher:
         self._undo = undo
         self._name = ""
         self._organ = ""
+        self._taken = ""  # the name, where it is that of a question or a row
+        self._answered = ""  # the question that was answered last
         self.panel = TeachPanel()
         self.bar = TeachBar()
         dock.tables.addTab(self.panel, "Teach")
@@ -69,6 +72,7 @@ class Teacher:
         self.panel.save_requested.connect(self._ask_where)
         self.panel.open_requested.connect(self._ask_what)
         self.panel.forget_requested.connect(self._forget)
+        wiring.connect(session.ranking_changed, self._on_ranking)
         wiring.connect(navigator.organ_reached, self._on_organ)
         wiring.connect(session.masks_changed, self._on_masks)
         wiring.connect(session.embedding_changed, self._on_embedding)
@@ -79,14 +83,40 @@ class Teacher:
     # -- which ---------------------------------------------------------------------------------------------------
 
     def _on_score(self, score: AbnormalityScore, organ: str) -> None:
-        self._organ = organ
-        self.panel.set_name(score.abnormality.removeprefix(TAUGHT).replace("_", " "))
+        self._take(score.abnormality, organ)
+
+    def _on_ranking(self, ranking: Ranking | None) -> None:
+        """The finding asked for and where it was looked for are the pair; a question for an organ leaves it unnamed."""
+        if ranking is None:
+            if not self._session.query and self._answered:
+                self._answered = ""
+                self._take("", "")
+                self._dock.findings.select("", "")
+            return
+        if ranking.text == self._answered and not self._session.is_news:
+            return  # answered anew, since masks, words or examples have changed
+        self._answered = ranking.text
+        finding, best = ranking.finding, ranking.best
+        if finding is None:
+            self._take("", "" if best is None else best.organ)
+        else:
+            self._take(finding.abnormality, finding.organ)
+        if not self._session.is_provisional:
+            self._dock.findings.select(*("", "") if finding is None else (finding.organ, finding.abnormality))
+
+    def _take(self, abnormality: str, organ: str) -> None:
+        """Mean this finding in this organ; without a finding a name that was typed stays."""
+        masks = self._session.masks
+        self._organ = organ if masks is not None and organ in masks.statistics else ""
+        name = abnormality.removeprefix(TAUGHT).replace("_", " ")
+        if name or self._name == self._taken:
+            self._taken = name
+            self.panel.set_name(name)
         self._ask()
 
     def _on_organ(self, organ: str) -> None:
-        if organ:
-            self._organ = organ
-            self._ask()
+        self._organ = organ
+        self._ask()
 
     def _on_name(self, name: str) -> None:
         self._name = name.strip()
@@ -174,7 +204,10 @@ class Teacher:
         """Put the question that yes and no answer."""
         ready = self._session.embedding is not None
         organ = display_name(self._organ) if self._organ else ""
-        if self._name and organ:
+        refused = bool(self._name and organ and refusal(self._session, self._name, self._organ))
+        if refused:
+            text = f"{self._name} is not looked for in the {organ}."
+        elif self._name and organ:
             text = f"{self._name} in the {organ}?"
             known = find(self._session, self._name)
             if known is not None:
@@ -184,7 +217,7 @@ class Teacher:
         elif self._name:
             text = f"{self._name}: click an organ."
         else:
-            text = "Choose a row to teach: is it there?"
+            text = "Ask for a finding, or choose a row: is it there?"
         for bar in (self.bar, self.panel.bar):
-            bar.set_question(text, ready and bool(self._name and organ))
+            bar.set_question(text, ready and bool(self._name and organ) and not refused)
         self.bar.setVisible(ready)

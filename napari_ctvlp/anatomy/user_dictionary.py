@@ -36,6 +36,7 @@ def current_dictionary() -> tuple[Abnormality, ...]:
     try:
         stat = path.stat()
     except OSError:
+        _read.pop(path, None)
         return load_dictionary()
     state = (stat.st_mtime_ns, stat.st_size)
     with _lock:
@@ -43,6 +44,12 @@ def current_dictionary() -> tuple[Abnormality, ...]:
         if known is None or known[0] != state:
             known = _read[path] = (state, load_dictionary(path))
         return known[1]
+
+
+def known_dictionary() -> tuple[Abnormality, ...]:
+    """What `current_dictionary` gave last; looks at no file, so that a window may ask at any time."""
+    known = _read.get(user_dictionary_path())
+    return load_dictionary() if known is None else known[1]
 
 
 def make_user_dictionary() -> Path:

@@ -157,3 +157,109 @@ def test_another_scan_has_no_organ_chosen_that_it_lacks(opened, phantom):
     assert widget.teacher.bar.yes.isEnabled()
     viewer.layers.clear()
     assert not widget.teacher.bar.yes.isEnabled() and not widget.teacher.bar.isVisible()
+
+
+def select_row(widget, organ, finding):
+    table, model = widget.dock.findings.table, widget.dock.findings.table.model()
+    row = next(
+        r
+        for r in range(model.rowCount())
+        if (model.index(r, ORGAN).data(), model.index(r, ABNORMALITY).data()) == (organ, finding)
+    )
+    table.selectRow(row)
+    return model.index(row, ABNORMALITY)
+
+
+def asked(widget):
+    return widget.teacher.bar.question.text()
+
+
+def test_the_finding_and_the_organ_of_a_question_are_what_is_taught(opened, qtbot):
+    """Not the row that was selected before it."""
+    _, widget = opened
+    select_row(widget, "spleen", "splenomegaly")
+    widget.ask("stone in the left kidney")
+    assert asked(widget) == "kidney stone in the left kidney?"
+    press(widget, Qt.Key.Key_Y, qtbot)
+    (finding,) = widget.session.taught
+    assert (finding.name, [e.organ for e in finding.examples]) == ("kidney stone", ["kidney_left"])
+
+
+def test_what_is_chosen_after_a_question_changes_it(opened, qtbot):
+    _, widget = opened
+    widget.ask("stone in the left kidney")
+    widget.navigator.choose("kidney_right")
+    assert asked(widget) == "kidney stone in the right kidney?"
+    select_row(widget, "spleen", "splenomegaly")
+    assert asked(widget) == "splenomegaly in the spleen?"
+
+
+def test_a_click_on_the_row_that_is_selected_already_takes_it_again(opened, qtbot):
+    _, widget = opened
+    index = select_row(widget, "left kidney", "kidney stone")
+    widget.ask("liver")
+    widget.dock.findings.table.clicked.emit(index)
+    assert asked(widget) == "kidney stone in the left kidney?"
+
+
+def test_a_question_selects_the_row_of_its_finding(opened):
+    _, widget = opened
+    select_row(widget, "spleen", "splenomegaly")
+    widget.ask("stone in the left kidney")
+    index = widget.dock.findings.table.currentIndex()
+    assert [index.siblingAtColumn(c).data() for c in (ORGAN, ABNORMALITY)] == ["left kidney", "kidney stone"]
+    widget.ask("liver")
+    assert not widget.dock.findings.table.currentIndex().isValid()
+
+
+def test_an_answer_that_comes_anew_does_not_take_back_what_was_chosen_since(opened):
+    _, widget = opened
+    widget.ask("stone in the left kidney")
+    select_row(widget, "spleen", "splenomegaly")
+    widget.session.dictionary_changed()
+    assert asked(widget) == "splenomegaly in the spleen?"
+
+
+def test_a_name_that_was_typed_stays_while_one_asks_the_way_to_organs(opened):
+    _, widget = opened
+    widget.teacher.panel.name.setEditText("bright rim")
+    widget.ask("left kidney")
+    assert asked(widget) == "bright rim in the left kidney?"
+    widget.ask("spleen")
+    assert asked(widget) == "bright rim in the spleen?"
+
+
+def test_a_finding_is_refused_where_its_entry_does_not_look(opened, qtbot):
+    _, widget = opened
+    heard = []
+    widget.session.failed.disconnect(tell_failure)
+    widget.session.failed.connect(lambda error: heard.append(str(error)))
+    widget.ask("stone in the left kidney")
+    widget.navigator.choose("liver")
+    assert asked(widget) == "kidney stone is not looked for in the liver." and not widget.teacher.bar.yes.isEnabled()
+    press(widget, Qt.Key.Key_Y, qtbot)
+    assert widget.session.taught == ()
+    assert heard[0].startswith("Kidney stone is looked for in right kidney, left kidney, so the liver cannot be")
+
+
+def test_the_bar_names_no_organ_that_nobody_is_at(opened, qtbot):
+    _, widget = opened
+    rests = asked(widget)
+    widget.ask("stone in the left kidney")
+    widget.ask("zzz qqq")
+    assert widget.session.ranking.best is None and asked(widget) == rests
+    while widget.undo.next:
+        widget.undo.undo()
+    assert asked(widget) == rests and not widget.dock.findings.table.selectionModel().hasSelection()
+    widget.navigator.choose("spleen")
+    assert "spleen" in asked(widget)
+    widget.undo.undo()
+    assert asked(widget) == rests
+
+
+def test_going_back_goes_back_to_the_organ_before(opened):
+    _, widget = opened
+    for organ in ("liver", "spleen"):
+        widget.navigator.choose(organ)
+    widget.undo.undo()
+    assert asked(widget) == "What is in the liver? Name it."
