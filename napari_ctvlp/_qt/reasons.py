@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from qtpy.QtCore import QTimer
 
 from napari_ctvlp._qt.dialogs import bring_up, dismiss
 from napari_ctvlp._qt.known_cases import KnownCases
@@ -34,10 +35,12 @@ NO_FINDING = "“{}” asks for no finding, so that there is no score to explain
 NO_PROMPTS = "Taught by examples: it has no prompts"
 FORGOTTEN = "This finding is not taught any more."
 GATHERING = "regions and sentences"
+FOLLOW_MS = 400
+"""So long a question or a row stands before what is open explains it: each change encodes the scan anew."""
 
 
 class Reasons:
-    """Opens the dialog for the finding asked for or clicked last, whichever came later.
+    """Opens the dialog for the finding asked for or clicked last, whichever came later; an open one follows.
 
     Parameters
     ----------
@@ -76,6 +79,10 @@ class Reasons:
         self._left: list[int] = []
         self._working = False
         self.dialog: ReasonsDialog | None = None
+        self._following = QTimer(parent)
+        self._following.setSingleShot(True)
+        self._following.setInterval(FOLLOW_MS)
+        self._following.timeout.connect(self._gather)
         wiring.connect(session.embedding_changed, self._on_embedding)
         wiring.connect(session.scan_changed, self._on_scan)
         wiring.connect(session.ranking_changed, self._on_ranking)
@@ -98,12 +105,13 @@ class Reasons:
         return self._regions.shown
 
     def choose(self, organ: str, abnormality: str) -> None:
-        """Take this score, when next asked why."""
+        """Take this score, when next asked why, and at once where another one is explained."""
         self._wanted, self._was_asked = (organ, abnormality), False
+        self._follow()
 
     def toggle(self) -> None:
         """Show why the score got chosen last is as it is, or hide that where it is shown."""
-        if self.shown and self._shown == self._wanted:
+        if self.shown and self._shown == self._wanted and not self._following.isActive():
             assert self.dialog is not None
             self.dialog.close()
         else:
@@ -124,29 +132,48 @@ class Reasons:
 
     def close(self) -> None:
         """Take dialog and outlines away; safe to call twice."""
+        self._following.stop()
         self._regions.remove()
         dialog, self.dialog = self.dialog, None
         dismiss(dialog)
 
     # -- gathering ---------------------------------------------------------------------------------------------
 
+    def _follow(self) -> None:
+        """Explain what is wanted now where something else is explained; what is past goes at once."""
+        if self.dialog is None or not self.shown or (self._wanted is not None and self._wanted == self._shown):
+            return
+        self._begin(self.dialog)
+        self._session.stop(Task.EVIDENCE)
+        self._working = False
+        self.dialog.set_idle("")
+        self._following.start()
+
+    def _begin(self, dialog: ReasonsDialog) -> None:
+        """Put the score that is wanted in the place of what was explained."""
+        self._following.stop()
+        self._regions.hide()
+        self._case, self._left, self._shown = None, [], self._wanted
+        self.cases.set_organs(())
+        if self._wanted is not None:
+            dialog.set_question(self._title)
+        else:
+            dialog.set_question(f"{NO_FINDING.format(self._answered)} {NOTHING}" if self._answered else NOTHING)
+
     def _gather(self) -> None:
         dialog, session = self.dialog, self._session
         if dialog is None:
             return
-        self._regions.hide()
-        self._case, self._left, self._shown = None, [], self._wanted
-        self.cases.set_organs(())
+        self._begin(dialog)
         embedding, scan, masks, rooms = session.embedding, session.scan, session.masks, session.rooms
         if self._wanted is None or embedding is None or scan is None or masks is None:
             session.stop(Task.EVIDENCE)
-            told = self._wanted is None and self._answered
-            dialog.set_question(f"{NO_FINDING.format(self._answered)} {NOTHING}" if told else NOTHING)
+            if self._wanted is not None:
+                dialog.set_question(NOTHING)
             dialog.set_prompts_missing("Nothing is explained yet")
             dialog.set_idle("")
             return
         organ, abnormality = self._wanted
-        dialog.set_question(self._title)
         gather: Callable[[], Case | None]
         if not abnormality.startswith(TAUGHT):
             dialog.set_prompts_missing("")
@@ -258,6 +285,7 @@ class Reasons:
             self._open_lab(self._shown[1])
 
     def _on_closed(self) -> None:
+        self._following.stop()
         self._session.stop(Task.EVIDENCE)
         self._regions.hide()
 
@@ -267,12 +295,14 @@ class Reasons:
             if not self._session.query:
                 self._answered = ""
                 self._wanted = None if self._was_asked else self._wanted
+                self._follow()
             return
         if ranking.text == self._answered and not self._session.is_news:
             return  # answered anew, since masks or words have changed
         self._answered, self._was_asked = ranking.text, True
         finding = ranking.finding
         self._wanted = None if finding is None else (finding.organ, finding.abnormality)
+        self._follow()
 
     def _on_scan(self, _scan: object) -> None:
         self._regions.remove_with_scan()

@@ -279,3 +279,40 @@ def test_a_library_of_another_encoder_is_not_compared_with(why, word_encoder, tm
     widget.reasons.cases._set(replace(library, encoder=replace(library.encoder, revision="older")))
     box = widget.reasons.dialog.cases
     assert "another encoder" in box.told.text() and not box.table.isVisible()
+
+
+def test_an_open_one_follows_the_answer(why, word_rooms, qtbot):
+    """What is of another question goes at once, before anything is worked out for the new one."""
+    _, widget, asked, _ = why
+    widget.reasons.open()
+    dialog = widget.reasons.dialog
+    finding = Finding("liver_cyst", "liver", 0.5, 0.4, 0.6, "uncertain")
+    rank = word_rooms.rank_organs
+    word_rooms.rank_organs = lambda _embedding, text, *_: Ranking(text, True, "", (), finding)
+    widget.ask("cyst in the liver")
+    assert (
+        dialog.title.text() == "liver, liver cyst" and not cells(dialog.changes, WHAT) and not widget.reasons.outlined
+    )
+    assert asked == [("kidney_left", "kidney_stone")]
+    qtbot.waitUntil(lambda: asked[1:] == [("liver", "liver_cyst")])
+    assert cells(dialog.changes, WHAT) == ["erased", "grown", "shrunk"] and widget.reasons.outlined
+    word_rooms.rank_organs = rank
+    for organ in ("spleen", "liver"):
+        widget.ask(organ)
+        assert f"“{organ}” asks for no finding" in dialog.title.text() and not cells(dialog.changes, WHAT)
+    widget.dock.findings.pair_chosen.emit("kidney_left", "kidney_stone")
+    assert dialog.title.text() == "left kidney, kidney stone"
+    qtbot.waitUntil(lambda: asked[2:] == [("kidney_left", "kidney_stone")])
+    widget.reasons.toggle()
+    assert not widget.reasons.shown
+
+
+def test_only_what_a_question_ends_as_is_worked_out(why, word_rooms, qtbot):
+    _, widget, asked, _ = why
+    widget.reasons.open()
+    for abnormality in ("liver_cyst", "liver_mass", "cirrhosis"):
+        finding = Finding(abnormality, "liver", 0.5, 0.4, 0.6, "uncertain")
+        word_rooms.rank_organs = lambda _embedding, text, *_, finding=finding: Ranking(text, True, "", (), finding)
+        widget.session.ask(abnormality, provisional=True)
+    qtbot.waitUntil(lambda: len(asked) > 1)
+    assert asked[1:] == [("liver", "cirrhosis")]
