@@ -27,6 +27,7 @@ VOLUME_UNIT, HU_UNIT, SCORE_UNIT, DISTANCE_UNIT = 0.10, 10.0, 0.2, 0.1
 They are a judgement and no measurement; scans of an unchanged organ may differ by as much."""
 SPACING_RATIO = 1.5
 """From this ratio of slice distances on, two scans are said to differ."""
+SAME_SCAN = "The prior is this very scan, voxel for voxel: nothing can have changed. Choose an earlier scan."
 DIFFERENT_PATIENTS = "The two scans carry different patient numbers: they seem to be of different patients."
 COLUMNS = (
     "organ", "change", "volume_ml_prior", "volume_ml_now", "volume_change_percent", "hu_prior", "hu_now", "hu_change",
@@ -175,10 +176,19 @@ def _distance(organ: str, prior: Exam, now: Exam) -> float | None:
     return float(np.clip(1.0 - a.astype(np.float64) @ b, 0.0, 2.0)) if revision == other else None
 
 
+def _is_same(prior: Scan, now: Scan) -> bool:
+    """Whether two scans are one, from whatever files."""
+    if prior.hu.shape != now.hu.shape or not np.allclose(prior.affine, now.affine, atol=1e-3):
+        return False
+    return prior.hu is now.hu or bool(np.array_equal(prior.hu, now.hu))
+
+
 def _caveats(prior: Exam, now: Exam, phases: tuple[PhaseGuess, PhaseGuess], patients: Pair) -> list[str]:
     told = []
     if patients.same is False:
         told.append(DIFFERENT_PATIENTS)
+    if _is_same(prior.scan, now.scan):
+        told.append(SAME_SCAN)
     elif patients.same is None:
         told.append(
             "Whether both scans are of one patient is not known: at least one of them does not say whose it is."

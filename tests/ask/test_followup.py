@@ -9,7 +9,7 @@ import io
 import numpy as np
 import pytest
 
-from napari_ctvlp.ask.followup import COLUMNS, DIFFERENT_PATIENTS, Exam, follow_up, follow_up_csv
+from napari_ctvlp.ask.followup import COLUMNS, DIFFERENT_PATIENTS, SAME_SCAN, Exam, follow_up, follow_up_csv
 from napari_ctvlp.ask.types import AbnormalityScore
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 from napari_ctvlp.scan import read_scan
@@ -152,8 +152,8 @@ def test_thicker_slices_and_warnings_are_caveats(phantom, word_encoder):
 # -- patients ------------------------------------------------------------------------------------------------------
 
 
-def of_patient(folder, phantom_masks=None, **tags):
-    write_series(folder, body(), **tags)
+def of_patient(folder, seed=0, **tags):
+    write_series(folder, body(seed=seed), **tags)
     scan = read_scan(folder)
     labels = np.zeros(scan.hu.shape, np.uint8)
     labels[6:9, 5:9, 4:12] = 5
@@ -181,9 +181,24 @@ def test_two_patients_are_warned_about_without_saying_who(tmp_path):
 
 def test_a_scan_that_does_not_say_whose_it_is_is_a_caveat(tmp_path, phantom, word_encoder):
     nobody = of_patient(tmp_path / "a", PatientID="")
-    for other in (of_patient(tmp_path / "b"), exam(phantom, word_encoder)):
+    for other in (of_patient(tmp_path / "b", seed=4), exam(phantom, word_encoder)):
         found = follow_up(nobody, other)
         assert found.patients.same is None and any("not known" in c for c in found.caveats)
+
+
+def test_the_scan_itself_is_no_prior_and_that_is_said(tmp_path, phantom, word_encoder):
+    here = exam(phantom, word_encoder)
+    again = exam((dataclasses.replace(here.scan, hu=here.scan.hu.copy(), name="copy"), here.masks), word_encoder)
+    assert SAME_SCAN in follow_up(again, here).caveats
+    hu = here.scan.hu.copy()
+    hu[3, 4, 5] += 1
+    moved = here.scan.affine.copy()
+    moved[0, 3] += 5.0
+    for other in (
+        dataclasses.replace(here.scan, hu=hu),  # another phase on the same grid
+        dataclasses.replace(here.scan, affine=moved),
+    ):
+        assert SAME_SCAN not in follow_up(exam((other, here.masks), word_encoder), here).caveats
 
 
 # -- table ---------------------------------------------------------------------------------------------------------
