@@ -115,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             with ends_in_order():
                 run(given)
         else:
+            command_arguments.check_word(next(iter(args), None), COMMANDS)  # before what follows it is unknown
             _window(tyro.cli(WindowArgs, prog="napari-ctvlp", args=args))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -128,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _window(args: WindowArgs) -> None:
     _check_choice(args.scan, args.masks, args.sample)
+    command_arguments.check_word(args.scan, COMMANDS)
     from napari_ctvlp._qt.launch import open_window
     from napari_ctvlp._qt.own_process import run_until_told
 
@@ -249,14 +251,11 @@ def _print_answers(answers: dict[str, Any]) -> None:
             for organ in query["organs"][:5]:
                 evidence = f"by sight {organ['visual']:.2f}  by name {organ['name']:.2f}"
                 print(f"  {organ['organ']:<28} {organ['score']:.2f}  {evidence}")
-    scored = sorted(
-        (a for a in answers["abnormalities"] if a["probability"] is not None), key=lambda a: -a["probability"]
-    )
+    pairs = answers["abnormalities"]
+    scored = sorted((a for a in pairs if a["probability"] is not None), key=lambda a: -a["probability"])
     if not answers["encoder"]["calibrated"]:
         print("\nProbabilities are the model's own and not calibrated.")
-    print(
-        f"\n{len(scored)} of {len(answers['abnormalities'])} organ and abnormality pairs could be scored; the highest:"
-    )
+    print(f"\n{len(scored)} of {len(pairs)} organ and abnormality pairs could be scored; the highest:")
     for row in scored[:15]:
         said = f"{row['probability']:.2f} ({row['low']:.2f}-{row['high']:.2f})"
         doubt = row["status"].partition("; ")[2]

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+
+from napari_ctvlp.errors import UserError
+
+
+def check_word(word: str | Path | None, commands: Collection[str]) -> None:
+    """Make sure that a word which is no command is a file or a folder; options are none of its business.
+
+    Raises
+    ------
+    UserError
+        When it is neither; names the command that was probably meant.
+    """
+    if word is None or str(word).startswith("-") or Path(word).exists():
+        return
+    if alike := get_close_matches(str(word), commands, n=1):
+        raise UserError(f"'{word}' is neither a command nor a file; did you mean {alike[0]}?")
+    raise UserError(f"'{word}' is neither a file or folder nor a command; napari-ctvlp --help lists the commands.")
 
 
 @dataclass(frozen=True)

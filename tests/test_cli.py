@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import gzip
 import json
+import os
 import subprocess
 import sys
 
@@ -316,6 +317,10 @@ def corrupt(folder):
         (["export", "ct.nii.gz", "--masks", "seg.nii.gz", "--nifti", "a.png"], "a.png"),
         (["export", "ct.nii.gz", "--masks", "seg.nii.gz", "--seg", "a.dcm"], "not read from DICOM"),
         (["--masks", "seg.nii.gz"], "scan"),
+        (["bogus"], "neither a file or folder nor a command"),
+        (["scores", "ct.nii.gz", "--masks", "seg.nii.gz"], "did you mean score?"),
+        (["scoer"], "did you mean score?"),
+        (["missing/ct.nii.gz", "--ask", "liver"], "missing/ct.nii.gz"),
         (["ct.nii.gz", "--session", "s.ctvlp.json"], "--session"),
         (["dictionary", "--check", "none.yaml"], "none.yaml"),
         (["segment", "missing.nii.gz", "--out", "a.nii.gz"], "missing.nii.gz"),
@@ -342,6 +347,18 @@ def test_bad_input_ends_with_one_sentence(small, args, words, capsys, monkeypatc
     assert ended.value.code == 2
     assert told.startswith("error: ") and words in told
     assert "\n" not in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize("display", [None, ":987"])
+def test_a_window_without_a_display_is_refused_in_a_sentence(small, display):
+    """Qt would end the process with an abort."""
+    where = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    if display is not None:
+        where["DISPLAY"] = display
+    command = [sys.executable, "-m", "napari_ctvlp.cli", str(small / "ct.nii.gz")]
+    done = subprocess.run(command, capture_output=True, text=True, env=where, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("error: No window can be opened: ")
+    assert done.stderr.strip().count("\n") == 0 and (display or "DISPLAY") in done.stderr
 
 
 def test_help_names_all_commands():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_ctvlp._qt.display import check_display
 from napari_ctvlp._qt.own_process import keep_out_of_collections, share_arenas, share_canvases
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.opening import open_masks, open_sample, open_scan
@@ -59,8 +60,9 @@ def open_window(
     Raises
     ------
     UserError
-        With ``screenshot`` only: what went wrong on the way to the picture.
+        Without a display; with ``screenshot`` also what went wrong on the way to the picture.
     """
+    check_display()
     share_arenas()  # before there are threads
     share_canvases()
     # importing torch and transformers holds the interpreter for a third of a second at a time: better now than later,
