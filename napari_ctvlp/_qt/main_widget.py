@@ -19,6 +19,7 @@ from napari_ctvlp._qt.asked import Asked
 from napari_ctvlp._qt.audit_window import AuditWindow
 from napari_ctvlp._qt.body import Body
 from napari_ctvlp._qt.controls import join_buttons
+from napari_ctvlp._qt.deleted_masks import DeletedMasks
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.docked import main_window
 from napari_ctvlp._qt.encoders import Encoders
@@ -103,6 +104,7 @@ class CtvlpWidget(QWidget):
         wiring.callback(self._furniture.remove)
         self.undo = Undo()
         self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, self.undo, wiring)
+        DeletedMasks(napari_viewer, session, self.layers, self.overlay.looks, self.undo, wiring)
         self._painting = Painting(session, self.layers, wiring)
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.undo, self.dock.position, wiring)
@@ -246,6 +248,7 @@ class CtvlpWidget(QWidget):
             shown.set_window_text(self.input.title or text)
 
     def _on_map_changed(self, there: bool, wanted: bool) -> None:
+        wanted = wanted and self.session.masks is not None
         why = self.similarity.why_none
         self.dock.view.set_map(there, wanted, why)
         self.dock.legend.set_missing(why)

@@ -62,6 +62,7 @@ class Navigator:
         self._undo = undo
         self._position = position
         self._reached = ""
+        self._under: ViewerModel = viewer  # the view that the cursor was in last
         self.watch(viewer, wiring)
         self._pointing = Pointing(viewer, self.choose_place, wiring)
         wiring.connect(session.masks_changed, self._on_masks_changed)
@@ -148,10 +149,12 @@ class Navigator:
             self.go_to(tuple(float(v) for v in first + size / 2))
 
     def _on_masks_changed(self, masks: object) -> None:
+        self._on_cursor(self._under)  # nobody moves the mouse for it
         if self._session.masks is None:
             self._reached = ""
 
     def _on_cursor(self, model: ViewerModel, event: object = None) -> None:
+        self._under = model
         scan, layer = self._session.scan, self._layers.scan_layer
         if scan is None or layer is None or not model.mouse_over_canvas:
             self._position.clear()

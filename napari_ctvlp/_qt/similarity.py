@@ -75,6 +75,7 @@ class SimilarityLayer:
         wiring.connect(session.located_changed, self._on_located)
         wiring.connect(session.ranking_changed, self._on_ranking)
         wiring.connect(session.activity_changed, self._on_activity)
+        wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(viewer.layers.events.removed, self._on_layer_removed)
         wiring.callback(self._remove)
@@ -135,7 +136,10 @@ class SimilarityLayer:
     def _on_ranking(self, ranking: object) -> None:
         """Without places nothing is located, and nobody would be told so."""
         self._going = False
-        self._on_activity()
+        self._show()
+
+    def _on_masks_changed(self, masks: object) -> None:
+        self._show()
 
     def _on_activity(self, activity: object = None) -> None:
         if self.why_none != self._why_none:
