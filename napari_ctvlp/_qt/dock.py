@@ -29,6 +29,7 @@ from napari_ctvlp._qt.wrapped_label import WrappedLabel
 
 WIDTH = 380
 CHARACTERS = 46
+SPACING = 5
 
 
 class Dock(QWidget):
@@ -75,7 +76,8 @@ class Dock(QWidget):
             self.use_names,
             self.more,
         )
-        splitter = QSplitter(Qt.Orientation.Vertical)
+        self._splitter = splitter = QSplitter(Qt.Orientation.Vertical)
+        self._lent = 0
         splitter.addWidget(ask)
         splitter.addWidget(self.tables)
         splitter.setChildrenCollapsible(False)
@@ -85,10 +87,21 @@ class Dock(QWidget):
         asked.setMinimumWidth(self._width() - 46)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
-        layout.setSpacing(5)
+        layout.setSpacing(SPACING)
         layout.addWidget(scrolled(asked), 1)
         for widget in (_line(), self.view, self.position, _row(self.notice, self.encoder.badge)):
             layout.addWidget(widget)
+
+    def show_legend(self, shown: bool) -> None:
+        """Show the legend of the map, or hide it: the tables below lend it their room, not the ranked organs."""
+        if self.legend.isHidden() != shown:
+            return
+        ask, tables = self._splitter.sizes()
+        self.legend.setVisible(shown)
+        wanted = self.legend.height_at(self.ranking.width()) + SPACING if shown else -self._lent
+        if ask and tables:
+            self._splitter.setSizes([ask + wanted, tables - wanted])
+        self._lent = self._splitter.sizes()[0] - ask if shown else 0
 
     def sizeHint(self) -> QSize:
         """Qt: as wide as the tables need with the font in use, as high as there is room."""
@@ -129,7 +142,7 @@ def _column(*widgets: QWidget, stretch: int = 0) -> QWidget:
     column = QWidget()
     layout = QVBoxLayout(column)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(5)
+    layout.setSpacing(SPACING)
     for place, widget in enumerate(widgets):
         layout.addWidget(widget, 0 if place else stretch)
     return column

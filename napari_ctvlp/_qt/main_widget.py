@@ -252,7 +252,7 @@ class CtvlpWidget(QWidget):
         why = self.similarity.why_none
         self.dock.view.set_map(there, wanted, why)
         self.dock.legend.set_missing(why)
-        self.dock.legend.setVisible(wanted and (there or bool(why)))
+        self.dock.show_legend(wanted and (there or bool(why)))
 
     def to_line(self) -> None:
         """Put the cursor into the question, so that typing replaces it."""

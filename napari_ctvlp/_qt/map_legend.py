@@ -84,6 +84,14 @@ class MapLegend(QWidget):
         self.peak.clicked.connect(self.peak_requested)
         self.set_map(None)
 
+    def height_at(self, width: int) -> int:
+        """How high it gets at a width: its lines break there, and before that it does not know."""
+        self.resize(width, self.height())
+        layout = self.layout()
+        assert layout is not None
+        layout.activate()
+        return self.sizeHint().height()
+
     def set_map(self, located: SimilarityMap | None) -> None:
         """Explain this map."""
         if located is None:

@@ -13,6 +13,7 @@ from napari_ctvlp._qt.dialogs import bring_up, dismiss
 from napari_ctvlp._qt.known_cases import KnownCases
 from napari_ctvlp._qt.reasons_dialog import ReasonsDialog
 from napari_ctvlp._qt.region_layer import RegionLayer
+from napari_ctvlp._qt.wrapped_label import shortened
 from napari_ctvlp.ask.types import TAUGHT, abnormality_text
 from napari_ctvlp.teaching import find
 from napari_ctvlp.work import Task
@@ -158,7 +159,9 @@ class Reasons:
         if self._wanted is not None:
             dialog.set_question(self._title)
         else:
-            dialog.set_question(f"{NO_FINDING.format(self._answered)} {NOTHING}" if self._answered else NOTHING)
+            dialog.set_question(
+                f"{NO_FINDING.format(shortened(self._answered))} {NOTHING}" if self._answered else NOTHING
+            )
 
     def _gather(self) -> None:
         dialog, session = self.dialog, self._session

@@ -10,6 +10,7 @@ from functools import partial
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from napari_ctvlp._qt.wrapped_label import shortened
 from napari_ctvlp.anatomy.windows import PRESETS
 
 OWN_KEY = "Shift+0"
@@ -143,7 +144,9 @@ class ViewBar(QWidget):
     def set_undo(self, name: str) -> None:
         """Name what would be taken back; empty where there is nothing."""
         self.undo_button.setEnabled(bool(name))
-        self.undo_button.setToolTip(f"Take back: {name} ({UNDO_KEY})" if name else f"Nothing to take back ({UNDO_KEY})")
+        self.undo_button.setToolTip(
+            f"Take back: {shortened(name)} ({UNDO_KEY})" if name else f"Nothing to take back ({UNDO_KEY})"
+        )
 
 
 def _small(text: str, tip: str) -> QToolButton:

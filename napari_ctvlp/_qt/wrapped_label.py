@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import ceil
 
 from qtpy.QtCore import QEvent, QSize, Qt
@@ -10,6 +11,23 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 NO_BREAK = "\u00a0"
 """A space at which no line breaks."""
+LONGEST, PIECE = 40, 10
+"""Words of more characters may break anywhere, after so many."""
+MAY_BREAK = "\u200b"
+_LONG = re.compile(rf"\S{{{LONGEST + 1},}}")
+_PIECES = re.compile(rf".{{1,{PIECE}}}")
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    """The beginning of a text that is too long to be told whole."""
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def breakable(text: str) -> str:
+    """A text whose longest words may break; Qt breaks none, and draws the rest of it nowhere."""
+    if not _LONG.search(text):
+        return text
+    return _LONG.sub(lambda found: MAY_BREAK.join(_PIECES.findall(found[0])), text)
 
 
 class WrappedLabel(QLabel):
@@ -45,8 +63,13 @@ class WrappedLabel(QLabel):
 
     def setText(self, text: str | None) -> None:
         """Qt: show this text."""
-        super().setText(text)
+        plain = self.textFormat() == Qt.TextFormat.PlainText
+        super().setText(breakable(text) if text and plain else text)
         self._fit()
+
+    def text(self) -> str:
+        """Qt: what is shown, without the places where it may break."""
+        return super().text().replace(MAY_BREAK, "")
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Qt: the text may need more or fewer lines."""

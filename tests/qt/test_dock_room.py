@@ -117,3 +117,41 @@ def test_a_label_is_as_high_as_its_text_and_no_higher(qtbot):
     column.show()
     qtbot.waitUntil(lambda: label.width() > 300)
     qtbot.waitUntil(lambda: label.height() < 3.5 * label.fontMetrics().lineSpacing())
+
+
+def test_the_legend_takes_no_room_from_the_ranked_organs(window, phantom, qtbot):
+    viewer, widget = window
+    dock = widget.dock
+    viewer.window.resize(1500, 900)
+    add_layers(viewer, *phantom)
+    widget.ask("left kidney")
+    qtbot.wait(50)
+    before = dock.ranking.height(), dock.tables.height()
+    for _ in range(2):  # and gives back what it took, each time
+        dock.show_legend(True)
+        qtbot.waitUntil(lambda: whole(dock.legend) and dock.tables.height() < before[1])
+        assert abs(dock.ranking.height() - before[0]) <= 2
+        dock.show_legend(False)
+        qtbot.waitUntil(lambda: abs(dock.tables.height() - before[1]) <= 2)
+        assert abs(dock.ranking.height() - before[0]) <= 2
+
+
+def test_a_word_that_has_no_end_breaks_and_is_told_as_it_was(qtbot):
+    label = WrappedLabel()
+    qtbot.addWidget(label)
+    label.resize(300, 20)
+    label.setText("nothing matches")
+    one = label.minimumHeight()
+    word = "x" * 600
+    label.setText(f"nothing matches {word}")
+    assert label.minimumHeight() > 8 * one and label.text() == f"nothing matches {word}"
+    name = "a_long_but_usual_name_of_a_file.nii.gz"
+    label.setText(name)
+    assert QLabel.text(label) == name  # copied as it is
+
+
+def test_a_long_question_is_named_by_its_beginning_where_it_is_taken_back(window):
+    _, widget = window
+    widget.ask("x" * 600)
+    tip = widget.dock.view.undo_button.toolTip()
+    assert tip.startswith("Take back: asking “xxx") and len(tip) < 100
