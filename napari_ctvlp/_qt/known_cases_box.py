@@ -32,11 +32,11 @@ class KnownCasesBox(QWidget):
         self.choose.setAutoDefault(False)
         self.told = WrappedLabel()
         self._model = PlainModel(
-            ("Example", "What is known of it", "Cosine"),
+            ("Example", "What is known of it", "Similarity"),
             (
                 "The organ, and the scan by the first digits of its hash",
                 f"{YES} is there, {NO} is not, as whoever taught it said",
-                "Similarity of the two organs to the encoder; 1 is the same",
+                "How alike the encoder finds the two organs: the cosine, 1 is the same",
             ),
         )
         self.table = PlainTable(self._model, "Nearest known examples", wide=1)

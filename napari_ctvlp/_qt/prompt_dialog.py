@@ -31,6 +31,12 @@ SETTLE_MS = 250
 SAVE_KEY = "Ctrl+S"
 HINT = f"{SAVE_KEY} writes these prompts into your own copy of the dictionary; everything else in it stays as it is."
 ORGAN, SAVED, NOW, CHANGE, PLOT = range(5)
+SENTENCE_TITLES = ("Sentence", "Similarity", "By itself")
+SENTENCE_TIPS = (
+    "Bold: states the finding; else it calls the organ normal",
+    "How near the sentence comes to what the encoder sees in the organ: the cosine, 1 is the same",
+    "Probability if this were the only sentence of its kind",
+)
 
 
 class PromptDialog(QDialog):
@@ -97,8 +103,8 @@ class PromptDialog(QDialog):
         self.scores = PlainTable(self._scores, "Scores with these prompts", wide=PLOT)
         self.scores.setItemDelegateForColumn(PLOT, IntervalDelegate(QColor.fromRgbF(*ACCENT), self.scores))
         self._sentences = PlainModel(
-            ("Prompt", "Cosine", "Alone"),
-            ("", "Similarity to what the encoder sees", "Probability if it were the only prompt of its kind"),
+            SENTENCE_TITLES,
+            SENTENCE_TIPS,
         )
         self.sentences = PlainTable(self._sentences, "Prompts of the chosen organ, nearest first")
         self.heading = QLabel()
@@ -218,7 +224,7 @@ class PromptDialog(QDialog):
 
 
 def sentence_row(sentence: Sentence) -> Row:
-    """A prompt as a row: text, cosine, what it would say alone; those of the finding are bold."""
+    """A prompt as a row: text, similarity, what it would say alone; those of the finding are bold."""
     kind = "states the finding" if sentence.positive else "calls the organ normal"
     alone = "" if sentence.alone is None else f"{sentence.alone:.2f}"
     cells = (

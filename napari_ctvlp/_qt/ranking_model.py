@@ -10,10 +10,11 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from napari_ctvlp.ask.types import OrganMatch, Ranking
 
 ORGAN, SCORE, SIGHT, NAME = range(4)
-HEADERS = ("Organ", "Score", "By sight", "By name")
+HEADERS = ("Organ", "Match", "By sight", "By name")
 HEADER_TIPS = (
     "Click a row to see the organ",
-    "By sight and by name together, 0 to 1",
+    "How well the organ answers, by sight and by name together, 0 to 1: which organ is meant, and not how probable a "
+    "finding is in it (the line above and the tab Findings tell that)",
     "How well what the encoder sees in the organ answers, 0 to 1",
     "How well the organ's name answers, 0 to 1",
 )
@@ -50,7 +51,7 @@ class RankingModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._organs)
 
     def columnCount(self, parent: QModelIndex = _NO_INDEX) -> int:
-        """Qt: organ, score, by sight, by name."""
+        """Qt: organ, match, by sight, by name."""
         return 0 if parent.isValid() else len(HEADERS)
 
     def data(self, index: QModelIndex, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
@@ -63,7 +64,7 @@ class RankingModel(QAbstractTableModel):
             return match.organ if value is None else value
         if role == Qt.ItemDataRole.ToolTipRole:
             return (
-                f"{self._display_name(match.organ)}: score {match.score:.2f}, "
+                f"{self._display_name(match.organ)}: match {match.score:.2f}, "
                 f"by sight {match.visual:.2f}, by name {match.name:.2f}"
             )
         return None

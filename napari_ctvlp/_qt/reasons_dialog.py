@@ -13,7 +13,7 @@ from napari_ctvlp._qt.interval_delegate import Interval, IntervalDelegate
 from napari_ctvlp._qt.known_cases_box import KnownCasesBox
 from napari_ctvlp._qt.overlay import ACCENT
 from napari_ctvlp._qt.plain_table import Cell, PlainModel, PlainTable, Row
-from napari_ctvlp._qt.prompt_dialog import sentence_row, signed
+from napari_ctvlp._qt.prompt_dialog import SENTENCE_TIPS, SENTENCE_TITLES, sentence_row, signed
 from napari_ctvlp._qt.row_heights import ONE_LINE_MORE
 from napari_ctvlp._qt.wrapped_label import WrappedLabel
 from napari_ctvlp.ask.sentences import Sentence
@@ -23,10 +23,12 @@ WHAT, AFTER, CHANGE, PLOT = range(4)
 WAITING = "…"
 SENTENCES = "Sentences; those that state the finding are bold"
 EXAMPLES = "Examples; those with the finding are bold"
-SENTENCE_TITLES = ("Sentence", "Cosine", "Alone")
-SENTENCE_TIPS = ("", "Similarity to what the encoder sees", "Probability if it were the only prompt of its kind")
-EXAMPLE_TITLES = ("Example", "Cosine", "Has it")
-EXAMPLE_TIPS = ("", "Similarity to the organ of this scan", "What was answered when it was taught")
+EXAMPLE_TITLES = ("Example", "Similarity", "Has it")
+EXAMPLE_TIPS = (
+    "Examples that the finding was taught by",
+    "How alike the encoder finds it and the organ of this scan: the cosine, 1 is the same",
+    "What was answered when it was taught",
+)
 LEFT_OUT = "not tried"
 LEAST_ROWS = 5
 """Rows of a table that are always to be seen, its title among them: there are three regions."""
@@ -66,7 +68,8 @@ class ReasonsDialog(QDialog):
             (
                 "Outlined in the views; click to go there",
                 "",
-                "In logits: what an organ would score that looked like this place everywhere",
+                "What an organ would score that looked like this place everywhere: above 0 it is nearer to the words "
+                "for the finding, below 0 to those for a normal organ",
                 "Left, posterior, superior",
             ),
         )
@@ -136,7 +139,7 @@ class ReasonsDialog(QDialog):
         self.notes.setVisible(bool(notes))
 
     def set_regions(self, rows: Sequence[tuple[str, float, tuple[float, float, float]]]) -> None:
-        """Organ, score in logits and place in LPS mm of each region."""
+        """Organ, score and place in LPS mm of each region."""
         self._regions.set_rows(
             [
                 Row(n, (Cell(str(n + 1)), Cell(organ), Cell(f"{value:+.2f}", value), Cell(_place(place))))

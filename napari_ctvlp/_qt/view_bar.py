@@ -77,7 +77,7 @@ class ViewBar(QWidget):
         self.views_button = _button("Views", VIEWS_TIP)
         self.views_button.setCheckable(True)
         self.views_button.clicked.connect(self.views_requested)
-        self.organs_button = _button("Organs", f"Hide all organs, or show them again ({HIDE_KEY})")
+        self.organs_button = _button("Overlay", f"Hide the colours of all organs, or show them again ({HIDE_KEY})")
         self.organs_button.clicked.connect(self.organs_requested)
         self.map_button = _button("Map", f"Where in the organs the answer lies ({MAP_KEY})")
         self.map_button.setCheckable(True)

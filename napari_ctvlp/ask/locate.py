@@ -136,7 +136,7 @@ def locate(
     meaning = "similarity to the text"
     if entry is not None:
         known = any(entry.pair_key(organ) in embedding.encoder.card.abnormalities for organ in found)
-        meaning = f"score for {entry.key.replace('_', ' ')}, in logits"
+        meaning = f"score for {entry.key.replace('_', ' ')}; above 0 speaks for it"
         meaning += "" if known else "; this encoder was not trained on it"
     peaks = _best_peaks(masks, found, spacing)
     return SimilarityMap(ranking.text, meaning, tuple(found), drawn, start, step, low, high, peaks)

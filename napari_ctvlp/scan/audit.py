@@ -141,7 +141,7 @@ def _range(sample: NDArray[np.int16], low: float, high: float, suspicion: str) -
 def _rescale(facts: AuditFacts, suspicion: str) -> AuditItem:
     none = (facts.slope, facts.inter) == (1.0, 0.0)
     text = facts.rescale or (
-        "none asked for" if none else f"slope {facts.slope:.6g}, intercept {facts.inter:.6g}, applied once"
+        "none given in the file" if none else f"slope {facts.slope:.6g}, intercept {facts.inter:.6g}, applied once"
     )
     return AuditItem("rescale", f"{text}; {suspicion}" if suspicion else text, "warning" if suspicion else "ok")
 

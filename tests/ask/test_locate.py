@@ -129,7 +129,7 @@ def test_first_peak_is_the_known_finding(sample, key):
     assert located.organs == (known.organ,)
     away = np.linalg.norm(np.subtract(located.peaks[0].index, known.centre) * np.array(scan.spacing))
     assert away <= known.size_mm / 2 + 6
-    assert "logits" in located.meaning and "not trained" not in located.meaning
+    assert "above 0 speaks for it" in located.meaning and "not trained" not in located.meaning
 
 
 def test_cells_lie_in_their_organ_and_are_embeddings(sample):

@@ -46,7 +46,7 @@ def test_rows_are_best_first_with_both_parts_apart(view):
     assert first == ["kidney left", "0.91", "0.80", "1.00"]
     assert model.rowCount() == 3
     assert model.index(0, SIGHT).data(Qt.ItemDataRole.ToolTipRole) == (
-        "kidney left: score 0.91, by sight 0.80, by name 1.00"
+        "kidney left: match 0.91, by sight 0.80, by name 1.00"
     )
 
 

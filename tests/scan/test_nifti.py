@@ -55,7 +55,7 @@ def test_no_slope_means_no_rescaling(slope, tmp_path):
     path = write_scan(tmp_path / "a.nii", body())
     patch_scaling(path, slope, 7.0)
     np.testing.assert_array_equal(read_scan(path).hu, body())
-    assert item(read_scan(path), "rescale").value == "none asked for"
+    assert item(read_scan(path), "rescale").value == "none given in the file"
 
 
 def test_float_hu_are_rounded(tmp_path):
