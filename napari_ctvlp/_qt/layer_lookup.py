@@ -17,6 +17,8 @@ from napari_ctvlp.scan.types import OrganMasks, Scan
 SCAN_KEY = "ctvlp_scan"
 MASKS_KEY = "ctvlp_masks"
 LONE_KEY = "ctvlp_lone"
+OWN_KEY = "ctvlp_own"
+"""Marks a layer that shows something of ours which is neither a scan nor masks: a map, regions, an input."""
 NAMES_KEY = "ctvlp_names"
 """Names that labels of a layer had or are to have, whether they occur now or not."""
 NAME_COLUMNS = ("organ", "name", "names", "label_name", "structure", "class")
@@ -97,14 +99,18 @@ def drawing_of(layer: Labels) -> Drawing:
 
 def foreign_volume(layers: Iterable[Layer]) -> Image | None:
     """The topmost 3D image that is not a scan of ours: its orientation and its HU are not known."""
-    found = [layer for layer in layers if isinstance(layer, Image) and layer.ndim >= 3 and scan_of(layer) is None]
+    found = [layer for layer in layers if isinstance(layer, Image) and _is_foreign(layer) and scan_of(layer) is None]
     return found[-1] if found else None
 
 
 def foreign_labels(layers: Iterable[Layer]) -> Labels | None:
     """The topmost 3D labels that are not organ masks of ours."""
-    found = [layer for layer in layers if isinstance(layer, Labels) and layer.ndim >= 3 and masks_of(layer) is None]
+    found = [layer for layer in layers if isinstance(layer, Labels) and _is_foreign(layer) and masks_of(layer) is None]
     return found[-1] if found else None
+
+
+def _is_foreign(layer: Layer) -> bool:
+    return layer.ndim >= 3 and OWN_KEY not in layer.metadata
 
 
 def pick_scan(layers: Sequence[Layer], active: Layer | None, current: Scan | None) -> Scan | None:

@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Image
 from psygnal import Signal
 
+from napari_ctvlp._qt.layer_lookup import OWN_KEY
 from napari_ctvlp._qt.placing import add_quietly, show_elsewhere
 from napari_ctvlp._qt.removing import remove_layer, remove_with_scan
 from napari_ctvlp.errors import UserError
@@ -131,6 +132,7 @@ class InputLayer:
             translate=translate,
             axis_labels=("I", "P", "L"),
             units=("mm",) * 3,
+            metadata={OWN_KEY: True},
         )
         add_quietly(self._viewer, layer, self._open.scan_layer)
 

@@ -10,6 +10,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
+from napari_ctvlp._qt.layer_lookup import OWN_KEY
 from napari_ctvlp._qt.overlay import SECOND
 from napari_ctvlp._qt.placing import add_quietly, show_elsewhere
 from napari_ctvlp._qt.removing import remove_layer, remove_with_scan
@@ -66,6 +67,7 @@ class RegionLayer:
             translate=translate,
             axis_labels=("I", "P", "L"),
             units=("mm",) * 3,
+            metadata={OWN_KEY: True},
         )
         layer.contour = 1
         self._layer = layer  # before the views beside the main one are told of it

@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Image
 from psygnal import Signal
 
+from napari_ctvlp._qt.layer_lookup import OWN_KEY
 from napari_ctvlp._qt.map_colours import map_colormap
 from napari_ctvlp._qt.placing import add_quietly, show_elsewhere
 from napari_ctvlp._qt.removing import remove_layer, remove_with_scan
@@ -174,6 +175,7 @@ class SimilarityLayer:
             translate=translate,
             axis_labels=("I", "P", "L"),
             units=("mm",) * 3,
+            metadata={OWN_KEY: True},
         )
         layer.events.opacity.connect(self._on_layer_opacity)
         self._layer = layer

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_ctvlp._qt.region_layer import RegionLayer
 from napari_ctvlp.ask.locate import SimilarityMap
 
 from .test_teacher import press
@@ -62,6 +63,16 @@ def test_everything_that_hung_on_them_goes_at_once(opened):
     viewer.layers.remove(viewer.layers[1])
     assert shown(widget) == (0, 0, 0, False, False, False, False, "left kidney")
     assert "HU" in widget.dock.position.text()  # the scan is still there
+
+
+def test_what_is_ours_is_not_offered_in_their_place(opened, phantom):
+    viewer, widget = opened
+    regions = RegionLayer(viewer)
+    regions.show(phantom[0], (20, 35, 52), np.ones((3, 4, 5), np.uint8))
+    viewer.layers.remove(viewer.layers[1])
+    assert widget.dock.scan.hint.text() == ""
+    viewer.layers.selection.active = regions.layers[0]
+    assert widget.dock.scan.hint.text() == ""
 
 
 def test_one_key_brings_them_back_as_they_were(opened, qtbot):
