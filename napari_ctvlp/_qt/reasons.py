@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QTimer
 
+from napari_ctvlp._qt.asked_score import NOTHING, AskedScore
 from napari_ctvlp._qt.dialogs import bring_up, dismiss
 from napari_ctvlp._qt.known_cases import KnownCases
 from napari_ctvlp._qt.reasons_dialog import ReasonsDialog
 from napari_ctvlp._qt.region_layer import RegionLayer
-from napari_ctvlp._qt.wrapped_label import shortened
 from napari_ctvlp.ask.types import TAUGHT, abnormality_text
 from napari_ctvlp.teaching import find
 from napari_ctvlp.work import Task
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from napari_ctvlp._qt.undo import Undo
     from napari_ctvlp._qt.wiring import Wiring
     from napari_ctvlp.ask.evidence import Case
-    from napari_ctvlp.ask.types import AbnormalityScore, Ranking
+    from napari_ctvlp.ask.types import AbnormalityScore
     from napari_ctvlp.session import Session
     from napari_ctvlp.work import Activity
 
-NOTHING = "Ask for a finding, or click one in the table of findings, to see why it got its score."
-NO_FINDING = "“{}” asks for no finding, so that there is no score to explain."
 NO_PROMPTS = "Taught by examples: it has no prompts"
 FORGOTTEN = "This finding is not taught any more."
 GATHERING = "regions and sentences"
@@ -72,9 +70,7 @@ class Reasons:
         self._open_lab, self._display_name, self._parent = open_lab, display_name, parent
         self._regions = RegionLayer(viewer)
         self.cases = KnownCases(session, undo, display_name)
-        self._wanted: tuple[str, str] | None = None
-        self._answered = ""  # the question that was answered last
-        self._was_asked = False  # whether what is wanted was asked for, and not clicked
+        self._asked = AskedScore(session, wiring)
         self._shown: tuple[str, str] | None = None
         self._case: Case | None = None
         self._left: list[int] = []
@@ -86,7 +82,7 @@ class Reasons:
         self._following.timeout.connect(self._gather)
         wiring.connect(session.embedding_changed, self._on_embedding)
         wiring.connect(session.scan_changed, self._on_scan)
-        wiring.connect(session.ranking_changed, self._on_ranking)
+        wiring.connect(self._asked.changed, self._follow)
         wiring.connect(session.activity_changed, self._on_activity)
         wiring.callback(self.close)
 
@@ -107,12 +103,11 @@ class Reasons:
 
     def choose(self, organ: str, abnormality: str) -> None:
         """Take this score, when next asked why, and at once where another one is explained."""
-        self._wanted, self._was_asked = (organ, abnormality), False
-        self._follow()
+        self._asked.choose(organ, abnormality)
 
     def toggle(self) -> None:
         """Show why the score got chosen last is as it is, or hide that where it is shown."""
-        if self.shown and self._shown == self._wanted and not self._following.isActive():
+        if self.shown and self._shown == self._asked.pair and not self._following.isActive():
             assert self.dialog is not None
             self.dialog.close()
         else:
@@ -142,7 +137,7 @@ class Reasons:
 
     def _follow(self) -> None:
         """Explain what is wanted now where something else is explained; what is past goes at once."""
-        if self.dialog is None or not self.shown or (self._wanted is not None and self._wanted == self._shown):
+        if self.dialog is None or not self.shown or (self._asked.pair is not None and self._asked.pair == self._shown):
             return
         self._begin(self.dialog)
         self._session.stop(Task.EVIDENCE)
@@ -154,14 +149,9 @@ class Reasons:
         """Put the score that is wanted in the place of what was explained."""
         self._following.stop()
         self._regions.hide()
-        self._case, self._left, self._shown = None, [], self._wanted
+        self._case, self._left, self._shown = None, [], self._asked.pair
         self.cases.set_organs(())
-        if self._wanted is not None:
-            dialog.set_question(self._title)
-        else:
-            dialog.set_question(
-                f"{NO_FINDING.format(shortened(self._answered))} {NOTHING}" if self._answered else NOTHING
-            )
+        dialog.set_question(self._asked.why_none or self._title)
 
     def _gather(self) -> None:
         dialog, session = self.dialog, self._session
@@ -169,14 +159,14 @@ class Reasons:
             return
         self._begin(dialog)
         embedding, scan, masks, rooms = session.embedding, session.scan, session.masks, session.rooms
-        if self._wanted is None or embedding is None or scan is None or masks is None:
+        if self._asked.pair is None or embedding is None or scan is None or masks is None:
             session.stop(Task.EVIDENCE)
-            if self._wanted is not None:
+            if self._asked.pair is not None:
                 dialog.set_question(NOTHING)
             dialog.set_prompts_missing("Nothing is explained yet")
             dialog.set_idle("")
             return
-        organ, abnormality = self._wanted
+        organ, abnormality = self._asked.pair
         gather: Callable[[], Case | None]
         if not abnormality.startswith(TAUGHT):
             dialog.set_prompts_missing("")
@@ -291,21 +281,6 @@ class Reasons:
         self._following.stop()
         self._session.stop(Task.EVIDENCE)
         self._regions.hide()
-
-    def _on_ranking(self, ranking: Ranking | None) -> None:
-        """Another question, or the same one asked again: what was wanted before is not what is asked about now."""
-        if ranking is None:
-            if not self._session.query:
-                self._answered = ""
-                self._wanted = None if self._was_asked else self._wanted
-                self._follow()
-            return
-        if ranking.text == self._answered and not self._session.is_news:
-            return  # answered anew, since masks or words have changed
-        self._answered, self._was_asked = ranking.text, True
-        finding = ranking.finding
-        self._wanted = None if finding is None else (finding.organ, finding.abnormality)
-        self._follow()
 
     def _on_scan(self, _scan: object) -> None:
         self._regions.remove_with_scan()
