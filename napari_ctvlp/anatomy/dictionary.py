@@ -27,8 +27,20 @@ WHOLE_SCAN = "whole_scan"
 """Stands for the organ where an entry speaks of the scan as a whole."""
 
 _FIELDS = {
-    *("key", "name", "organs", "synonyms", "narrower", "signs", "positive", "negative", "region", "reference", "whole"),
-    "needs_contrast",
+    *(
+        "key",
+        "name",
+        "organs",
+        "synonyms",
+        "narrower",
+        "related",
+        "signs",
+        "positive",
+        "negative",
+        "region",
+        "reference",
+    ),
+    *("whole", "needs_contrast"),
 }
 _NEGATED = re.compile(r"\b(no|not|without|absent|absence|free of|negative for|nor|neither)\b", re.I)
 
@@ -60,6 +72,8 @@ class Abnormality:
         Whether it cannot be told from a part of its organ, such as a size.
     narrower : tuple of str
         Single diseases that have no entry of their own and are scored only as this one, which is broader.
+    related : tuple of str
+        What has no entry either and is no kind of this one, but is scored in its place as the nearest there is.
     needs_contrast : bool
         Whether it hardly differs in HU from its organ without contrast medium, so that its absence cannot be told then.
     """
@@ -75,12 +89,13 @@ class Abnormality:
     reference: tuple[str, ...] = ()
     whole: bool = False
     narrower: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
     needs_contrast: bool = False
 
     @property
     def said(self) -> tuple[str, ...]:
-        """Everything that means it wherever it stands: name, key, synonyms and narrower diseases."""
-        return (self.name, self.key.replace("_", " "), *self.synonyms, *self.narrower)
+        """Everything that means it wherever it stands: name, key, synonyms, narrower and related diseases."""
+        return (self.name, self.key.replace("_", " "), *self.synonyms, *self.narrower, *self.related)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -203,6 +218,7 @@ class _Reader:
             reference=self.organs(fields["reference"]) if "reference" in fields else (),
             whole=self.flag(fields.get("whole")),
             narrower=self.texts(fields.get("narrower")),
+            related=self.texts(fields.get("related")),
             needs_contrast=self.flag(fields.get("needs_contrast")),
         )
 

@@ -138,7 +138,7 @@ def _known_words() -> list[str]:
     from napari_ctvlp.anatomy import load_dictionary
 
     known = [_words(s) for s in ABNORMALITIES]
-    return known + [w for a in load_dictionary() if a.key in ABNORMALITIES for w in (a.name, *a.synonyms, *a.narrower)]
+    return known + [w for a in load_dictionary() if a.key in ABNORMALITIES for w in a.said]
 
 
 def _nearest(word: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -87,7 +87,7 @@ def own(labels: Sequence[Mapping[str, int]]) -> tuple[Protocol, tuple[str, ...]]
     entries = {
         _plain(said): e
         for e in reversed(load_dictionary())  # of two with one synonym the first
-        for said in (*e.narrower, *e.synonyms, e.name, e.key)
+        for said in (*e.related, *e.narrower, *e.synonyms, e.name, e.key)
     }
     given = tuple(dict.fromkeys(name for row in labels for name in row))
     known = tuple(Label(name, (), (entries[_plain(name)],)) for name in given if _plain(name) in entries)
