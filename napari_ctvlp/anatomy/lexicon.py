@@ -20,6 +20,8 @@ Value = TypeVar("Value")
 MIN_FUZZY = 5
 LONG = 9
 _WORD = re.compile(r"[^\W_]+")
+_SHORT = {"mets": "metastases", "masses": "mass", "hydro": "hydronephrosis"}
+"""Short forms of single words, and a plural that no table lists."""
 _BRITISH = (("ae", "e"), ("oe", "e"), ("our", "or"))
 
 
@@ -225,6 +227,8 @@ def corrected(word: str, dictionary: tuple[Abnormality, ...]) -> str:
     but not at the end alone, where "obstructing" and "obstruction" are two words rather than one misspelt, and never
     from "hypo" to "hyper".
     """
+    if word in _SHORT:
+        return _SHORT[word]
     if len(word) < MIN_FUZZY or not word.isalpha() or word in vocabulary(dictionary) or word in _everyday():
         return word
     if word.removesuffix("s") in vocabulary(dictionary):

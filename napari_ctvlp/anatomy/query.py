@@ -1,7 +1,7 @@
 """Reading a question by rule: what organs, which side, which finding, asked for or asked away.
 
 Sentence encoders are blind to negation and nearly blind to sides (measured), so both are taken out of the text here and
-put back on the answer by whoever ranks.
+put back on the answer by whoever ranks. Of several questions in one text the first is read, the others are told.
 """
 
 from __future__ import annotations
@@ -11,45 +11,18 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from napari_ctvlp.anatomy.asides import as_written, normal_in, quantities_in, sizes_in, stands_for, substances
+from napari_ctvlp.anatomy.clauses import Clause, Negations, blanked, clauses, negations
 from napari_ctvlp.anatomy.dictionary import Abnormality, load_dictionary
+from napari_ctvlp.anatomy.language import foreign_words
 from napari_ctvlp.anatomy.levels import Level, find_levels
-from napari_ctvlp.anatomy.lexicon import (
-    Hit,
-    Place,
-    Token,
-    corrected,
-    elsewhere,
-    findings,
-    longer_of,
-    places,
-    tokens,
-    within,
-)
+from napari_ctvlp.anatomy.lexicon import Hit, Place, Token, within
+from napari_ctvlp.anatomy.marks import SIDE_PHRASE, landmarks, loose_signs, words_of
 from napari_ctvlp.anatomy.organs import ORGANS
 from napari_ctvlp.anatomy.parsed import MAX_CHARACTERS, ParsedQuery, SideWord
-from napari_ctvlp.anatomy.unread import core_of, meant, narrower, nothing_else, unread
+from napari_ctvlp.anatomy.unread import called, core_of, meant, nothing_else, unread
 from napari_ctvlp.errors import UserError
 
-_NEGATION = re.compile(
-    r"\b(?:(?:there\s+)?(?:is|are|was|were)\s+)?(?:"
-    r"no\s+(?:evidence|signs?|indications?|suspicion|features?|history)\s+(?:of|for)(?:\s+(?:any|an?))?"
-    r"|(?:no|without|w/o)\s+(?:any|an?)\b|no(?!\s*\.?\s*\d)(?!\s+doubt)|without|w/o"
-    r"|not(?!\s+(?:only|sure|normal))(?:\s+(?:an?|any|the))?|isn['’]?t|aren['’]?t|hasn['’]?t|doesn['’]?t(?:\s+have)?"
-    r"|(?:absence|lack)\s+of(?:\s+(?:any|an?))?|(?<!surgically )(?<!gallbladder )absent(?! gall)"
-    r"|free\s+of|free\s+from|negative\s+for|never|neither|nor|lacks?|lacking"
-    r")(?![\w])",
-    re.IGNORECASE,
-)
-_DOUBT = re.compile(
-    r"\b(?:rule\s+out|r/o|exclude|question\s+of|query|suspicion\s+of|suspected|(?:evidence|signs?)\s+of)\b", re.I
-)
-_SIDE_PHRASE = re.compile(
-    r"\b(?:(?:on|at|to|in)\s+)?(?:(?:the|my|his|her|their)\s+)?(left|right)(?:[- ]?hand)?(?:ed)?[- ]?side[ds]?\b"
-    r"|\b(?:on|at|to)\s+(?:the\s+)?(left|right)(?=\s*(?:$|[^\w\s]|(?:of|in|on|at|and|with|is|are)\b))"
-    r"|\b(?:on|at|to|in)\s+both\s+sides\b"
-    r"|\b(left|right|lt|rt|bilateral(?:ly)?|both|either|[lr](?=\s+[^\W\d_]{3}))(?![\w'’])",
-    re.IGNORECASE,
-)
 _SIDES: dict[str, SideWord] = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt": "right", "r": "right"}
 
 
@@ -90,7 +63,8 @@ def parse_query(
 ) -> ParsedQuery:
     """Read a question.
 
-    One negation turns the whole question; sides belong to the nearest organ when a text holds both.
+    A negation and a side belong to their clause, a side within it to the nearest organ. Of several clauses the first
+    that says anything is read, and the others are ``unanswered``.
 
     Parameters
     ----------
@@ -108,24 +82,45 @@ def parse_query(
     """
     entries = (*first, *(dictionary if dictionary is not None else load_dictionary()))
     plain, truncated = normalised(text)
-    working = plain.replace("_", " ")
-    working, negations = _blank(_NEGATION, working)
-    working = re.sub(r"\bnot normal\b", "  abnormal", working, flags=re.I)
-    working, _ = _blank(_DOUBT, working)
-    levels = list(find_levels(working))
-    working, side_hits = _blank(_SIDE_PHRASE, working)
-    sides = [(m.start(), _side_of(m)) for m in side_hits]
-    found = [Token(t.start, t.stop, corrected(t.word, entries)) for t in tokens(working)]
-    outside = [None if any(a.start < t.stop and t.start < a.stop for a in levels) else t.word for t in found]
+    if other := foreign_words(plain):
+        return ParsedQuery(plain, plain, (), None, False, (), truncated=truncated, not_english=other)
+    written = plain.replace("_", " ")
+    found = negations(written)
+    made = clauses(written, found, landmarks(written, found, entries, first))
+    asked, query = 0, _read(made[0].of(found.text), entries, tuple(first))
+    if not query.recognised:
+        later = ((i, _read(c.of(found.text), entries, tuple(first))) for i, c in enumerate(made) if i)
+        asked, query = next((pair for pair in later if pair[1].recognised), (0, query))
+    core = query.core
+    left = tuple(_said(written, found, c) for i, c in enumerate(made) if i != asked)
+    return replace(
+        query,
+        text=plain,
+        core=core or plain,
+        negated=bool(made[asked].negated and core),
+        truncated=truncated,
+        unanswered=tuple(dict.fromkeys(text for text in left if text)),
+        sizes=as_written(written, sizes_in(written, bool(query.abnormalities))),
+        quantities=as_written(written, quantities_in(written)),
+        normality=query.normality or (not query.recognised and bool(normal_in(written))),
+    )
 
-    words = findings(entries)
-    named = findings(tuple(first)).names.find(outside)
-    taken = {i for hit in named for i in range(hit.first, hit.stop)}
-    rest = [None if i in taken else w for i, w in enumerate(outside)]
-    entered, rare = longer_of(words.names.find(rest), elsewhere().find(rest))
-    names = [*named, *entered]
-    place_hits = [p for p in places().find(outside) if not within(p, rare)]
-    mentions = _mentions(place_hits, found, levels, names)
+
+def _said(text: str, found: Negations, clause: Clause) -> str:
+    """A clause as written, with the negation that stands before it."""
+    start = min([clause.start, *(n.start for n in found.forward if n.start <= clause.start <= n.stop)])
+    return text[start : clause.stop].strip(" ,;.?!&/()")
+
+
+def _read(working: str, entries: tuple[Abnormality, ...], first: tuple[Abnormality, ...]) -> ParsedQuery:
+    """Read one clause, negations taken out of it."""
+    levels = list(find_levels(working))
+    working, side_hits = blanked(SIDE_PHRASE, working)
+    sides = [(m.start(), _side_of(m)) for m in side_hits]
+    seen = words_of(working, levels, entries, first)
+    found, outside, words, rare = seen.found, seen.outside, seen.words, seen.rare
+    names = seen.names
+    mentions = _mentions(seen.places, found, levels, names)
     reach = {o for hit in names for key in hit.value for o in words.entries[key].organs}
     mentions = [
         replace(m, organs=tuple(o for o in ORGANS if o in reach)) if m.in_name and reach & set(m.organs) else m
@@ -133,40 +128,50 @@ def parse_query(
     ]
     located = [_with_side(m, i, mentions, sides) for i, m in enumerate(mentions)]
     organs = [o for m in located for o in m]
-    signs = words.signs.find(outside)
-    longer = [p for p in place_hits if p.value.organs and p.stop - p.first > 1]  # a "mitral valve" is no finding
-    signs = [s for s in signs if not within(s, [*names, *rare, *longer])]
-    own = [p for p in place_hits if p.value.organs and not within(p, names)]
+    signs = loose_signs(seen)
+    own = [p for p in seen.places if p.value.organs and not within(p, names)]
     every, signs = signs, meant(signs, outside, own, names) if organs else signs
 
     foreign = tuple(dict.fromkeys(m.foreign for m in mentions if m.foreign))
     keys = [key for hit in names for key in hit.value]
+    amounts = [*sizes_in(working), *quantities_in(working)]
+    told = ["" if any(s.start <= t.start < s.stop for s in amounts) else w for t, w in zip(found, outside, strict=True)]
+    alone: tuple[str, ...] = ()
     if organs:
         here = set(organs)
         signs = [s for s in signs if any(here & set(words.entries[k].organs) for k in s.value)]
         keys += [k for s in signs for k in s.value if here & set(words.entries[k].organs)]
-    elif signs and not keys and not foreign and nothing_else(outside, [*signs, *place_hits]):
-        keys += [k for s in signs for k in s.value]
+    elif keys:
+        signs = [s for s in signs if set(s.value) & set(keys)]
+    elif not foreign and not rare:
+        alone = substances(outside, signs)
+        bare = nothing_else([w for w in told if w not in alone] if not signs else told, [*signs, *seen.places])
+        alone = alone if bare else ()
+        keys += [] if alone or not bare else [k for s in signs for k in s.value]
     keys = list(dict.fromkeys(keys))
 
-    core = core_of(working, found)
     side = _overall([s for _, s in sides])
     organs = _joined(organs, located, [words.entries[k] for k in keys], side)
     rare = [] if organs or keys or foreign else rare
+    left = unread(found, told, [*names, *seen.places, *signs], every, working)
+    stand = {k: w for k, w in stands_for(signs, outside, words.entries) if k in keys}
     return ParsedQuery(
-        text=plain,
-        core=core or plain,
+        text=working,
+        core=core_of(working, found),
         organs=tuple(dict.fromkeys(organs)),
         side=side,
-        negated=bool(negations and core),
+        negated=False,
         abnormalities=tuple(keys),
         foreign=foreign,
-        truncated=truncated,
-        unread=unread(found, outside, [*names, *place_hits, *signs], every, working),
-        narrower=narrower(names, outside, words.entries),
+        unread=left,
+        narrower=called(names, outside, words.entries, lambda entry: entry.narrower),
+        related=(*called(names, outside, words.entries, lambda entry: entry.related), *stand.items()),
         by_name=tuple(dict.fromkeys(key for hit in names for key in hit.value)),
         elsewhere=tuple(dict.fromkeys(working[found[h.first].start : found[h.stop - 1].stop] for h in rare)),
         candidates=tuple(dict.fromkeys(_on_side((o for h in rare for o in h.value), side))),
+        normality=bool(not keys and not rare and normal_in(working)),
+        unspecific=alone,
+        idle=not (keys or organs or rare or foreign or alone or left) and nothing_else(told, seen.places),
     )
 
 
@@ -174,14 +179,6 @@ def suggestions(dictionary: Sequence[Abnormality] | None = None) -> tuple[str, .
     """Words for a query line to complete: organs as people call them, then findings."""
     entries = dictionary if dictionary is not None else load_dictionary()
     return tuple(dict.fromkeys([*(o.display for o in ORGANS.values()), *(a.name for a in entries)]))
-
-
-def _blank(pattern: re.Pattern[str], text: str) -> tuple[str, list[re.Match[str]]]:
-    """Text with every match replaced by as many spaces, so that positions stay, and the matches."""
-    hits = list(pattern.finditer(text))
-    for m in hits:
-        text = text[: m.start()] + " " * (m.end() - m.start()) + text[m.end() :]
-    return text, hits
 
 
 def _side_of(match: re.Match[str]) -> SideWord:

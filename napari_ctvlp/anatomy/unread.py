@@ -8,7 +8,7 @@ around the liver"), unless it is a sign that lies there by nature ("stranding ar
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -40,23 +40,34 @@ _AROUND = _set(
 _NEUTRAL = _set(
     """abnormal abnormalities abnormality about across acute after again against all almost also although am
     among another anterior apex appear appearance appears as aspect away back base because before being best
-    between big body border both bottom bright but case caudal center central check chronic clear close cm
+    between big body border both bottom bright but case caudal center central check chronic clear close cm compare
     condition contour cortex could cranial d deep did different disease disorder display distal done down due
-    each edge either else end enough entire even every explore extensive far female finding findings fine first
-    focal focus free front general go going good great had half he head healthy help her high highlighted him
+    each edge either else end enough entire even every everything explore extensive far female finding findings fine
+    first focal focus free front general go going good great had half he head healthy help her high highlighted him
     his how hu huge hundred identify if image images inferior inner inside into jump just kind know large larger
     last lateral layer left less level like likely lobe lobes location long looks lots low lower made main make
     male man many margin marked massive may maybe medial medulla mid middle ml mm more most move much must
     navigate need new next non normal not note now number obvious off old only open ordinary our outer outline
     over own pair parenchyma pathological pathology peripheral person piece pieces point pole poles position
     posterior previous probably problem problems proximal quadrant quite rather really recent regular right rim
-    scans search second section segment segmental segments shall shape she should side sided sides since size
+    scans search second section segment segmental segments shall shape she should side sided sides simple since size
     sized slice so solitary still subject such suggest suggesting superior sure surface system t tail take than
     their them then these they third those through tip tissue together too top total toward towards trace type
     typical under unremarkable until up upper us usual view visible visualise visualize want we well when who
     whole whose why will within without woman would wrong year years yes yet zoom"""
 )
-_SIZES = _set("small large big enlarged swollen")
+SIZES = _set("small large big enlarged swollen biggest largest smallest")
+"""Words of size, some of them signs of an enlarged organ."""
+_EMPTY = (
+    FILLERS
+    | SIZES
+    | _GENERIC
+    | _set(
+        """abnormal abnormality abnormalities all body biggest case everything finding findings focal healthy here huge
+        largest new normal old problem problems simple smallest solitary unremarkable want wrong"""
+    )
+)
+"""Words beside which a bare sign ("simple cyst") is all that a question says."""
 _LIES_AROUND = _set(
     """stranding fluid effusion effusions collection collections water lymphadenopathy adenopathy nodes collaterals
     perisplenic"""
@@ -81,7 +92,7 @@ def meant(
 
 
 def _is_size(sign: Hit[Any], words: Words) -> bool:
-    return all(words[i] in _SIZES for i in range(sign.first, sign.stop))
+    return all(words[i] in SIZES for i in range(sign.first, sign.stop))
 
 
 def _inside(sign: Hit[Any], words: Words, at: set[int]) -> bool:
@@ -99,7 +110,7 @@ def _inside(sign: Hit[Any], words: Words, at: set[int]) -> bool:
 def _of_organ(sign: Hit[Any], words: Words, at: set[int], told: set[int]) -> bool:
     """Whether a word of size speaks of an organ, which stands right behind it or is what the sentence is about."""
     after = sign.stop
-    while after < len(words) and words[after] in _SIZES:
+    while after < len(words) and words[after] in SIZES:
         after += 1
     if after in at:
         return True
@@ -113,7 +124,7 @@ def _of_organ(sign: Hit[Any], words: Words, at: set[int], told: set[int]) -> boo
 
 
 def _idle(word: str | None) -> bool:
-    return word is None or word in FILLERS or word in _NEUTRAL or word in _GENERIC or word in _AROUND or word.isdigit()
+    return not word or word in FILLERS or word in _NEUTRAL or word in _GENERIC or word in _AROUND or word.isdigit()
 
 
 def _tells(hit: Hit[Any]) -> bool:
@@ -141,8 +152,8 @@ def unread(
     """
     covered = {i for hit in hits for i in range(hit.first, hit.stop)}
     left = [i for i, word in enumerate(words) if i not in covered and not _idle(word)]
-    if any(words[i] not in _SIZES for i in left) or any(_tells(hit) for hit in hits):
-        left = [i for i in left if words[i] not in _SIZES]  # the size of something that was read, or is told anyway
+    if any(words[i] not in SIZES for i in left) or any(_tells(hit) for hit in hits):
+        left = [i for i in left if words[i] not in SIZES]  # the size of something that was read, or is told anyway
     left += [s.stop for s in signs if s.stop - 1 in left and s.stop < len(words) and words[s.stop] in _AROUND]
     left.sort()
     runs = [[i for _, i in run] for _, run in groupby(enumerate(left), key=lambda pair: pair[1] - pair[0])]
@@ -150,20 +161,34 @@ def unread(
 
 
 def nothing_else(words: Words, hits: Sequence[Hit[Any]]) -> bool:
-    """Whether every word outside the hits is a mere filler."""
+    """Whether every word outside the hits is a mere filler, or says only of what size or how simple a thing is."""
     covered = {i for h in hits for i in range(h.first, h.stop)}
-    return all(i in covered or w is None or w in FILLERS for i, w in enumerate(words))
+    return all(i in covered or not w or w in _EMPTY for i, w in enumerate(words))
 
 
-def narrower(
-    names: Sequence[Hit[tuple[str, ...]]], words: Words, entries: Mapping[str, Abnormality]
+def called(
+    names: Sequence[Hit[tuple[str, ...]]],
+    words: Words,
+    entries: Mapping[str, Abnormality],
+    others: Callable[[Abnormality], Iterable[str]],
 ) -> tuple[tuple[str, str], ...]:
-    """Keys with the disease by whose name they were found, in the dictionary's spelling."""
+    """Keys with the disease by whose name they were found, in the dictionary's spelling.
+
+    Parameters
+    ----------
+    names : sequence of Hit
+        Findings by name.
+    words : sequence of str or None
+        The words of the question.
+    entries : mapping of str to Abnormality
+    others : callable
+        The diseases that stand under an entry without being what it is called.
+    """
     found: dict[tuple[str, str], str] = {}
     for name in names:
         text = " ".join(w for w in words[name.first : name.stop] if w)
         for key in name.value:
-            for disease in entries[key].narrower:
+            for disease in others(entries[key]):
                 if phrase(disease) in (text, text.removesuffix("s")):
                     found.setdefault((key, phrase(disease)), disease)
     return tuple((key, disease) for (key, _), disease in found.items())
