@@ -29,6 +29,7 @@ from napari_ctvlp.ask.abstain import beyond
 from napari_ctvlp.ask.bank import bank_of, dictionary_of
 from napari_ctvlp.ask.doubts import Doubts, doubts_about
 from napari_ctvlp.ask.finding import finding_of, same_side, told
+from napari_ctvlp.ask.remarks import absent_organs, left_out, reading, unasked
 from napari_ctvlp.ask.score import members
 from napari_ctvlp.ask.sight import Values, seen_in
 from napari_ctvlp.ask.taught_words import as_entries
@@ -109,10 +110,13 @@ def rank_organs(
     )
     doubts = doubts_about(embedding, statistics) if doubts is None else doubts
     finding = finding_of(embedding, query, entries, statistics, taught, doubts)
-    parts = [evidence.message, beyond(query, finding, entries, use_names), told(query, finding, entries)]
+    here = replace(query, organs=tuple(o for o in query.organs if o in embedding.organs) or query.organs)
+    gone = absent_organs(query, embedding.organs)
+    said = told(query, finding, entries) if gone is None else gone
+    parts = [evidence.message, beyond(here, finding, entries, use_names), reading(query, finding, spread), said]
     if not any(parts) and organs:
         parts = [f"Best match: {display_name(organs[0].organ)}."]
-    message = " ".join(part for part in (*parts, _cut(query)) if part)
+    message = " ".join(part for part in (*parts, left_out(query, finding), _cut(query)) if part)
     return Ranking(query.text, evidence.matched, message, organs, finding)
 
 
@@ -129,6 +133,8 @@ def _evidence(
     if own:  # an organ of the file's own naming, called by that name
         name[own] = 1.0
         return _Evidence(name, True, "")
+    if why := unasked(query):
+        return _Evidence(name, False, why)
     if query.abnormalities:
         reach = {o for e in entries if e.key in query.abnormalities for o in e.organs}
         return _candidates(query, {o for o in reach if same_side(o, query)}, index, name)
@@ -197,7 +203,8 @@ def _by_meaning(embedding: ScanEmbedding, query: ParsedQuery, visual: Values) ->
     wholes = [here[w] for o in meant if o not in here and (w := ORGANS[o].whole) in here]
     name[wholes] = name.max()
     matched = bool(wholes) or any(o in here for o in meant)
-    return _Evidence(name, matched, "" if matched else _missing([display_name(meant[0])]))
+    none = f"The masks hold no {display_name(meant[0])}, which is nearest in meaning."
+    return _Evidence(name, matched, "" if matched else none)
 
 
 def _cut(query: ParsedQuery) -> str:
