@@ -39,12 +39,13 @@ _DOUBT = re.compile(
 )
 BARRIER = re.compile(r"[;?!]|(?<!\d),|,(?!\d)|(?<!\b[a-z])(?<!\brt)(?<!\blt)(?<!\bno)\.(?=\s|$)", re.IGNORECASE)
 """What no name of a finding or an organ reaches across."""
-_BREAK = re.compile(
+BREAK = re.compile(
     rf"{BARRIER.pattern}|[()&]"
     r"|(?<=\w)/(?=[^\W\d])|\s[-–—]\s"
     r"|\b(?:but|however|although|though|whereas|yet|except|and|or|plus|with|versus|vs)\b",
     re.IGNORECASE,
 )
+"""What ends the scope of a negation."""
 _LEADING = re.compile(r"(?:\b(?:in|of|at|on|within|around|near|along|the|my|his|her)\s+)+$", re.IGNORECASE)
 
 
@@ -65,7 +66,7 @@ class Told(Span):
     """A finding in a text.
 
     ``keys`` says what it may mean (entries, or its own words), ``named`` whether it was called by name, and ``apart``
-    whether it is one even right behind another: a name, or a sign of an organ that the text speaks of.
+    whether the text speaks of an organ in which it may be.
     """
 
     keys: frozenset[str] = frozenset()
@@ -114,6 +115,8 @@ class _Segment(Span):
     negated: bool
     keys: frozenset[str] = frozenset()
     placed: bool = False
+    local: bool = False
+    """Whether it says where beyond what the name of its finding says."""
     sided: bool = False
     normal: bool = False
     denies: bool = False
@@ -159,20 +162,23 @@ def clauses(text: str, found: Negations, marks: Landmarks) -> list[Clause]:
     whole = len(made) == 1
     if whole:
         made = [replace(made[0], start=0, stop=len(text))]
-    return [replace(c, borrowed=_lent(found.text, c, made[i + 1 :], marks)) for i, c in enumerate(made)]
+    return [
+        replace(c, borrowed=_lent(found.text, c, (*made[i + 1 :], *reversed(made[:i])), marks))
+        for i, c in enumerate(made)
+    ]
 
 
 def _segments(text: str, found: Negations, marks: Landmarks) -> list[_Segment]:
     """The text between what ends the scope of a negation, and between findings by name that are not the same."""
     solid = [*marks.findings, *marks.places]
-    cuts = [Span(*m.span()) for m in _BREAK.finditer(text)]
+    cuts = [Span(*m.span()) for m in BREAK.finditer(text)]
     cuts += [Span(n.start, n.start) for n in found.forward]
     inner = [c for c in cuts if not any(s.start < c.start and c.stop < s.stop for s in solid)]
     cues = (*found.forward, *found.backward)
     inner = [c for c in inner if not any(n.start < c.start and c.stop <= n.stop for n in cues)]
     for one, two in pairwise(marks.findings):
         between = any(one.stop <= c.start <= two.start for c in inner)
-        if one.named and two.apart and not one.keys & two.keys and not between:
+        if one.named and (two.named or two.apart) and not one.keys & two.keys and not between:
             before = [s.start for s in marks.sides if one.stop <= s.start and not text[s.stop : two.start].strip()]
             at = min([two.start, *before])
             inner.append(Span(at, at))
@@ -189,6 +195,7 @@ def _segments(text: str, found: Negations, marks: Landmarks) -> list[_Segment]:
                 any(here.start <= n.start < here.stop for n in found.forward),
                 frozenset().union(*(f.keys for f in marks.findings if f.meets(here))),
                 any(p.meets(here) for p in marks.places),
+                any(p.meets(here) for p in marks.places if not any(p.meets(f) for f in marks.findings)),
                 any(s.meets(here) for s in marks.sides),
                 any(n.meets(here) for n in marks.normal),
                 any(n.meets(here) for n in found.backward),
@@ -200,7 +207,7 @@ def _segments(text: str, found: Negations, marks: Landmarks) -> list[_Segment]:
 def _merged(segments: Sequence[_Segment]) -> list[Clause]:
     """Segments that have no finding of their own go with the one before, or with the first that has one."""
     made: list[Clause] = []
-    placed = sided = False  # whether the last clause says where
+    placed = local = sided = False  # whether the last clause says where
     waiting: list[_Segment] = []
     for i, seg in enumerate(segments):
         negated = seg.negated or seg.denies
@@ -215,19 +222,20 @@ def _merged(segments: Sequence[_Segment]) -> list[Clause]:
                 waiting.append(seg)  # "left kidney: stone, right kidney: cyst"
             elif seg.normal or (negated and not made[-1].negated):
                 made.append(Clause(seg.start, seg.stop, negated))
-                placed, sided = True, True
+                placed, local, sided = True, True, True
             else:
                 made[-1] = replace(made[-1], stop=seg.stop)
-                placed, sided = placed or seg.placed, sided or seg.sided
+                placed, local, sided = placed or seg.placed, local or seg.local, sided or seg.sided
             continue
         start = min([seg.start, *(w.start for w in waiting)])
-        bare = not (seg.placed or seg.sided or waiting)
-        if made and made[-1].keys & seg.keys and negated == made[-1].negated and (bare or not (placed or sided)):
+        bare = not (seg.local or seg.sided or waiting)
+        if made and made[-1].keys & seg.keys and negated == made[-1].negated and (bare or not (local or sided)):
             made[-1] = replace(made[-1], stop=seg.stop, keys=made[-1].keys | seg.keys)
-            placed, sided = placed or seg.placed, sided or seg.sided
+            placed, local, sided = placed or seg.placed, local or seg.local, sided or seg.sided
         else:
             made.append(Clause(start, seg.stop, negated, seg.keys))
             placed = seg.placed or any(w.placed for w in waiting)
+            local = seg.local or any(w.local for w in waiting)
             sided = seg.sided or any(w.sided for w in waiting)
         waiting = []
     if waiting and made:
@@ -240,20 +248,35 @@ def _merged(segments: Sequence[_Segment]) -> list[Clause]:
     return [Clause(0, 0, any(w.negated or w.denies for w in waiting))]
 
 
-def _lent(text: str, clause: Clause, later: Iterable[Clause], marks: Landmarks) -> str:
-    """Where a clause that has only a sign looks: what the next says of place, its finding left out."""
+def _lent(text: str, clause: Clause, others: Iterable[Clause], marks: Landmarks) -> str:
+    """Where a clause without a place looks: what the next one, or the last, says of it, its finding left out.
+
+    A sign takes it from any clause where it means something, a finding by name, which may imply a place, only the place
+    of the next that "and", "or" or "with" binds to it, and only where that may be meant.
+    """
     own = [f for f in marks.findings if f.meets(clause)]
-    if not own or any(f.named or not f.apart for f in own) or any(p.meets(clause) for p in marks.places):
+    named = any(f.named for f in own)
+    inner = (
+        [p for p in marks.places if not any(p.meets(f) for f in marks.findings if f.named)] if named else marks.places
+    )
+    if not own or any(s.meets(clause) for s in (*inner, *(marks.sides if named else ()))):
         return ""
-    for other in later:
-        where = [s for s in (*marks.places, *marks.sides) if s.meets(other)]
-        if any(p.meets(other) for p in marks.places):
-            start, stop = min(s.start for s in where), max(s.stop for s in where)
-            leading = _LEADING.search(text[other.start : start])
-            letters = list(text[start:stop])
-            for f in marks.findings:
-                for at in range(max(f.start, start), min(f.stop, stop)):
-                    if not any(p.start <= at < p.stop for p in marks.places):
-                        letters[at - start] = " "
-            return " ".join(f"{leading.group() if leading else ''}{''.join(letters)}".split())
+    for other in others:
+        where = [s for s in (*inner, *marks.sides) if s.meets(other)]
+        if not any(p.meets(other) for p in inner):
+            continue
+        between = text[clause.stop : other.start] if other.start >= clause.stop else text[other.stop : clause.start]
+        bound = re.fullmatch(r"\W*(?:and|or|with)\W*", between, re.IGNORECASE)
+        if named and not (bound and other.start > clause.start and all(f.apart for f in own)):
+            return ""
+        if not bound and not all(f.apart for f in own) and re.search(r"[;.?!]|\bbut\b", between):
+            return ""
+        start, stop = min(s.start for s in where), max(s.stop for s in where)
+        leading = _LEADING.search(text[other.start : start])
+        letters = list(text[start:stop])
+        for f in marks.findings:
+            for at in range(max(f.start, start), min(f.stop, stop)):
+                if not any(p.start <= at < p.stop for p in marks.places):
+                    letters[at - start] = " "
+        return " ".join(f"{leading.group() if leading else ''}{''.join(letters)}".split())
     return ""

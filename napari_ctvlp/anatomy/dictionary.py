@@ -27,20 +27,8 @@ WHOLE_SCAN = "whole_scan"
 """Stands for the organ where an entry speaks of the scan as a whole."""
 
 _FIELDS = {
-    *(
-        "key",
-        "name",
-        "organs",
-        "synonyms",
-        "narrower",
-        "related",
-        "signs",
-        "positive",
-        "negative",
-        "region",
-        "reference",
-    ),
-    *("whole", "needs_contrast"),
+    *("key", "name", "organs", "synonyms", "narrower", "related", "signs", "positive", "negative", "region"),
+    *("reference", "whole", "needs_contrast"),
 }
 _NEGATED = re.compile(r"\b(no|not|without|absent|absence|free of|negative for|nor|neither)\b", re.I)
 

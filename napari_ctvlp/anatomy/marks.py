@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from napari_ctvlp.anatomy.asides import normal_in
-from napari_ctvlp.anatomy.clauses import BARRIER, Landmarks, Negations, Span, Told, blanked
+from napari_ctvlp.anatomy.clauses import BARRIER, BREAK, Landmarks, Negations, Span, Told, blanked
 from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.anatomy.levels import Level, find_levels
 from napari_ctvlp.anatomy.lexicon import (
@@ -40,21 +41,37 @@ def landmarks(text: str, found: Negations, entries: tuple[Abnormality, ...], fir
     levels = list(find_levels(found.text))
     working, side_hits = blanked(SIDE_PHRASE, found.text)
     seen = words_of(working, levels, entries, tuple(first))
-    told = []
-    for hit in [*seen.named, *seen.entered, *seen.rare]:
-        s = seen.span(hit)
-        known = hit.value if hit not in seen.rare else (text[s.start : s.stop].lower(),)
-        told.append(Told(s.start, s.stop, frozenset(known), named=True, apart=True))
-    places = [Span(level.start, level.stop) for level in levels] + [seen.span(hit) for hit in seen.places]
-    organs = {o for level in levels for o in level.organs} | {o for hit in seen.places for o in hit.value.organs}
+    cuts = [m.start() for m in BREAK.finditer(found.text)]
+    at: dict[int, set[str]] = {}  # organs by the piece of the text that names them
+    for start, named_here in [
+        *((level.start, level.organs) for level in levels),
+        *((seen.span(hit).start, hit.value.organs) for hit in seen.places),
+    ]:
+        at.setdefault(bisect(cuts, start), set()).update(named_here)
+    organs = set().union(*at.values())
     reach = organs | {o for hit in seen.names for k in hit.value for o in seen.words.entries[k].organs}
+    told = []
+    for hit in [*seen.names, *seen.rare]:
+        s = seen.span(hit)
+        rare = hit in seen.rare
+        may = set(hit.value) if rare else {o for k in hit.value for o in seen.words.entries[k].organs}
+        beside = {o for level in levels for o in level.organs}
+        beside |= {o for p in seen.places if not within(p, [hit]) for o in p.value.organs}
+        keys = frozenset([text[s.start : s.stop].lower()] if rare else hit.value)
+        told.append(Told(s.start, s.stop, keys, named=True, apart=bool(may & beside)))
     for hit in loose_signs(seen):
-        if all(seen.outside[i] in SIZES for i in range(hit.first, hit.stop)) and not organs:
-            continue
-        s, here = seen.span(hit), frozenset(k for k in hit.value if reach & set(seen.words.entries[k].organs))
-        told.append(Told(s.start, s.stop, here or frozenset(hit.value), apart=bool(here)))
+        s = seen.span(hit)
+        near = at.get(bisect(cuts, s.start), set())
+        here = _may_mean(hit, near, seen) or _may_mean(hit, reach, seen)
+        if here or any(seen.outside[i] not in SIZES for i in range(hit.first, hit.stop)):
+            told.append(Told(s.start, s.stop, here or frozenset(hit.value), apart=bool(here)))
+    places = [Span(level.start, level.stop) for level in levels] + [seen.span(hit) for hit in seen.places]
     told.sort(key=lambda t: t.start)
     return Landmarks(told, places, [Span(*m.span()) for m in side_hits], normal_in(found.text))
+
+
+def _may_mean(hit: Hit[tuple[str, ...]], organs: set[str], seen: Words) -> frozenset[str]:
+    return frozenset(k for k in hit.value if organs & set(seen.words.entries[k].organs))
 
 
 @dataclass(frozen=True)

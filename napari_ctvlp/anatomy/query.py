@@ -88,9 +88,11 @@ def parse_query(
     found = negations(written)
     made = clauses(written, found, landmarks(written, found, entries, first))
     asked, query = 0, _read(made[0].of(found.text), entries, tuple(first))
-    if not query.recognised:
-        later = ((i, _read(c.of(found.text), entries, tuple(first))) for i, c in enumerate(made) if i)
-        asked, query = next((pair for pair in later if pair[1].recognised), (0, query))
+    if len(made) > 1 and not (query.abnormalities or query.elsewhere):  # rather a finding that is known
+        read = [_read(c.of(found.text), entries, tuple(first)) for c in made]
+        known = [i for i, q in enumerate(read) if q.abnormalities or q.elsewhere]
+        asked = next(iter([*known, *(i for i, q in enumerate(read) if q.recognised)]), 0)
+        query = read[asked]
     core = query.core
     left = tuple(_said(written, found, c) for i, c in enumerate(made) if i != asked)
     return replace(
