@@ -45,6 +45,8 @@ class ParsedQuery:
         Findings, as written, of which no entry but the place is known, where that is all that is known of the text.
     candidates : tuple of str
         The organs in which those are looked for, sides applied.
+    beside : tuple of str
+        Organs named in which none of ``abnormalities`` is looked for, but for those in the name of one.
     unanswered : tuple of str
         The other questions of the text, as written.
     not_english : tuple of str
@@ -75,6 +77,7 @@ class ParsedQuery:
     by_name: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
     not_english: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()

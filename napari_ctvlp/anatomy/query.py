@@ -172,6 +172,7 @@ def _read(working: str, entries: tuple[Abnormality, ...], first: tuple[Abnormali
         elsewhere=tuple(dict.fromkeys(working[found[h.first].start : found[h.stop - 1].stop] for h in rare)),
         candidates=tuple(dict.fromkeys(_on_side((o for h in rare for o in h.value), side))),
         normality=bool(not keys and not rare and normal_in(working)),
+        beside=_beside(mentions, located, [words.entries[k] for k in keys]),
         unspecific=alone,
         idle=not (keys or organs or rare or foreign or alone or left) and nothing_else(told, seen.places),
     )
@@ -229,6 +230,15 @@ def _on_side(organs: Iterable[str], side: SideWord | None) -> Iterator[str]:
     organs = tuple(organs)
     kept = [o for o in organs if side in (None, "both") or ORGANS[o].side in (None, side)]
     yield from kept or organs  # "left lobe of the liver" and "left middle lobe" must not end up with nothing
+
+
+def _beside(
+    mentions: Sequence[_Mention], located: Sequence[tuple[str, ...]], entries: Sequence[Abnormality]
+) -> tuple[str, ...]:
+    """Organs outside the finding's name in which it is not looked for."""
+    reach = {o for e in entries for o in e.organs}
+    groups = [group for m, group in zip(mentions, located, strict=True) if not m.in_name and not reach & set(group)]
+    return tuple(dict.fromkeys(o for group in groups for o in group)) if entries else ()
 
 
 def _joined(

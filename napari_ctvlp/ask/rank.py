@@ -113,7 +113,7 @@ def rank_organs(
     here = replace(query, organs=tuple(o for o in query.organs if o in embedding.organs) or query.organs)
     gone = absent_organs(query, embedding.organs)
     said = told(query, finding, entries) if gone is None else gone
-    parts = [evidence.message, beyond(here, finding, entries, use_names), reading(query, finding, spread), said]
+    parts = [evidence.message, beyond(here, finding, entries, use_names), reading(query, finding, entries), said]
     if not any(parts) and organs:
         parts = [f"Best match: {display_name(organs[0].organ)}."]
     message = " ".join(part for part in (*parts, left_out(query, finding), _cut(query)) if part)

@@ -43,7 +43,7 @@ def reading(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnor
     finding : Finding or None
         What is told.
     entries : sequence of Abnormality
-        The dictionary, groups of organs by their members.
+        The dictionary.
     """
     if finding is None:
         return ""
@@ -59,10 +59,9 @@ def reading(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnor
         what = f"{_capital(other)} is not scored by itself"
         near = by_key[finding.abnormality].name
         said.append(f"{what}; what is scored in its place, {near}, is not the same.")
-    reach = {o for k in query.abnormalities if k in by_key for o in by_key[k].organs}
-    beside = [display_name(o) for o in query.organs if o not in reach]
+    beside = [display_name(o) for o in query.beside]
     if beside and not finding.abnormality.startswith(TAUGHT):  # of a taught one that is said already
-        said.append(f"{_capital(' or '.join(names))} is not looked for in the {_listed(beside)}.")
+        said.append(f"{_capital(' or '.join(names))}: not looked for in the {_listed(beside)}.")
     return " ".join(said)
 
 

@@ -74,7 +74,8 @@ def test_the_side_of_the_second_question_is_not_that_of_the_answer(scan):
             "cyst in liver and kidney",
             "'cyst in liver and kidney' may mean liver cyst or kidney cyst, of which one is told. ",
         ),
-        ("kidney and liver cysts", "Liver cyst is not looked for in the right kidney and left kidney. "),
+        ("gallstones near the liver", "Gallstones: not looked for in the liver. "),
+        ("kidney and liver cysts", "Liver cyst: not looked for in the right kidney and left kidney. "),
     ],
 )
 def test_as_what_a_question_was_read_comes_before_the_answer(scan, text, told):
@@ -82,7 +83,10 @@ def test_as_what_a_question_was_read_comes_before_the_answer(scan, text, told):
     assert answer.message.startswith(told) and answer.finding is not None
 
 
-@pytest.mark.parametrize("text", ["kidney stone", "enlarged spleen", "left kidney", "no gallstones", "banana"])
+@pytest.mark.parametrize(
+    "text",
+    ["kidney stone", "enlarged spleen", "left renal cyst", "hip fracture", "left kidney", "no gallstones", "banana"],
+)
 def test_where_all_is_answered_nothing_is_said_beside(scan, text):
     assert rank_organs(scan, text).message.count(". ") == 0
 
