@@ -50,6 +50,7 @@ from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.telling import tell_failure, tell_written
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_state import ViewState
+from napari_ctvlp._qt.told_failures import ToldFailures
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
@@ -175,6 +176,7 @@ class CtvlpWidget(QWidget):
         wiring.connect(self._view_state.giving, self._preferences.leave_views)
         wiring.connect(napari_viewer.events.theme, self._apply_theme)
         self._apply_theme()
+        self._told = ToldFailures(session, wiring)
         self.destroyed.connect(wiring.close)  # not a method of the widget, which may be gone when Qt says so
         self.layers.sync()
         session.load_encoder()
