@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +135,10 @@ class LinkedViews:
         second.
         """
         layers = self._layers()
-        for view in self.views:
-            # a view that is hidden takes nothing new, but must not hold the scan that was closed
-            view.show_layers([layer for layer in view.layers if layer in layers])
+        with self._at_rest():
+            for view in self.views:
+                # a view that is hidden takes nothing new, but must not hold the scan that was closed
+                view.show_layers([layer for layer in view.layers if layer in layers])
         self._waiting = list(self.views) if self._shown else []
         if not (layers and self._shown) and self.crosshair is not None:
             self.crosshair.set_place(None)
@@ -164,11 +165,8 @@ class LinkedViews:
         if self._waiting:
             view, layers = self._waiting[0], self._layers()
             new = [layer for layer in layers if layer not in view.layers]
-            moving, self._moving = self._moving, True  # with its first layer a view goes to its middle: nobody follows
-            try:
+            with self._at_rest():  # with its first layer a view goes to the middle: nobody moved it there
                 view.show_layers([layer for layer in layers if layer not in new[1:]])
-            finally:
-                self._moving = moving
             if len(new) < 2:
                 self._waiting.pop(0)
         if self._waiting:
@@ -268,15 +266,21 @@ class LinkedViews:
         """Bring the side views to where the main viewer stands."""
         if self._moving or not self._shown or not self._layers():
             return
-        self._moving = True
-        try:
+        with self._at_rest():
             world = tuple(float(v) for v in self._viewer.dims.point)[-3:]
             if self.crosshair is not None:
                 self.crosshair.set_place(world if self._viewer.dims.ndim == 3 else None)
             for view in self.views:
                 view.go_to(world)
+
+    @contextmanager
+    def _at_rest(self) -> Iterator[None]:
+        """Change the side views; that they move then is no move of the user."""
+        before, self._moving = self._moving, True
+        try:
+            yield
         finally:
-            self._moving = False
+            self._moving = before
 
     def _on_side_moved(self, view: SliceView, event: object = None) -> None:
         """A side view was scrolled."""
