@@ -34,6 +34,7 @@ from napari_ctvlp._qt.linked_views import LinkedViews
 from napari_ctvlp._qt.model_input import InputLayer
 from napari_ctvlp._qt.navigator import Navigator
 from napari_ctvlp._qt.open_layers import OpenLayers
+from napari_ctvlp._qt.one_scan import OneScan
 from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
@@ -44,6 +45,7 @@ from napari_ctvlp._qt.reasons import Reasons
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
 from napari_ctvlp._qt.shortcuts import Shortcuts
+from napari_ctvlp._qt.scan_places import ScanPlaces
 from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.stepping import Stepping
 from napari_ctvlp._qt.teacher import Teacher
@@ -107,6 +109,7 @@ class CtvlpWidget(QWidget):
         self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, self.undo, wiring)
         DeletedMasks(napari_viewer, session, self.layers, self.overlay.looks, self.undo, wiring)
         self._painting = Painting(session, self.layers, wiring)
+        self._one_scan = OneScan(napari_viewer, session, wiring)
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.undo, self.dock.position, wiring)
         self.similarity = SimilarityLayer(
@@ -191,7 +194,8 @@ class CtvlpWidget(QWidget):
         wiring.connect(self.body.shown_changed, view.set_body_shown)
         wiring.connect(self.similarity.changed, self._on_map_changed)
         wiring.connect(self.views.shown_changed, view.set_views_shown)
-        wiring.connect(session.masks_changed, self._on_masks_changed)
+        wiring.connect(session.masks_changed, self.views.update_layers)
+        self._places = ScanPlaces(self._viewer, session, self.layers, self.undo, wiring)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(self.input.changed, self._on_input_changed)
         add_keys(self._keys, self, Stepping(self._viewer, self.navigator, self.layers))
@@ -224,7 +228,6 @@ class CtvlpWidget(QWidget):
         self._wiring.close()
 
     def _on_scan_changed(self, scan: object) -> None:
-        self.undo.clear()  # what was done to another scan
         self.dock.tools.setVisible(scan is not None)
         self.views.update_layers()
         self._show_first_views()

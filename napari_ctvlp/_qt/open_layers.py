@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import label_colormap
@@ -80,6 +80,7 @@ class OpenLayers:
         self._in_use: Labels | None = None
         self._named: Labels | None = None
         self._aside: WeakSet[Labels] = WeakSet()
+        self._last: WeakKeyDictionary[Scan, ref[OrganMasks]] = WeakKeyDictionary()
         self._given = GivenLabels(viewer, session, undo, self)
         self._front = QTimer()  # later: napari's own listeners have not all heard of a new layer yet
         self._front.setSingleShot(True)
@@ -122,6 +123,11 @@ class OpenLayers:
         if isinstance(active, Labels) and foreign_labels([active]) is not None:
             return active
         return foreign_labels(layers) if self._session.masks is None else None
+
+    def masks_last_of(self, scan: Scan | None) -> OrganMasks | None:
+        """The masks that were in use when a scan was last open."""
+        known = None if scan is None else self._last.get(scan)
+        return None if known is None else known()
 
     def use_as_masks(self, layer: Labels) -> None:
         """Take labels that somebody else opened or drew for the organ masks of the open scan.
@@ -183,7 +189,7 @@ class OpenLayers:
             active = self._active_layer(layers)
             scan = pick_scan(layers, active, session.scan)
             session.set_scan(scan)
-            masks = pick_masks(layers, active, scan, session.masks)
+            masks = pick_masks(layers, active, scan, session.masks or self.masks_last_of(scan))
             elsewhere = self._given.is_of_another(masks, scan)
             session.set_masks(None if elsewhere else masks)
             self._show_scans(layers)
@@ -223,6 +229,7 @@ class OpenLayers:
             self._end_naming()
             return
         self._given.measured_on(masks, self._session.scan)
+        self._last[self._session.scan] = ref(masks)
         colours = {label: _colour(label, name) for label, name in masks.names.items()}
         if self.masks_layer is None:
             same = (layer for layer in self._viewer.layers if (m := masks_of(layer)) and m.labels is masks.labels)
@@ -284,7 +291,12 @@ class OpenLayers:
         self._viewer.layers.selection.active = layers_with_scans(self._viewer.layers)[place]
 
     def _add(self, layer_data: tuple[Any, ...]) -> None:
-        self._viewer.add_layer(Layer.create(*layer_data))
+        before, self._syncing = self._syncing, True  # a new layer is there before it is the selected one
+        try:
+            self._viewer.add_layer(Layer.create(*layer_data))
+        finally:
+            self._syncing = before
+        self.sync()
 
     def _show_scans(self, layers: Sequence[Layer]) -> None:
         found = layers_with_scans(layers)

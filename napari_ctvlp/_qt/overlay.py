@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
@@ -90,6 +91,7 @@ class Overlay(QObject):
         self._scores: Mapping[int, float] | None = None
         self._mapped = False
         self._wanted: dict[int | None, Colour] | None = None
+        self._kept: WeakKeyDictionary[Labels, Any] = WeakKeyDictionary()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -110,6 +112,7 @@ class Overlay(QObject):
             self._add(colours or {})
             return
         if self._layer is not None and self._own is not None:
+            self._kept[self._layer] = self.looks.state
             self._wanted = None
             self._timer.stop()
             self._layer.colormap = self._own
@@ -123,6 +126,8 @@ class Overlay(QObject):
             self._base.update((colours or {}).items())
             self._base.update((key, _rgba(value)) for key, value in table.items())
         self.looks.reset({label: colour for label, colour in self._base.items() if label})
+        if layer in self._kept:  # its scan was open before
+            self.looks.restore(self._kept[layer])
 
     def _add(self, colours: Mapping[int, Colour]) -> None:
         new = {label: colour for label, colour in colours.items() if label not in self._base}

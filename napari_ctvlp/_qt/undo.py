@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from psygnal import Signal
 
 DEPTH = 100
+Step = tuple[str, str, Callable[[], object]]
+"""Name, series, and what takes it back."""
 PAUSE_S = 2.0
 """After so long without a move the next one begins another step."""
 
@@ -25,7 +27,7 @@ class Undo:
     changed = Signal(str)
 
     def __init__(self) -> None:
-        self._steps: list[tuple[str, str, Callable[[], object]]] = []
+        self._steps: list[Step] = []
         self._undoing = False
 
     @property
@@ -82,10 +84,24 @@ class Undo:
         finally:
             self._undoing = before
 
+    def put_aside(self) -> list[Step]:
+        """Begin anew; gives the steps so far, for `bring`."""
+        aside, self._steps = self._steps, []
+        self.changed.emit("")
+        return aside
+
+    def bring(self, steps: Iterable[Step]) -> None:
+        """Have these steps, and no others, to take back."""
+        self._steps = list(steps)
+        self.changed.emit(self.next)
+
+    def forget(self, series: str) -> None:
+        """Forget all steps of a series: what they lead back to is gone."""
+        self.bring([step for step in self._steps if step[1] != series])
+
     def clear(self) -> None:
         """Forget all steps."""
-        self._steps.clear()
-        self.changed.emit("")
+        self.bring(())
 
 
 class Series:
