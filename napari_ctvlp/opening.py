@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.known_files import known_masks, known_scan
 from napari_ctvlp.work import Report, Task
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ Then = Callable[[], None] | None
 
 def open_scan(session: Session, path: str | Path, series: Any = None, then: Then = None) -> None:
     """Read a scan and make it the open one; a folder with several series is offered, not guessed."""
-    rooms = session.rooms
+    rooms, known = session.rooms, session.known.scans
 
     def work(_report: Report, _cancelled: Cancelled) -> tuple[Scan | None, Sequence[Any]]:
         found = rooms.list_series(path) if series is None and Path(path).is_dir() else ()
-        return (None, found) if len(found) > 1 else (rooms.read_scan(path, series), ())
+        return (None, found) if len(found) > 1 else (known_scan(rooms.read_scan(path, series), known), ())
 
     def done(result: tuple[Scan | None, Sequence[Any]]) -> None:
         scan, found = result
@@ -55,19 +56,23 @@ def open_paths(session: Session, paths: Sequence[str | Path]) -> None:
 
 def open_sample(session: Session, then: Then = None) -> None:
     """Make the built-in synthetic scan with its masks the open one."""
-    rooms = session.rooms
+    rooms, scans, masks = session.rooms, session.known.scans, session.known.masks
+
+    def work(_report: Report, _cancelled: Cancelled) -> tuple[Scan, OrganMasks]:
+        scan, organs = rooms.load_sample()
+        return known_scan(scan, scans), known_masks(organs, masks)
 
     def done(result: tuple[Scan, OrganMasks]) -> None:
         session.set_scan(*result)
         if then is not None:
             then()
 
-    session.run(Task.SCAN, lambda _report, _cancelled: rooms.load_sample(), done)
+    session.run(Task.SCAN, work, done)
 
 
 def open_masks(session: Session, path: MaskPaths, then: Then = None) -> None:
     """Read organ masks for the open scan."""
-    scan, rooms = session.scan, session.rooms
+    scan, rooms, known = session.scan, session.rooms, session.known.masks
     if scan is None:
         name = Path(path if isinstance(path, str | Path) else path[0]).name
         session.failed.emit(UserError(f"{name}: organ masks need a scan; open the scan first."))
@@ -78,7 +83,7 @@ def open_masks(session: Session, path: MaskPaths, then: Then = None) -> None:
         if then is not None:
             then()
 
-    session.run(Task.MASKS, lambda _report, _cancelled: rooms.read_masks(path, scan), done)
+    session.run(Task.MASKS, lambda _report, _cancelled: known_masks(rooms.read_masks(path, scan), known), done)
 
 
 def make_masks(session: Session, fast: bool = False) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from napari_ctvlp.known_files import KnownFiles
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.session_map import SessionMap
 from napari_ctvlp.work import ABOUT_ANSWERS, CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
@@ -61,6 +62,7 @@ class Session(SessionMap):
         self.is_provisional = False
         self._answered: tuple[str, bool] | None = None  # question and use of names of the answer, there or under way
         self._encoded: ScanEmbedding | None = None  # of the open scan by the loaded encoder, whatever the masks
+        self.known = KnownFiles()
         self.is_editing = False  # whether the open masks are being changed
         self._bench = Workbench(runner, self.activity_changed.emit, self.failed.emit)
         self._embeddings: WeakKeyDictionary[OrganMasks, ScanEmbedding] = WeakKeyDictionary()
@@ -77,6 +79,7 @@ class Session(SessionMap):
         self._bench.drop(Task.SEGMENTING)
         self.set_masks(None)  # who lists organs is told, too, where the next scan has none
         self.scan = scan
+        self.known.add(scan, None)
         self.is_news = not self.is_provisional
         self._encoded = None
         self._forget_answers()
@@ -93,6 +96,7 @@ class Session(SessionMap):
         self._bench.drop(Task.EDITING)
         self.is_editing = False
         self.masks = masks
+        self.known.add(None, masks)
         self._forget_answers()
         # under way while whoever is told of the masks draws them
         begun = self._bench.tells_later and masks is not None and masks not in self._embeddings

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.view_state import ViewState
@@ -31,6 +33,8 @@ class Before:
         Questions.
     view : SavedView
         How the scan was looked at.
+    layers : set of layers
+        What was there: a saved session may show some of it again.
     """
 
     scan: Scan | None
@@ -42,10 +46,11 @@ class Before:
     history: tuple[str, ...]
     pinned: tuple[str, ...]
     view: SavedView
+    layers: WeakSet[Layer]
 
     @classmethod
-    def of(cls, session: Session, queries: Queries, view: SavedView) -> Before:
-        """What a session is now, looked at as in ``view``."""
+    def of(cls, session: Session, queries: Queries, view: SavedView, layers: Iterable[Layer]) -> Before:
+        """What a session is now, looked at as in ``view``, with these layers there."""
         return cls(
             session.scan,
             session.masks,
@@ -56,6 +61,7 @@ class Before:
             tuple(session.history),
             queries.pinned,
             view,
+            WeakSet(layers),
         )
 
     def open_again(self, session: Session, viewer: Any, shown: Shown) -> None:
@@ -64,7 +70,7 @@ class Before:
         if self.scan is not None:
             session.set_scan(self.scan, self.masks)
         for layer in came:
-            if layer is not None and layer in viewer.layers:
+            if layer is not None and layer in viewer.layers and layer not in self.layers:
                 viewer.layers.remove(layer)
         # with a layer goes the selection, which may have opened a third scan
         session.set_scan(self.scan, self.masks)

@@ -55,6 +55,11 @@ class OrganLooks:
         self._looks = new | self._looks
         self.changed.emit()
 
+    def begin_again(self) -> None:
+        """Draw every organ as at first, and all of them."""
+        self._looks, self._solo = dict(self._first), frozenset()
+        self.changed.emit()
+
     @property
     def state(self) -> _State:
         """What `restore` takes."""

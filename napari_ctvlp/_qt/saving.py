@@ -156,7 +156,7 @@ class Saving:
         except UserError as error:
             self._session.failed.emit(error)
             return
-        before = Before.of(self._session, self._queries, self._view.take())
+        before = Before.of(self._session, self._queries, self._view.take(), self._viewer.layers)
         self._restored += 1
         series = f"restoring {self._restored}"
 

@@ -140,6 +140,8 @@ class ViewState:
         masks = self._session.masks
         if masks is None:
             return
+        if view.side_views is not None:  # all was told, also of the organs that were drawn as at first
+            self._looks.begin_again()
         labels: dict[str, list[int]] = {}
         for label, name in masks.names.items():
             labels.setdefault(name, []).append(label)

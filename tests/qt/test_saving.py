@@ -19,7 +19,7 @@ from napari_ctvlp.cli import main
 from napari_ctvlp.opening import open_paths
 from napari_ctvlp.session import Rooms, Session
 from tests.anatomy.test_user_dictionary import OWN
-from tests.scan.makers import body, write_scan
+from tests.scan.makers import body, ipl_affine, write_scan
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_restored_session_is_taken_back_with_one_key(new_window, files, tmp_pa
     scan, masks, layers, place = again.session.scan, again.session.masks, list(other.layers), tuple(other.dims.point)
     other.layers[0].contrast_limits = (-300, 300)
     again.saving.restore_session(tmp_path / "case.ctvlp.json")
-    assert again.session.query == "liver" and again.session.scan is not scan
+    assert again.session.query == "liver" and again.session.scan is scan and list(other.layers) == layers
     assert not again.session.use_names and not again.dock.use_names.isChecked()
     assert again.undo.next == "restoring a session"
     again.undo.undo()
@@ -188,6 +188,68 @@ def test_what_stood_beside_and_how_organs_were_drawn_comes_back(new_window, file
     widget.saving.save_session(tmp_path / "case")
     again.saving.restore_session(tmp_path / "case.ctvlp.json")
     assert not again.views.shown and again.body.shown and not again.similarity.wanted
+
+
+@pytest.mark.parametrize("over", ["nothing", "the same files", "another scan", "the same, hidden by another"])
+def test_all_views_stand_where_they_stood(make_napari_viewer, word_encoder, files, tmp_path, qtbot, over):
+    """As in the window that people open: side views take their layers some time after the view was given."""
+
+    def open_dock():
+        rooms = Rooms()
+        rooms.load_encoder = lambda name: word_encoder
+        viewer = make_napari_viewer(show=True)
+        runner = ThreadRunner()
+        widget = CtvlpWidget(viewer, Session(runner, rooms))
+        widget.on_close(runner.close)
+        viewer.window.add_dock_widget(widget, name="CT query", area="right")
+        widget.views.set_shown(True)
+        return viewer, widget
+
+    def opened(widget, paths):
+        open_paths(widget.session, paths)
+        qtbot.waitUntil(lambda: widget.session.activity is None and widget.session.scan is not None)
+
+    def stands(viewer, widget):
+        sides = [view.model.dims.point[view.axis] for view in widget.views.views]
+        assert sides == pytest.approx(viewer.dims.point[1:])
+        camera = viewer.scene.camera
+        looks = widget.overlay.looks.state
+        window = tuple(widget.layers.scan_layer.contrast_limits)
+        return (*viewer.dims.point, *tuple(camera.center)[-2:], camera.zoom), (looks, window)
+
+    elsewhere = write_scan(tmp_path / "elsewhere.nii", body((20, 9, 30)), affine=ipl_affine((4, 3, 2), (90, 80, 400)))
+    viewer, widget = open_dock()
+    opened(widget, files)
+    widget.views.settle()
+    viewer.dims.point = tuple(np.add(widget.session.scan.napari_translate, (9.0, 2.0, 6.0)))
+    viewer.scene.camera.zoom = 9.5
+    widget.overlay.looks.set_colour([5], (0.0, 0.25, 1.0))
+    widget.saving.save_session(tmp_path / "case")
+    qtbot.waitUntil((tmp_path / "case.ctvlp.json").exists)
+    if over == "nothing":
+        viewer, again = open_dock()
+    else:
+        again = widget
+        again.overlay.looks.set_opacity([1], 0.5)
+        again.ask("spleen")
+        again.window_level.choose(LUNG)
+        if over != "the same files":
+            opened(again, [elsewhere])
+            qtbot.waitUntil(lambda: again.session.scan.name == "elsewhere")
+        if over == "another scan":
+            for layer in list(viewer.layers)[:-1]:
+                viewer.layers.remove(layer)
+    again.saving.restore_session(tmp_path / "case.ctvlp.json")
+    qtbot.waitUntil(lambda: again.session.masks is not None and again.session.activity is None)
+    again.views.settle()
+    qtbot.wait(50)
+    place, looks = stands(viewer, again)
+    world = np.add(again.session.scan.napari_translate, (9.0, 2.0, 6.0))
+    assert place[:3] == pytest.approx(world, abs=1.5) and place[-1] == pytest.approx(9.5)
+    assert looks[0].looks[5].colour == (0.0, 0.25, 1.0) and looks[0].looks[1].opacity == 1.0
+    assert looks[1] == tuple(np.add(40, (-200, 200)))
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["ct", "ct organs"]
+    assert len(viewer.layers) == {"nothing": 2, "the same files": 2}.get(over, 3)
 
 
 def test_three_dimensions_come_back(new_window, files, tmp_path):
