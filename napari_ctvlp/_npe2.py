@@ -79,12 +79,21 @@ def _read(path: Path) -> list[LayerData]:
 def _read_folder(path: Path) -> list[LayerData]:
     from napari.utils.notifications import show_info
 
+    from napari_ctvlp.errors import UserError
     from napari_ctvlp.opening import open_masks
     from napari_ctvlp.scan import list_series, read_masks, read_scan
     from napari_ctvlp.scan.layers import scan_layer
-    from napari_ctvlp.scan.pairs import sort_out
+    from napari_ctvlp.scan.pairs import SeveralFound, sort_out
 
-    given = sort_out([path])
+    try:
+        given = sort_out([path])
+    except SeveralFound as several:
+        if (dock := open_dock()) is None:
+            raise UserError(
+                f"{several.found}; open one of them, or the folder with the dock “CT query” open."
+            ) from several
+        dock.session.several_found.emit(several)
+        return NOTHING
     if given.scan is None:
         return _read_masks(path)
     series = None

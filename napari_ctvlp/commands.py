@@ -62,15 +62,21 @@ def tell_doubts(scan: Scan, masks: OrganMasks) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def paired(scan: Path | None, masks: Path | None) -> tuple[Path | None, Path | None]:
+def paired(scan: Path | None, masks: Path | None, option: str = "--masks") -> tuple[Path | None, Path | None]:
     """Scan and masks; of a folder that holds both, each of them, and its scan where the masks were chosen."""
     if scan is None or not scan.is_dir():
         return scan, masks
-    from napari_ctvlp.scan.pairs import scan_in, sort_out
+    from napari_ctvlp.scan.pairs import SeveralFound, scan_in, sort_out
 
-    if masks is not None:
-        return scan_in(scan, masks), masks
-    given = sort_out([scan])
+    try:
+        if masks is not None:
+            return scan_in(scan, masks), masks
+        given = sort_out([scan])
+    except SeveralFound as several:
+        how = (
+            "give one of them in place of the folder" if several.what == "scans" else f"give one of them with {option}"
+        )
+        raise UserError(f"{several.found}; {how}.") from several
     return given.scan or scan, given.masks if isinstance(given.masks, Path) else None
 
 
@@ -219,7 +225,7 @@ def followup(args: FollowUpArgs) -> None:
     check_places(args.csv)
     usage = "napari-ctvlp followup SCAN --masks MASKS --prior SCAN --prior-masks MASKS"
     scan, masks = open_inputs(args, usage)
-    prior_path, prior_masks_path = paired(args.prior, args.prior_masks)
+    prior_path, prior_masks_path = paired(args.prior, args.prior_masks, "--prior-masks")
     if prior_path is None or prior_masks_path is None:
         raise UserError(f"A follow-up needs the prior with its organ masks: {usage}.")
     from napari_ctvlp.ask.followup import DIFFERENT_PATIENTS, Exam, follow_up_csv, write_follow_up

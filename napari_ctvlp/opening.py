@@ -12,7 +12,7 @@ from napari_ctvlp.work import Report, Task
 
 if TYPE_CHECKING:
     from napari_ctvlp.encoder.contract import Cancelled
-    from napari_ctvlp.scan.pairs import Given
+    from napari_ctvlp.scan.pairs import Given, SeveralFound
     from napari_ctvlp.scan.types import MaskPaths, OrganMasks, Scan
     from napari_ctvlp.session import Session
 
@@ -41,17 +41,45 @@ def open_scan(session: Session, path: str | Path, series: Any = None, then: Then
 
 
 def open_paths(session: Session, paths: Sequence[str | Path]) -> None:
-    """Open what was given together: a scan, masks of the open scan, a scan with its masks, or a folder of these."""
+    """Open what was given together: a scan, masks of the open scan, a scan with its masks, or a folder of these.
+
+    Where several could be meant they are offered (``session.several_found``).
+    """
     rooms, scan_open = session.rooms, session.scan is not None
 
-    def done(given: Given) -> None:
-        masks = given.masks
-        if given.scan is None and masks is not None:
-            open_masks(session, masks)
-        elif given.scan is not None:
-            open_scan(session, given.scan, None, None if masks is None else lambda: open_masks(session, masks))
+    def work(_report: Report, _cancelled: Cancelled) -> Given | SeveralFound:
+        from napari_ctvlp.scan.pairs import SeveralFound
 
-    session.run(Task.SCAN, lambda _report, _cancelled: rooms.sort_out(paths, scan_open), done)
+        try:
+            return rooms.sort_out(paths, scan_open)
+        except SeveralFound as several:
+            return several
+
+    def done(given: Given | SeveralFound) -> None:
+        if isinstance(given, UserError):
+            session.several_found.emit(given)
+        elif given.scan is not None:
+            _open_pair(session, given.scan, given.masks)
+        elif given.masks is not None:
+            open_masks(session, given.masks)
+
+    session.run(Task.SCAN, work, done)
+
+
+def open_choice(session: Session, several: SeveralFound, place: int | None) -> None:
+    """Open one of several that were found, with the scan that lies beside; None takes none of several masks."""
+    chosen = None if place is None else several.choices[place]
+    if several.what == "scans":
+        if chosen is not None:
+            open_scan(session, chosen)
+    elif several.scan is not None:
+        _open_pair(session, several.scan, chosen)
+    elif chosen is not None:
+        open_masks(session, chosen)
+
+
+def _open_pair(session: Session, scan: Path, masks: MaskPaths | None) -> None:
+    open_scan(session, scan, None, None if masks is None else lambda: open_masks(session, masks))
 
 
 def open_sample(session: Session, then: Then = None) -> None:

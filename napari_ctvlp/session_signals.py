@@ -14,7 +14,9 @@ class SessionSignals:
     ``embedding_changed``, ``ranking_changed`` (Ranking or None), ``located_changed`` (SimilarityMap or None, some time
     after its ranking), ``scores_changed`` (tuple of AbnormalityScore), ``taught_changed`` (tuple of TaughtFinding),
     ``activity_changed`` (Activity or None), ``series_offered`` (path, series found, then) when a folder holds several:
-    go on with ``open_scan(session, path, one of them, then)``; ``words_changed`` (nothing) when the dictionary has
+    go on with ``open_scan(session, path, one of them, then)``; ``several_found``
+    (`napari_ctvlp.scan.pairs.SeveralFound`) when files given together hold more than one scan, or more than one file of
+    masks: go on with ``open_choice(session, several, place)``; ``words_changed`` (nothing) when the dictionary has
     changed, ``written`` (name of a file that was written), ``failed`` (exception: a
     `napari_ctvlp.errors.UserError` carries a sentence for the user).
     """
@@ -29,6 +31,7 @@ class SessionSignals:
     taught_changed = Signal(object)
     activity_changed = Signal(object)
     series_offered = Signal(object, object, object)
+    several_found = Signal(object)
     words_changed = Signal()
     written = Signal(str)
     failed = Signal(object)

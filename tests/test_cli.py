@@ -449,3 +449,10 @@ def test_all_commands_that_ask_tell_it(chest_encoder, tmp_path, capsys):
     assert "chest" in json.loads(why.read_text())["encoder"]["region_warning"]
     main(["export", "--sample", "--encoder", "density", "--map", str(tmp_path / "m.nii"), "--ask", "fluid"])
     assert SAID in capsys.readouterr().err
+
+
+def test_of_several_masks_in_a_folder_the_sentence_names_the_option(small, capsys):
+    with pytest.raises(SystemExit):
+        main(["score", str(small), "--ask", "liver"])
+    told = capsys.readouterr().err
+    assert "several masks are given at once (far.nii.gz, seg.nii.gz); give one of them with --masks." in told

@@ -12,7 +12,7 @@ import pytest
 from napari_ctvlp.ask.types import AbnormalityScore, OrganMatch, Ranking
 from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.errors import UserError
-from napari_ctvlp.opening import make_masks, open_masks, open_paths, open_scan
+from napari_ctvlp.opening import make_masks, open_choice, open_masks, open_paths, open_scan
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.scan.types import OrganMasks
 from napari_ctvlp.session import HISTORY_LENGTH, Session
@@ -340,19 +340,50 @@ def test_scan_and_masks_given_together_are_opened_in_order(word_encoder, tmp_pat
     open_paths(session, [masks, scan])
     assert session.scan.name == "ct" and session.embedding is not None
     first = session.scan
+    organs = session.masks
     open_paths(session, [tmp_path])
-    assert session.scan is not first and session.masks is not None
+    assert session.scan is first and session.masks is organs  # what is open is not opened twice
+    write_scan(scan, body() + np.int16(5))
+    open_paths(session, [tmp_path])
+    assert session.scan is not first and session.masks is not organs
     open_paths(session, [masks])
     assert session.masks.labels.any() and session.scan is not first
 
 
-def test_several_scans_given_together_are_told(rooms, tmp_path):
+def test_of_several_scans_given_together_one_is_chosen(word_encoder, tmp_path):
     from tests.scan.makers import body, write_scan
 
+    rooms = Rooms()
+    rooms.load_encoder = lambda name: word_encoder
     session = Session(rooms=rooms)
-    failures = collect(session.failed)
+    failures, offered = collect(session.failed), collect(session.several_found)
     open_paths(session, [write_scan(tmp_path / name, body()) for name in ("a.nii", "b.nii")])
-    assert len(failures) == 1 and "several scans" in str(failures[0]) and session.scan is None
+    assert failures == [] and session.scan is None
+    (several,) = offered
+    assert (several.what, several.names) == ("scans", ["a.nii", "b.nii"])
+    open_choice(session, several, 1)
+    assert session.scan.name == "b"
+
+
+@pytest.mark.parametrize(("place", "labels_open"), [(0, [5]), (1, [5, 7]), (None, [])])
+def test_of_several_masks_beside_a_scan_one_is_chosen_or_none(word_encoder, tmp_path, place, labels_open):
+    from tests.scan.makers import body, write_scan
+
+    labels = np.zeros(body().shape, np.uint8)
+    labels[6:9, 5:9, 4:12] = 5
+    write_scan(tmp_path / "seg_a.nii", labels)
+    labels[1:3, 5:9, 4:12] = 7
+    write_scan(tmp_path / "seg_b.nii", labels)
+    write_scan(tmp_path / "ct.nii", body())
+    rooms = Rooms()
+    rooms.load_encoder = lambda name: word_encoder
+    session = Session(rooms=rooms)
+    offered = collect(session.several_found)
+    open_paths(session, [tmp_path])
+    (several,) = offered
+    open_choice(session, several, place)
+    assert session.scan.name == "ct"
+    assert ([] if session.masks is None else sorted(session.masks.names)) == labels_open
 
 
 def test_masks_given_while_others_are_made_stay(rooms, queue, phantom):

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_ctvlp.opening import make_masks, open_masks, open_sample, open_scan
+from napari_ctvlp.opening import make_masks, open_choice, open_masks, open_sample, open_scan
 
 if TYPE_CHECKING:
     from napari_ctvlp._qt.dock import Dock
     from napari_ctvlp._qt.open_layers import OpenLayers
     from napari_ctvlp._qt.wiring import Wiring
+    from napari_ctvlp.scan.pairs import SeveralFound
     from napari_ctvlp.session import Session
 
 
@@ -43,7 +44,7 @@ class Opening:
         self._session = session
         self._layers = layers
         self._parent = parent
-        self._offered: tuple[str | Path, Sequence[Any], Callable[[], None] | None] | None = None
+        self._offered: Callable[[int], None] | None = None
         dock.series.series_chosen.connect(self._on_series_chosen)
         dock.scan.sample_requested.connect(partial(open_sample, session))
         dock.scan.masks_file_requested.connect(self._on_masks_file)
@@ -51,17 +52,25 @@ class Opening:
         dock.scan.segment_requested.connect(partial(make_masks, session))
         dock.scan.reopen_requested.connect(self._on_reopen)
         wiring.connect(session.series_offered, self.offer_series)
+        wiring.connect(session.several_found, self.offer_several)
 
     def offer_series(self, path: str | Path, found: Sequence[Any], then: Callable[[], None] | None = None) -> None:
         """Let the user pick one of several DICOM series of a folder."""
-        self._offered = (path, found, then)
+        self._offered = lambda place: open_scan(self._session, path, found[place].key, then)
         self._dock.series.offer(Path(path).name, [str(series) for series in found])
 
+    def offer_several(self, several: SeveralFound) -> None:
+        """Let the user pick one of several scans, or of several files of masks, that were given together."""
+        choices = len(several.choices)
+        others = () if several.scan is None else ("the scan alone",)
+        self._offered = lambda place: open_choice(self._session, several, place if place < choices else None)
+        what = "scans" if several.what == "scans" else "files of organ masks"
+        self._dock.series.offer(several.place.name, several.names, what, others)
+
     def _on_series_chosen(self, place: int) -> None:
-        if self._offered is not None:
-            path, found, then = self._offered
-            self._offered = None
-            open_scan(self._session, path, found[place].key, then)
+        offered, self._offered = self._offered, None
+        if offered is not None:
+            offered(place)
 
     def _on_masks_file(self) -> None:
         dialog = QFileDialog(self._parent, "Organ masks", "", MASK_FILES)

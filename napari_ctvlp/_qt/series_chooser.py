@@ -1,4 +1,4 @@
-"""Which of several DICOM series to open."""
+"""Which of several DICOM series, or of several files, to open."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from napari_ctvlp._qt.wrapped_label import WrappedLabel
 
 
 class SeriesChooser(QWidget):
-    """A line in the dock, not a dialog: the series of a folder and a button to open one.
+    """A line in the dock, not a dialog: the series, or the files, of a folder and a button to open one.
 
     Signals
     -------
     series_chosen(int)
-        Place of the picked series in the list given to `offer`.
+        Place of what was picked in the list given to `offer`.
     """
 
     series_chosen = Signal(int)
@@ -38,11 +38,12 @@ class SeriesChooser(QWidget):
         self.open.clicked.connect(self._on_open)
         self.hide()
 
-    def offer(self, folder: str, descriptions: Sequence[str]) -> None:
-        """Ask which of these series of ``folder`` to open."""
-        self.label.setText(f"{folder} holds {len(descriptions)} series. Which one?")
+    def offer(self, folder: str, descriptions: Sequence[str], what: str = "series", others: Sequence[str] = ()) -> None:
+        """Ask which of these series (or ``what`` else they are) of ``folder`` to open, or which of ``others``."""
+        self.label.setText(f"{folder} holds {len(descriptions)} {what}. Which one?")
+        self.box.setAccessibleName("DICOM series" if what == "series" else what)
         self.box.clear()
-        self.box.addItems(list(descriptions))
+        self.box.addItems([*descriptions, *others])
         for place, text in enumerate(descriptions):
             self.box.setItemData(place, text, 3)  # 3 is Qt's ToolTipRole: long descriptions are shown in full there
         self.show()

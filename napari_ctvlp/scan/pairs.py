@@ -40,6 +40,36 @@ class Given:
     masks: Path | tuple[Path, ...] | None = None
 
 
+class SeveralFound(UserError):
+    """Several scans, or several masks, were given at once.
+
+    Attributes
+    ----------
+    what : {"scans", "masks"}
+    choices : tuple of Path
+    place : Path
+        The folder that they lie in.
+    scan : Path or None
+        The scan that masks are given with.
+    """
+
+    def __init__(self, what: Literal["scans", "masks"], choices: Sequence[Path], place: Path) -> None:
+        self.what, self.choices, self.place = what, tuple(choices), place
+        self.scan: Path | None = None
+        names = ", ".join(self.names[:4]) + (", ..." if len(choices) > 4 else "")
+        self.found = f"{place.name}: several {what} are given at once ({names})"
+        super().__init__(f"{self.found}; choose one of them.")
+
+    @property
+    def names(self) -> list[str]:
+        """What to call the choices; with their folders where those are others than the place, since names repeat."""
+        below = [path.is_relative_to(self.place) for path in self.choices]
+        return [
+            path.relative_to(self.place).as_posix() if here else path.name
+            for path, here in zip(self.choices, below, strict=True)
+        ]
+
+
 def sort_out(paths: Sequence[str | Path], *, scan_open: bool = False) -> Given:
     """Tell scan and masks apart by what the files hold, and by their names where that does not tell.
 
@@ -52,8 +82,10 @@ def sort_out(paths: Sequence[str | Path], *, scan_open: bool = False) -> Given:
 
     Raises
     ------
+    SeveralFound
+        Several scans, or several masks.
     UserError
-        Several scans, several masks, or nothing that is known.
+        Nothing that is known.
     """
     files = [Path(path) for path in paths]
     for file in files:
@@ -77,7 +109,7 @@ def sort_out(paths: Sequence[str | Path], *, scan_open: bool = False) -> Given:
     for file in unknown:
         (masks if scans or scan_open else scans).append(file)
     scan = _only(scans, "scans", files[0].parent)
-    return Given(scan, tuple(masks) if _one_per_organ(masks) else _only(masks, "masks", files[0].parent))
+    return Given(scan, tuple(masks) if _one_per_organ(masks) else _only(masks, "masks", files[0].parent, scan))
 
 
 def scan_in(folder: Path, masks: MaskPaths | None = None) -> Path:
@@ -150,7 +182,7 @@ def _folder(folder: Path) -> Given:
     scan = _only(scans, "scans", folder)
     if _one_per_organ(masks) and all(mask.parent == folder for mask in masks):
         return Given(scan, folder)  # one file per organ, beside the scan
-    return Given(scan, _only(masks, "masks", folder))
+    return Given(scan, _only(masks, "masks", folder, scan))
 
 
 def _contents(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
@@ -204,16 +236,12 @@ def _one_per_organ(masks: Sequence[Path]) -> bool:
     return len(masks) > 1 and all(m.is_file() and is_nifti_name(m) and _is_organ(stem(m)) for m in masks)
 
 
-def _only(found: list[Path], what: str, place: Path) -> Path | None:
+def _only(found: list[Path], what: Literal["scans", "masks"], place: Path, scan: Path | None = None) -> Path | None:
     if len(found) < 2:
         return found[0] if found else None
-    names = ", ".join(_within(path, place) for path in found[:4]) + (", ..." if len(found) > 4 else "")
-    raise UserError(f"{place.name}: several {what} are given at once ({names}); choose one of them.")
-
-
-def _within(path: Path, place: Path) -> str:
-    """The name of a path; with its folders where that is another one than ``place``, since names repeat."""
-    return path.relative_to(place).as_posix() if path.is_relative_to(place) else path.name
+    several = SeveralFound(what, found, place)
+    several.scan = scan
+    raise several
 
 
 def _is_slice(path: Path) -> bool:
