@@ -18,6 +18,7 @@ from napari_ctvlp._qt.answering import Answering
 from napari_ctvlp._qt.asked import Asked
 from napari_ctvlp._qt.audit_window import AuditWindow
 from napari_ctvlp._qt.body import Body
+from napari_ctvlp._qt.canvas_drop import CanvasDrop
 from napari_ctvlp._qt.controls import join_buttons
 from napari_ctvlp._qt.deleted_masks import DeletedMasks
 from napari_ctvlp._qt.dock import Dock
@@ -33,8 +34,8 @@ from napari_ctvlp._qt.layer_keys import LayerKeys
 from napari_ctvlp._qt.linked_views import LinkedViews
 from napari_ctvlp._qt.model_input import InputLayer
 from napari_ctvlp._qt.navigator import Navigator
-from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.one_scan import OneScan
+from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
@@ -44,15 +45,15 @@ from napari_ctvlp._qt.prompt_lab import PromptLab
 from napari_ctvlp._qt.reasons import Reasons
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp._qt.saving import Saving
-from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.scan_places import ScanPlaces
+from napari_ctvlp._qt.shortcuts import Shortcuts
 from napari_ctvlp._qt.similarity import SimilarityLayer
 from napari_ctvlp._qt.stepping import Stepping
 from napari_ctvlp._qt.teacher import Teacher
 from napari_ctvlp._qt.telling import tell_failure, tell_written
+from napari_ctvlp._qt.told_failures import ToldFailures
 from napari_ctvlp._qt.undo import Undo
 from napari_ctvlp._qt.view_state import ViewState
-from napari_ctvlp._qt.told_failures import ToldFailures
 from napari_ctvlp._qt.window_level import WindowLevel
 from napari_ctvlp._qt.wiring import Wiring
 from napari_ctvlp.anatomy import display_name
@@ -108,8 +109,8 @@ class CtvlpWidget(QWidget):
         self.undo = Undo()
         self.layers = OpenLayers(napari_viewer, session, self.dock.scan, self.overlay, self.undo, wiring)
         DeletedMasks(napari_viewer, session, self.layers, self.overlay.looks, self.undo, wiring)
-        self._painting = Painting(session, self.layers, wiring)
         self._one_scan = OneScan(napari_viewer, session, wiring)
+        self._painting = Painting(session, self.layers, wiring)
         self.window_level = WindowLevel(napari_viewer, session, self.layers, self.undo, wiring)
         self.navigator = Navigator(napari_viewer, session, self.layers, self.undo, self.dock.position, wiring)
         self.similarity = SimilarityLayer(
@@ -122,6 +123,8 @@ class CtvlpWidget(QWidget):
         wiring.callback(self.views.close)
         self.body = Body(napari_viewer, session, self.layers, self.undo, self, wiring)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
+        self._canvas_drop = CanvasDrop(self.open_files, self)
+        wiring.callback(self._canvas_drop.release)
         self.queries = Queries(session)
         wiring.callback(self.queries.close)
         self._view_state = ViewState(
@@ -174,12 +177,12 @@ class CtvlpWidget(QWidget):
         wiring.connect(session.scan_changed, self._furniture.set_scan)
         wiring.connect(session.written, tell_written)
         wiring.connect(session.failed, tell_failure)
+        self._told = ToldFailures(session, wiring)
         self._join_view(wiring)
         self._preferences = Preferences(self.dock, self.views, self.undo, wiring)
         wiring.connect(self._view_state.giving, self._preferences.leave_views)
         wiring.connect(napari_viewer.events.theme, self._apply_theme)
         self._apply_theme()
-        self._told = ToldFailures(session, wiring)
         self.destroyed.connect(wiring.close)  # not a method of the widget, which may be gone when Qt says so
         self.layers.sync()
         session.load_encoder()
@@ -194,6 +197,7 @@ class CtvlpWidget(QWidget):
         wiring.connect(self.body.shown_changed, view.set_body_shown)
         wiring.connect(self.similarity.changed, self._on_map_changed)
         wiring.connect(self.views.shown_changed, view.set_views_shown)
+        wiring.connect(self.views.shown_changed, self._watch_canvases)
         wiring.connect(session.masks_changed, self.views.update_layers)
         self._places = ScanPlaces(self._viewer, session, self.layers, self.undo, wiring)
         wiring.connect(session.scan_changed, self._on_scan_changed)
@@ -206,6 +210,11 @@ class CtvlpWidget(QWidget):
     def ask(self, text: str) -> None:
         """Ask as if typed into the line."""
         self._answering.ask(text)
+
+    def open_files(self, paths: list[str]) -> None:
+        """Open what was dropped: a scan, masks, both, a folder of these, or a saved session."""
+        if not self.saving.take(paths):
+            open_paths(self.session, paths)
 
     def offer_series(self, path: str | Path, found: Sequence[Any], then: Callable[[], None] | None = None) -> None:
         """Let the user pick one of several DICOM series of a folder; ``then`` is called when it is open."""
@@ -236,8 +245,8 @@ class CtvlpWidget(QWidget):
         if self.session.scan is not None and self._ending.has_window:
             self._preferences.show_views()
 
-    def _on_masks_changed(self, masks: object) -> None:
-        self.views.update_layers()
+    def _watch_canvases(self, shown: bool = True) -> None:
+        self._canvas_drop.watch(main_window(self))
 
     def _layers_of_all_views(self) -> list[Image | Labels]:
         """What the side views show, lowest first."""
@@ -278,6 +287,7 @@ class CtvlpWidget(QWidget):
             return  # a window that closes puts a floating dock back and shows it: nothing shall hold the window then
         self.dock.query.setFocus()
         self._keys.install(self)
+        self._watch_canvases()
         for child in self.findChildren(QWidget):
             child.ensurePolished()  # napari's style takes its time: now, and not when a hidden one is first shown
         if self._ending.watch_window(main_window(self)):
@@ -305,5 +315,4 @@ class CtvlpWidget(QWidget):
         paths = [path for path in paths if path]
         if event is not None and paths:
             event.acceptProposedAction()
-            if not self.saving.take(paths):
-                open_paths(self.session, paths)
+            self.open_files(paths)
