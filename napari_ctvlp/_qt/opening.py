@@ -53,6 +53,7 @@ class Opening:
         dock.scan.reopen_requested.connect(self._on_reopen)
         wiring.connect(session.series_offered, self.offer_series)
         wiring.connect(session.several_found, self.offer_several)
+        wiring.connect(session.scan_changed, self._withdraw)
 
     def offer_series(self, path: str | Path, found: Sequence[Any], then: Callable[[], None] | None = None) -> None:
         """Let the user pick one of several DICOM series of a folder."""
@@ -66,6 +67,11 @@ class Opening:
         self._offered = lambda place: open_choice(self._session, several, place if place < choices else None)
         what = "scans" if several.what == "scans" else "files of organ masks"
         self._dock.series.offer(several.place.name, several.names, what, others)
+
+    def _withdraw(self, scan: object = None) -> None:
+        """Ask no more what to open: something was."""
+        self._offered = None
+        self._dock.series.hide()
 
     def _on_series_chosen(self, place: int) -> None:
         offered, self._offered = self._offered, None
