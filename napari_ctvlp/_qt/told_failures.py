@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QApplication
 
@@ -34,7 +34,8 @@ class ToldFailures:
         if scan is None or not self._told:
             return
         focus = QApplication.focusWidget()
-        for made in QApplication.allWidgets():
+        widgets: list[Any] = QApplication.allWidgets()
+        for made in widgets:
             if type(made).__name__ == "NapariQtNotification" and made.isVisible() and made.message.text() in self._told:
                 made.close()
         self._told.clear()
