@@ -21,7 +21,7 @@ from napari_ctvlp.scan.types import Audit, AuditItem, OrganMasks, Scan, StoredGr
 
 share_arenas()  # as our own window does, before there are threads that work
 
-SHARED = Path(os.environ.get("CTVLP_TEST_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
+SHARED = Path(os.environ.get("CTVLP_TEST_DATA") or Path(__file__).parents[1].parent / "shared" / "data")
 
 
 @pytest.fixture(scope="session")
