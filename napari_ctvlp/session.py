@@ -7,14 +7,14 @@ what came out. How work runs, and how late results are dropped, is `napari_ctvlp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari_ctvlp.known_files import KnownFiles
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.session_map import SessionMap
-from napari_ctvlp.work import ABOUT_ANSWERS, CANCELLABLE, Activity, Report, Runner, Task, Workbench, run_now
+from napari_ctvlp.work import ABOUT_ANSWERS, Report, Runner, Task, Workbench, run_now
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.teach import TaughtFinding
@@ -292,37 +292,3 @@ class Session(SessionMap):
         self._set_ranking(None)
         self._set_scores(())
         self.embedding_changed.emit(None)
-
-    # -- work --------------------------------------------------------------------------------------------------
-
-    @property
-    def activity(self) -> Activity | None:
-        """What the session is busy with, the most telling first; None when idle."""
-        return self._bench.activity
-
-    def run(
-        self,
-        task: Task,
-        work: Callable[[Report, Cancelled], Any],
-        done: Callable[[Any], None],
-        fraction: float | None = None,
-    ) -> None:
-        """Do work about what is open, in place of what is under way for ``task``; ``fraction`` is done at first."""
-        self._bench.start(task, work, done, fraction)
-
-    def busy_with(self, task: Task) -> bool:
-        """Whether work for a task is under way."""
-        return task in self._bench
-
-    def stop(self, task: Task) -> None:
-        """End the work for one task."""
-        self._bench.drop(task)
-
-    def cancel(self) -> None:
-        """End the work that can be cancelled; what is open and what was answered stays."""
-        for task in CANCELLABLE:
-            self._bench.drop(task)
-
-    def close(self) -> None:
-        """Stop all work and emit nothing more."""
-        self._bench.close()

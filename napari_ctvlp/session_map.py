@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_ctvlp.session_signals import SessionSignals
-from napari_ctvlp.work import Task, Workbench
+from napari_ctvlp.session_work import SessionWork
+from napari_ctvlp.work import Task
 
 if TYPE_CHECKING:
     from napari_ctvlp.ask.locate import SimilarityMap
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_ctvlp.scan.types import OrganMasks, Scan
 
 
-class SessionMap(SessionSignals):
+class SessionMap(SessionWork):
     """The part of a session that maps its answer.
 
     Attributes
@@ -29,7 +29,6 @@ class SessionMap(SessionSignals):
     embedding: ScanEmbedding | None
     ranking: Ranking | None
     rooms: Rooms
-    _bench: Workbench
 
     located: SimilarityMap | None = None
     _map_wanted = False
