@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -25,10 +24,8 @@ from napari_ctvlp._qt.layer_lookup import (
     pick_scan,
     scan_of,
 )
-from napari_ctvlp._qt.organ_names import OrganNames
-from napari_ctvlp.anatomy import display_name, organ_colour
-from napari_ctvlp.errors import UserError
-from napari_ctvlp.scan.drawn import renamed
+from napari_ctvlp._qt.naming import Naming
+from napari_ctvlp.anatomy import organ_colour
 from napari_ctvlp.scan.layers import features_of, masks_layer, scan_layer
 from napari_ctvlp.scan.naming import is_organ
 
@@ -75,13 +72,12 @@ class OpenLayers:
         self._session = session
         self._panel = panel
         self._overlay = overlay
-        self._undo = undo
         self._syncing = False
         self._in_use: Labels | None = None
-        self._named: Labels | None = None
         self._aside: WeakSet[Labels] = WeakSet()
         self._last: WeakKeyDictionary[Scan, ref[OrganMasks]] = WeakKeyDictionary()
         self._given = GivenLabels(viewer, session, undo, self)
+        self._naming = Naming(session, self, panel, undo)
         self._front = QTimer()  # later: napari's own listeners have not all heard of a new layer yet
         self._front.setSingleShot(True)
         self._front.setInterval(0)
@@ -94,7 +90,6 @@ class OpenLayers:
         wiring.connect(viewer.layers.selection.events.active, self.sync)
         panel.scan_chosen.connect(self._on_scan_chosen)
         panel.use_layer_requested.connect(self._on_use_layer)
-        panel.names_requested.connect(self._on_names)
 
     @property
     def scan_layer(self) -> Image | None:
@@ -156,29 +151,6 @@ class OpenLayers:
         layer.metadata[NAMES_KEY] = {**layer.metadata.get(NAMES_KEY, {}), **masks.names}
         layer.features = features_of(masks)
 
-    def rename(self, names: Mapping[int, str]) -> None:
-        """Call organs of the open masks otherwise."""
-        masks, layer = self._session.masks, self.masks_layer
-        if masks is None or layer is None:
-            return
-        try:
-            named = renamed(masks, names)
-        except UserError as error:
-            self._session.failed.emit(error)
-            return
-        if named is not masks:
-            self.take(layer, named)
-            self._session.set_masks(named)
-            self._undo.push("names of organs", partial(self._rename_back, named, masks))
-
-    def _rename_back(self, named: OrganMasks, before: OrganMasks) -> None:
-        layer = self.masks_layer
-        if layer is None or self._session.masks is not named:  # painted in since
-            self.rename(before.names)
-        else:
-            self.take(layer, before)
-            self._session.set_masks(before)
-
     def sync(self, event: object = None) -> None:
         """Tell the session which scan and which masks are open, from the layers as they are now."""
         if self._syncing:
@@ -226,7 +198,7 @@ class OpenLayers:
         if masks is None or self._session.scan is None:
             self._in_use = None
             self._overlay.set_layer(None)
-            self._end_naming()
+            self._naming.end()
             return
         self._given.measured_on(masks, self._session.scan)
         self._last[self._session.scan] = ref(masks)
@@ -239,14 +211,7 @@ class OpenLayers:
                 self._add(masks_layer(self._session.scan, masks, colours))
         self._show_alone(self.masks_layer)
         self._overlay.set_layer(self.masks_layer, colours)
-        self._end_naming()
-
-    def _end_naming(self) -> None:
-        """Close the dialog with the names of another layer's organs: applied to these they would be wrong."""
-        if self._named is not None and self._named is not self.masks_layer:
-            self._named = None
-            for dialog in self._panel.findChildren(OrganNames):
-                dialog.close()
+        self._naming.end()
 
     def _show_alone(self, layer: Labels | None) -> None:
         """Of several masks of a scan show those in use, as the side views do; the others come back when used."""
@@ -277,15 +242,6 @@ class OpenLayers:
         layer = self.foreign
         if isinstance(layer, Labels):
             self.use_as_masks(layer)
-
-    def _on_names(self) -> None:
-        """Let the user say which label is which organ."""
-        masks = self._session.masks
-        if masks is not None:
-            self._named = self.masks_layer
-            dialog = OrganNames(masks, display_name, self._panel)
-            dialog.named.connect(self.rename)
-            dialog.show()
 
     def _on_scan_chosen(self, place: int) -> None:
         self._viewer.layers.selection.active = layers_with_scans(self._viewer.layers)[place]
