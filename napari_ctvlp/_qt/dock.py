@@ -92,6 +92,17 @@ class Dock(QWidget):
         for widget in (_line(), self.view, self.position, _row(self.notice, self.encoder.badge)):
             layout.addWidget(widget)
 
+    def to_line(self) -> None:
+        """Put the cursor into the question, so that typing replaces it."""
+        self.query.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.query.selectAll()
+
+    def set_map(self, there: bool, wanted: bool, why_none: str) -> None:
+        """Show whether there is a map of the answer and whether one is wanted, or why there is none."""
+        self.view.set_map(there, wanted, why_none)
+        self.legend.set_missing(why_none)
+        self.show_legend(wanted and (there or bool(why_none)))
+
     def show_legend(self, shown: bool) -> None:
         """Show the legend of the map, or hide it: the tables below lend it their room, not the ranked organs."""
         if self.legend.isHidden() != shown:

@@ -79,7 +79,7 @@ def _add_places(keys: Shortcuts, widget: CtvlpWidget, stepping: Stepping) -> Non
 
 def _add_asking(keys: Shortcuts, widget: CtvlpWidget) -> None:
     for key in LINE_KEYS:
-        keys.add(key, widget.to_line, ASKING, "Go to the question")
+        keys.add(key, widget.dock.to_line, ASKING, "Go to the question")
     keys.tell("Enter in the question", ASKING, "Ask; the keys are the window's then, arrows and Enter choose an answer")
     keys.tell("Up, Down in the question", ASKING, "Earlier questions")
     keys.tell("Esc in the question", ASKING, "Put back what was asked, then leave the question")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
-from qtpy.QtCore import QTimer
 from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp._qt.double_click import DoubleClick
+from napari_ctvlp._qt.filling import Filling, Layers
 from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
 from napari_ctvlp._qt.shortcuts import line_of
 from napari_ctvlp._qt.slice_view import SliceView
@@ -22,7 +22,6 @@ from napari_ctvlp._qt.wiring import Wiring
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image, Labels
 
     from napari_ctvlp._qt.navigator import Navigator
     from napari_ctvlp._qt.undo import Undo
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
 AXIAL = "axial"
 SIDES = (("coronal", 1), ("sagittal", 2))
-HOLD_MS = 10
-"""Between two looks whether what comes first has come."""
-Layers = Callable[[], "list[Image | Labels]"]
 
 
 class LinkedViews:
@@ -51,8 +47,7 @@ class LinkedViews:
 
     Notes
     -----
-    ``shown_changed`` (psygnal) carries whether the side views are shown. Layers that came are not shown here as long as
-    ``hold`` says so.
+    ``shown_changed`` (psygnal) carries whether the side views are shown. Layers that came are shown by ``filling``.
     """
 
     shown_changed = Signal(bool)
@@ -80,11 +75,7 @@ class LinkedViews:
         self._double_click = DoubleClick(viewer, partial(self._on_double_click, AXIAL))
         self._moving = False
         self._window_text = ""
-        self._waiting: list[SliceView] = []
-        self.hold: Callable[[], bool] = lambda: False
-        self._timer = QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._on_turn)
+        self.filling = Filling(layers, self._at_rest, self._follow)
         self._wiring = Wiring()
 
     @property
@@ -120,9 +111,8 @@ class LinkedViews:
         self._dock.set_shown(shown)
         for view in self.views:
             view.set_live(shown)
-        self._waiting = list(self.views)
+        self.filling.begin(self.views)
         self.settle()
-        self._follow()
         if not shown and self.crosshair is not None:
             self.crosshair.set_place(None)
         self._undo.push("views" if shown else "hiding the views", partial(self.set_shown, not shown))
@@ -139,10 +129,9 @@ class LinkedViews:
             for view in self.views:
                 # a view that is hidden takes nothing new, but must not hold the scan that was closed
                 view.show_layers([layer for layer in view.layers if layer in layers])
-        self._waiting = list(self.views) if self._shown else []
         if not (layers and self._shown) and self.crosshair is not None:
             self.crosshair.set_place(None)
-        self._timer.start(0)
+        self.filling.begin(self.views if self._shown else ())
 
     def set_window_text(self, text: str) -> None:
         """Say in the side views, too, with which window the scan is shown."""
@@ -152,27 +141,7 @@ class LinkedViews:
 
     def settle(self) -> None:
         """Show now what is still to be shown."""
-        while self._waiting:
-            self._show_next()
-
-    def _on_turn(self) -> None:
-        if self._waiting and self.hold():
-            self._timer.start(HOLD_MS)
-        else:
-            self._show_next()
-
-    def _show_next(self) -> None:
-        if self._waiting:
-            view, layers = self._waiting[0], self._layers()
-            new = [layer for layer in layers if layer not in view.layers]
-            with self._at_rest():  # with its first layer a view goes to the middle: nobody moved it there
-                view.show_layers([layer for layer in layers if layer not in new[1:]])
-            if len(new) < 2:
-                self._waiting.pop(0)
-        if self._waiting:
-            self._timer.start(0)
-        else:
-            self._follow()
+        self.filling.settle()
 
     def maximise(self, name: str) -> None:
         """Give one view the window, or, where it has it already, give all three their places back."""
@@ -217,8 +186,7 @@ class LinkedViews:
         with suppress(RuntimeError):
             dock.deleteLater()
         self.views = []
-        self._waiting = []
-        self._timer.stop()
+        self.filling.stop()
         self.crosshair = None
         if self._shown:
             self._shown = False

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtCore import QEvent
+from qtpy.QtGui import QCloseEvent, QColor, QShowEvent
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.answering import Answering
@@ -23,6 +23,7 @@ from napari_ctvlp._qt.controls import join_buttons
 from napari_ctvlp._qt.deleted_masks import DeletedMasks
 from napari_ctvlp._qt.dock import Dock
 from napari_ctvlp._qt.docked import main_window
+from napari_ctvlp._qt.drop_target import DropTarget
 from napari_ctvlp._qt.encoders import Encoders
 from napari_ctvlp._qt.ending import Ending
 from napari_ctvlp._qt.first_answer import FirstAnswer
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
 
-class CtvlpWidget(QWidget):
+class CtvlpWidget(DropTarget):
     """The dock "CT query": ask the open scan in plain words, see organs light up and scores appear.
 
     The rooms behind it: `OpenLayers` (what is open), `Opening` (files), `Answering` (questions), `Navigator` (where the
@@ -100,7 +101,6 @@ class CtvlpWidget(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.dock)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.setAcceptDrops(True)
 
         self._keys = Shortcuts(self, LayerKeys(napari_viewer, self._layers_of_all_views).has)
         self.keys_window = KeysWindow(self._keys, self, wiring)
@@ -119,7 +119,7 @@ class CtvlpWidget(QWidget):
         self.views = LinkedViews(
             napari_viewer, self.navigator, self.window_level, self.undo, self._layers_of_all_views, self
         )
-        self.views.hold = FirstAnswer(session, wiring).is_due
+        self.views.filling.hold = FirstAnswer(session, wiring).is_due
         wiring.callback(self.views.close)
         self.body = Body(napari_viewer, session, self.layers, self.undo, self, wiring)
         self._opening = Opening(self.dock, session, self.layers, self, wiring)
@@ -263,15 +263,7 @@ class CtvlpWidget(QWidget):
 
     def _on_map_changed(self, there: bool, wanted: bool) -> None:
         wanted = wanted and self.session.masks is not None
-        why = self.similarity.why_none
-        self.dock.view.set_map(there, wanted, why)
-        self.dock.legend.set_missing(why)
-        self.dock.show_legend(wanted and (there or bool(why)))
-
-    def to_line(self) -> None:
-        """Put the cursor into the question, so that typing replaces it."""
-        self.dock.query.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.dock.query.selectAll()
+        self.dock.set_map(there, wanted, self.similarity.why_none)
 
     def _apply_theme(self, event: object = None) -> None:
         theme = get_theme(self._viewer.theme)
@@ -303,16 +295,3 @@ class CtvlpWidget(QWidget):
         """End all work when the dock is closed."""
         self.close_down()
         super().closeEvent(event)
-
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Take files and folders."""
-        if event is not None and event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:
-        """A scan, masks of the open scan, both together, or a folder of these."""
-        paths = [url.toLocalFile() for url in event.mimeData().urls()] if event is not None else []
-        paths = [path for path in paths if path]
-        if event is not None and paths:
-            event.acceptProposedAction()
-            self.open_files(paths)

@@ -25,15 +25,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ctvlp._qt.organ_columns import arrange
 from napari_ctvlp._qt.organ_looks import OrganLooks
 from napari_ctvlp._qt.organ_model import (
     CUT,
-    HEADERS,
     HU,
     LABEL_ROLE,
     ORGAN,
     ORGAN_ROLE,
-    TITLE,
     VOLUME,
     OrganModel,
     OrganProxy,
@@ -43,8 +42,6 @@ from napari_ctvlp._qt.row_heights import RowHeights
 from napari_ctvlp.scan.types import OrganMasks
 
 ALL_GROUPS = "all groups"
-ORGAN_DIGITS = 17
-"""Width of the organs' column, in digits, while questions are pinned."""
 
 
 class OrganPanel(QWidget):
@@ -155,7 +152,7 @@ class OrganPanel(QWidget):
         self.model.set_pins(pins)
         if self.model.columnCount() == before:
             return
-        self._arrange()
+        arrange(self.table, self.model)
         if kept:
             self.select(kept)
 
@@ -229,23 +226,6 @@ class OrganPanel(QWidget):
         self.colour_button.clicked.connect(self._on_colour)
         self.export_button.clicked.connect(self.export_requested)
         self.opacity.valueChanged.connect(self._on_opacity)
-
-    def _arrange(self) -> None:
-        """Pinned questions beside the organs' names, which then keep a width of their own: what follows may scroll."""
-        header, pinned = self.table.horizontalHeader(), range(len(HEADERS), self.model.columnCount())
-        for place, column in enumerate((ORGAN, *pinned, VOLUME, HU, CUT)):
-            header.moveSection(header.visualIndex(column), place)
-        modes = QHeaderView.ResizeMode
-        wanted = dict.fromkeys((VOLUME, HU, CUT), modes.ResizeToContents)
-        wanted |= dict.fromkeys((ORGAN, *pinned), modes.Interactive if pinned else modes.Stretch)
-        for column, mode in wanted.items():
-            if header.sectionResizeMode(column) != mode:  # setting it measures all cells of all columns
-                header.setSectionResizeMode(column, mode)
-        digit = self.fontMetrics().horizontalAdvance("0")
-        for column, digits in ((ORGAN, ORGAN_DIGITS), *((column, TITLE + 1) for column in pinned)) if pinned else ():
-            header.resizeSection(column, digit * digits)
-        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if pinned else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-        self.table.setHorizontalScrollBarPolicy(policy)
 
     def _on_group(self, place: int) -> None:
         self._proxy.set_group(self.group.itemData(place) or "")

@@ -63,5 +63,5 @@ def test_without_a_question_nothing_is_waited_for(threaded, phantom, monkeypatch
     monkeypatch.setattr(first_answer, "PATIENCE_S", 60.0)
     viewer, widget = threaded
     add_layers(viewer, *phantom)
-    assert not widget.views.hold()
+    assert not widget.views.filling.hold()
     qtbot.waitUntil(lambda: all(len(view.layers) == 2 for view in widget.views.views))

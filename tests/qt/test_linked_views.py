@@ -70,7 +70,7 @@ def test_views_that_fill_later_go_where_the_viewer_stands_by_then(window, phanto
     place = tuple(np.add(viewer.dims.point, np.multiply(phantom[0].spacing, (2, 3, -4))))
     viewer.dims.point = place
     qtbot.waitUntil(lambda: all(len(view.layers) == 2 for view in widget.views.views))
-    qtbot.waitUntil(lambda: not widget.views._waiting)
+    qtbot.waitUntil(lambda: not widget.views.filling.under_way)
     assert np.allclose(viewer.dims.point, place)
     for view in widget.views.views:
         assert view.model.dims.point[view.axis] == pytest.approx(place[view.axis])
