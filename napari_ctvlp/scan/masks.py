@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ OTHER_FRAME = (
 
 _FOLDERS = ("segmentations", "segmentation", "masks")
 """Where TotalSegmentator's data set keeps the masks of a case, beside its scan."""
+_AFTER = re.compile(r"[ _.-](seg|segmentation|mask|label)s?$", re.IGNORECASE)
+"""What people write behind the organ in the name of a file with one mask."""
 
 
 def read_masks(path: MaskPaths, scan: Scan, *, scheme: str | None = None) -> OrganMasks:
@@ -133,11 +136,13 @@ def known_names(path: Path, inside: Mapping[int, str], numbers: Sequence[int]) -
     if inside:
         given = {n: inside.get(n, f"label_{n}") for n in numbers}
         return naming.unique_names(given), "names in the file"
-    if set(numbers) == {1}:
-        name = itk.itk_stem(path) if itk.is_itk_name(path) else stem(path)
+    if len(set(numbers)) == 1:
+        (number,) = set(numbers)
+        name = _AFTER.sub("", itk.itk_stem(path) if itk.is_itk_name(path) else stem(path))
         if naming.is_organ(name):
-            return naming.unique_names({1: name}), "name of the file"
-        return {1: "label_1"}, "one mask without a name (call the file like its organ)"
+            return naming.unique_names({number: name}), "name of the file"
+        if number == 1:
+            return {1: "label_1"}, "one mask without a name (call the file like its organ)"
     return None
 
 

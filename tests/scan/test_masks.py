@@ -285,6 +285,8 @@ def test_one_file_named_like_its_organ(scan, tmp_path):
     assert dict(masks.names) == {1: "liver"} and masks.scheme == "name of the file"
     masks = read_masks(write_scan(tmp_path / "result.nii.gz", mask), scan)
     assert dict(masks.names) == {1: "label_1"}
+    masks = read_masks(write_scan(tmp_path / "Liver_seg.nii.gz", 3 * mask), scan)  # 3 is the left kidney elsewhere
+    assert list(masks.names.values()) == ["liver"]
     folder = tmp_path / "one"
     folder.mkdir()
     write_scan(folder / "liver.nii.gz", mask)
