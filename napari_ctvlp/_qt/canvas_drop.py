@@ -54,7 +54,7 @@ class CanvasDrop(QObject):
             return False
         paths = [path for url in event.mimeData().urls() if (path := url.toLocalFile())]
         # with a key held down napari stacks files, or lets the user choose the reader: it was meant for napari then
-        if QApplication.keyboardModifiers() != Qt.KeyboardModifier.NoModifier or not are_ours(paths):
+        if event.modifiers() != Qt.KeyboardModifier.NoModifier or not are_ours(paths):
             return False
         event.acceptProposedAction()
         if watched is not None:

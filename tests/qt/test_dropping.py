@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari.layers import Image, Labels
+from napari.qt import QtViewer
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QWidget
@@ -70,18 +71,18 @@ def test_one_after_the_other(dropped, files):
 
 
 @pytest.fixture
-def on_canvas(dropped):
+def on_canvas(dropped, monkeypatch):
     """Drops paths onto the canvas of a viewer in which the dock is open; gives what napari was left to open."""
     viewer, widget = dropped()
     left = []  # no canvas is held here: napari's fixture would find it again
-    viewer.window._qt_viewer._open_from_list_of_urls_data = lambda urls, **options: left.extend(urls)
+    monkeypatch.setattr(QtViewer, "_open_from_list_of_urls_data", lambda self, urls, **options: left.extend(urls))
     widget._watch_canvases()
 
-    def drop(*paths, over=None):
+    def drop(*paths, over=None, held=Qt.KeyboardModifier.NoModifier):
         over = viewer.window._qt_viewer if over is None else over
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-        how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+        how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, held)
         QApplication.sendEvent(over, QDragEnterEvent(QPoint(5, 5), *how))  # Qt drops on what was entered
         QApplication.sendEvent(over, QDropEvent(QPointF(5, 5), *how))
         return [Path(url.toLocalFile()).name for url in left]
@@ -120,6 +121,12 @@ def test_a_session_is_taken_by_the_canvas_too(on_canvas, files, tmp_path):
     viewer.layers.clear()
     assert drop(tmp_path / "case.ctvlp.json") == []
     assert widget.session.scan is not None
+
+
+def test_with_a_key_held_down_napari_is_meant(on_canvas, files):
+    drop, _, widget = on_canvas
+    assert drop(*files, held=Qt.KeyboardModifier.ShiftModifier) == ["seg.nii.gz", "ct.nii.gz"]
+    assert widget.session.scan is None
 
 
 def test_once_the_dock_is_closed_all_is_left_to_napari(on_canvas, files):
