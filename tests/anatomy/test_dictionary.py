@@ -207,3 +207,14 @@ def test_a_key_used_twice(tmp_path):
     file.write_text(GOOD + GOOD.split("abnormalities:\n")[1])
     with pytest.raises(UserError, match="line 8: the key 'fuzzy_liver' is used twice"):
         load_dictionary(file)
+
+
+def test_the_name_of_an_entry_means_no_other():
+    names = {entry.name.lower(): entry.key for entry in load_dictionary()}
+    shared = {
+        (entry.key, word)
+        for entry in load_dictionary()
+        for word in (*entry.synonyms, *entry.signs)
+        if names.get(word.lower(), entry.key) != entry.key
+    }
+    assert shared == set()
