@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 from psygnal import Signal
 
 from napari_ctvlp._qt.cursor_text import cursor_text
@@ -67,7 +66,6 @@ class Navigator:
         self._pointing = Pointing(viewer, self.choose_place, wiring)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(session.scan_changed, self._on_scan_changed)
-        wiring.connect(layers.fronted, self._on_fronted)
 
     def watch(self, model: ViewerModel, wiring: Wiring) -> None:
         """Write what lies under the cursor of this view, too."""
@@ -137,16 +135,6 @@ class Navigator:
 
     def _on_scan_changed(self, scan: object) -> None:
         self._position.clear()
-
-    def _on_fronted(self) -> None:
-        """Go to the middle of a scan that lies elsewhere than the one before: nothing of it would be seen."""
-        scan = self._session.scan
-        if scan is None:
-            return
-        first, size = np.asarray(scan.napari_translate), np.asarray(scan.spacing) * (np.asarray(scan.hu.shape) - 1)
-        here = np.asarray(self.place[0]) - first
-        if np.any(here < 0) or np.any(here > size):
-            self.go_to(tuple(float(v) for v in first + size / 2))
 
     def _on_masks_changed(self, masks: object) -> None:
         self._on_cursor(self._under)  # nobody moves the mouse for it

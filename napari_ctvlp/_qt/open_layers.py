@@ -53,11 +53,10 @@ class OpenLayers:
     Notes
     -----
     ``taken`` (psygnal, no value) comes after a layer that was open already became that of the organ masks: somebody may
-    have painted in it meanwhile. ``fronted`` (no value) comes after one of several scans came to the front.
+    have painted in it meanwhile.
     """
 
     taken = Signal()
-    fronted = Signal()
 
     def __init__(
         self,
@@ -78,11 +77,11 @@ class OpenLayers:
         self._last: WeakKeyDictionary[Scan, ref[OrganMasks]] = WeakKeyDictionary()
         self._given = GivenLabels(viewer, session, undo, self)
         self._naming = Naming(session, self, panel, undo)
-        self._front = QTimer()  # later: napari's own listeners have not all heard of a new layer yet
-        self._front.setSingleShot(True)
-        self._front.setInterval(0)
-        self._front.timeout.connect(self._to_front)
-        wiring.callback(self._front.stop)
+        self._later = QTimer()  # napari's own listeners have not all heard of a new layer yet
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._later.timeout.connect(self._over_scan)
+        wiring.callback(self._later.stop)
         wiring.connect(session.scan_changed, self._on_scan_changed)
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(viewer.layers.events.inserted, self._on_inserted)
@@ -189,7 +188,7 @@ class OpenLayers:
 
     def _on_scan_changed(self, scan: Scan | None) -> None:
         self._panel.set_scan(scan)
-        self._front.start()
+        self._later.start()
         if scan is not None and self.scan_layer is None:
             self._add(scan_layer(scan))
 
@@ -223,20 +222,12 @@ class OpenLayers:
             self._aside.discard(layer)
             layer.visible = True
 
-    def _to_front(self) -> None:
-        """Of several scans the open one is in front, under its masks, as the side views show it."""
+    def _over_scan(self) -> None:
+        """Another phase that was added on top would cover the organs."""
         layers = self._viewer.layers
-        others = [n for n, layer in enumerate(layers) if scan_of(layer) not in (None, self._session.scan)]
-        if not others or self.scan_layer is None:
-            return
-        floor = max(others)
-        for shown in self.shown:
-            at = next(n for n, layer in enumerate(layers) if layer == shown)
-            if at < floor:
-                layers.move(at, floor + 1)  # everything above it goes down by one
-            else:
-                floor = at
-        self.fronted.emit()
+        at = [next(n for n, layer in enumerate(layers) if layer == shown) for shown in self.shown]
+        if len(at) == 2 and at[1] < at[0]:
+            layers.move(at[1], at[0] + 1)
 
     def _on_use_layer(self) -> None:
         layer = self.foreign

@@ -25,11 +25,11 @@ def test_colours_are_drawn_and_nothing_is_sliced(window, phantom, qtbot, ndispla
     viewer.dims.set_current_step(0, 15)
     viewer.dims.ndisplay = ndisplay
     layer.opacity = 1.0
-    assert green(picture(viewer, qtbot)) == 0
+    letters = green(picture(viewer, qtbot))
     sliced = []
     layer.events.set_data.connect(sliced.append)
     recolour(layer, GREEN)
-    assert green(picture(viewer, qtbot)) > 200
+    assert green(picture(viewer, qtbot)) > letters + 200
     assert not sliced
     assert layer.get_color(5)[1] == 1
 
@@ -40,5 +40,6 @@ def test_wide_labels_take_naparis_own_way(window, phantom, qtbot):
     add_layers(viewer, scan)
     layer = viewer.add_labels(masks.labels.astype(np.int32), scale=scan.spacing, translate=scan.napari_translate)
     viewer.dims.set_current_step(0, 15)
+    letters = green(picture(viewer, qtbot))
     recolour(layer, GREEN)
-    assert green(picture(viewer, qtbot)) > 200
+    assert green(picture(viewer, qtbot)) > letters + 200
