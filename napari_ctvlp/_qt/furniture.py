@@ -20,7 +20,7 @@ EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", 
 PREFIX = "ctvlp_"
 WINDOW = PREFIX + "window"
 LETTER_POINTS, TEXT_POINTS = 14, 10
-COLOUR = (0.25, 0.88, 0.45, 1.0)
+COLOUR = (0.15, 0.76, 0.36, 1.0)
 """Green: to be read on air, on bone and on napari's light canvas alike, and no colour of an answer."""
 BARE: dict[str, Any] = {"box": False, "colored": True, "color": COLOUR}
 """Looks of the scale bar. Behind this and the texts napari (0.9) would draw boxes, whose shaders it makes anew whenever

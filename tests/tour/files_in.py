@@ -9,7 +9,7 @@ from napari_ctvlp._qt.scan_panel import NO_SCAN
 
 from . import formats
 from .driver import Driver
-from .hands import choose, choose_reader, drop, heard, name_file, press, wait_to_hear
+from .hands import choose, drop, heard, name_file, press, wait_to_hear
 
 
 def empty_window(driver: Driver) -> None:
@@ -32,13 +32,12 @@ def dropped_on_the_dock(driver: Driver) -> None:
 
 
 def dropped_on_the_canvas(driver: Driver) -> None:
-    """A folder with both, dropped where napari takes it."""
+    """A folder with both, dropped where people drop."""
     folder = formats.pair(driver)[0].parent
     second = cleared(driver)
     centre = second.window.centralWidget()
     target = second.window.childAt(centre.geometry().center())
-    # napari's own reader takes folders, too, and napari asks which is meant
-    choose_reader(second, partial(drop, second, target, folder), "napari-ctvlp", "which_reader")
+    drop(second, target, folder)
     _wait_for_masks(second)
     assert [type(layer).__name__ for layer in second.viewer.layers] == ["Image", "Labels"]
     second.picture("folder_dropped_on_the_canvas")

@@ -110,7 +110,7 @@ def session_restored(driver: Driver) -> None:
     if not path.exists():
         session_saved(driver)
     driver.ask("liver")
-    layers = len(driver.viewer.layers)
+    shown = list(widget.layers.shown)
     name_file(driver, partial(choose, driver, widget.dock.scan.files, "Restore a session"), path)
     driver.wait_for(lambda: widget.session.query == QUESTION and widget.session.ranking is not None)
     driver.idle()
@@ -119,7 +119,8 @@ def session_restored(driver: Driver) -> None:
     driver.key(Qt.Key.Key_U)
     driver.wait_for(lambda: widget.session.query == "liver" and widget.session.ranking is not None)
     driver.idle()
-    assert not widget.queries.pinned and len(driver.viewer.layers) == layers
+    assert not widget.queries.pinned
+    assert list(widget.layers.shown) == shown, "what was open already was opened once more"
     driver.picture("restoring_taken_back")
 
 

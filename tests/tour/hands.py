@@ -14,12 +14,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
     QApplication,
-    QDialogButtonBox,
     QFileDialog,
     QLineEdit,
     QMenu,
     QMenuBar,
-    QRadioButton,
     QWidget,
 )
 
@@ -65,21 +63,6 @@ def choose(driver: Driver, button: QAbstractButton, *texts: str, picture: str = 
         _walk(driver, popup, texts)
 
     answer(driver, lambda: QTest.mouseClick(button, LEFT), act)
-
-
-def choose_reader(driver: Driver, opens: Callable[[], None], reader: str, picture: str = "") -> None:
-    """Answer napari's question which plugin is to read."""
-
-    def act(dialog: QWidget) -> None:
-        if picture:
-            driver.picture_of_screen(picture)
-        button = next(one for one in dialog.findChildren(QRadioButton) if one.text() == reader)
-        button.click()
-        box = dialog.findChild(QDialogButtonBox)
-        assert box is not None
-        box.button(QDialogButtonBox.StandardButton.Ok).click()
-
-    answer(driver, opens, act)
 
 
 def answer(driver: Driver, opens: Callable[[], object], act: Callable[[QWidget], None]) -> None:
