@@ -84,7 +84,9 @@ class ScanPlaces:
         steps = self._undo.put_aside()  # they were made in the scan of before
         self._scan = (lambda: None) if scan is None else ref(scan)
         if before is not None:
-            self._seen[before] = sight
+            self._seen.pop(before, None)
+            if any(scan_of(layer) is before for layer in self._viewer.layers):  # else napari has turned to what is left
+                self._seen[before] = sight
         if scan is None:
             return
         seen = self._seen.get(scan)

@@ -211,3 +211,13 @@ def test_a_question_that_was_answered_does_not_move_the_view_again(two, phantom)
     viewer.layers.selection.active = viewer.layers[0]
     assert widget.session.ranking.best.organ == "liver"
     assert slices(widget, viewer.dims.point) == slices(widget, LEFT_AT)
+
+
+def test_a_scan_that_was_closed_comes_back_in_the_middle(window, phantom):
+    viewer, widget = window
+    widget.session.set_scan(*phantom)
+    widget.navigator.go_to(LEFT_AT)
+    viewer.layers.clear()
+    widget.session.set_scan(*phantom)
+    low, high = widget.layers.scan_layer.extent.world
+    assert viewer.scene.camera.center[-2:] == pytest.approx(((low + high) / 2)[1:])

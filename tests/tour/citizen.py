@@ -121,8 +121,9 @@ def layers_deleted(driver: Driver) -> None:
         second.wait_for(lambda: session.embedding is not None)
         second.idle()
     second.ask("liver")
-    _delete(second, second.widget.layers.masks_layer)
-    second.idle()
+    while session.masks is not None:  # those of before come into use again
+        _delete(second, second.widget.layers.masks_layer)
+        second.idle()
     assert session.masks is None and session.ranking is None and panel.make_masks.isVisible()
     second.picture("masks_deleted")
     while session.scan is not None:
