@@ -59,7 +59,7 @@ def edited_by_hand(driver: Driver) -> None:
     second.wait_for(lambda: session.embedding is not None and len(session.embedding.organs) == 2)
     second.idle()
     kept = session.embedding.vectors[session.embedding.organs.index("liver")]
-    assert np.array_equal(kept, first)
+    assert np.allclose(kept, first, atol=2e-3)  # one of them may come from the cache, which keeps 16 bits
     second.picture("second_organ_drawn")
     second.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     second.wait_for(lambda: not session.is_editing and len(session.masks.names) == 1)
