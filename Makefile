@@ -62,6 +62,7 @@ bench: $(VENV)/.test system
 	$(BIN)/python -m tests.benchmarks.bench_adapters
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_query
 	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_views
+	$(XVFB) $(BIN)/python -m tests.benchmarks.bench_first_answer
 
 reference: $(VENV)/.reference
 
