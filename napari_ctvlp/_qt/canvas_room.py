@@ -12,7 +12,7 @@ from qtpy.QtGui import QFont, QFontMetricsF, QGuiApplication
 LARGEST_BAR = 153.0
 """Pixels of the longest scale bar that napari draws by itself, with the width of its line."""
 LINE = 3.0
-GAP = 8.0
+GAP = 16.0
 """Pixels between two texts that stand side by side: closer ones are read as one."""
 NICE = (5, 2, 1)
 SMALLEST_MM = 1e-3
@@ -27,18 +27,13 @@ def text_width(text: str, points: int) -> float:
 
 
 def room_beside(width: float, middle: float, padding: float) -> float:
-    """Pixels between one that stands at the side and one of ``middle`` pixels in the centre, boxes left free."""
-    return (width - middle) / 2 - padding - _boxes(padding) - GAP
+    """Pixels between one that stands at the side and one of ``middle`` pixels in the centre."""
+    return (width - middle) / 2 - padding - GAP
 
 
 def room_between(width: float, side: float, padding: float) -> float:
-    """Pixels in the centre between two of ``side`` pixels at the left and the right, boxes left free."""
-    return width - 2 * (padding + side + _boxes(padding))
-
-
-def _boxes(padding: float) -> float:
-    """What the boxes behind two neighbours take: napari draws each 0.4 of the padding wider on both sides."""
-    return 2 * 0.4 * padding
+    """Pixels in the centre between two of ``side`` pixels at the left and the right."""
+    return width - 2 * (padding + side + GAP)
 
 
 def bar_length(zoom: float, room: float, measure: Measure) -> float | None:

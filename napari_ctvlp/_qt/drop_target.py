@@ -1,4 +1,4 @@
-"""A widget that files are dropped onto."""
+"""What widgets that files are dropped onto have in common."""
 
 # mypy: disable-error-code="union-attr"
 # (the stubs of PyQt6 call everything optional that Qt never leaves out for a living widget)
@@ -6,18 +6,13 @@
 from __future__ import annotations
 
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QWidget
 
 
-class DropTarget(QWidget):
-    """Takes files and folders, and opens them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setAcceptDrops(True)
+class DropTarget:
+    """Mixed into a widget of Qt's, which it comes before; takes files and folders where the widget accepts drops."""
 
     def open_files(self, paths: list[str]) -> None:
-        """Open what was dropped."""
+        """Open what was dropped; each widget does that its own way."""
         raise NotImplementedError
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QModelIndex, Qt, Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QImage, QPixmap
+from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ctvlp._qt.drop_target import DropTarget
 from napari_ctvlp._qt.follow_up_model import CHANGE, FINDING, HEADERS, ORGAN_ROLE, FollowUpModel, FollowUpProxy
 from napari_ctvlp._qt.row_heights import RowHeights
 from napari_ctvlp._qt.series_chooser import SeriesChooser
@@ -37,7 +38,7 @@ HINT = (
 PICTURE_HEIGHT = 230
 
 
-class FollowUpDialog(QDialog):
+class FollowUpDialog(DropTarget, QDialog):
     """Asks for a prior and shows what has changed since.
 
     Signals
@@ -164,18 +165,9 @@ class FollowUpDialog(QDialog):
         if index.isValid() and self._telling:
             self.organ_chosen.emit(index.data(ORGAN_ROLE))
 
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Qt: take files and folders."""
-        if event is not None and event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:
-        """Qt: a prior and its masks."""
-        paths = [url.toLocalFile() for url in event.mimeData().urls()] if event is not None else []
-        paths = [path for path in paths if path]
-        if event is not None and paths:
-            event.acceptProposedAction()
-            self.paths_dropped.emit(paths)
+    def open_files(self, paths: list[str]) -> None:
+        """Take a prior and its masks, which were dropped."""
+        self.paths_dropped.emit(paths)
 
 
 class _Picture(QWidget):

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
 
-class CtvlpWidget(DropTarget):
+class CtvlpWidget(DropTarget, QWidget):
     """The dock "CT query": ask the open scan in plain words, see organs light up and scores appear.
 
     The rooms behind it: `OpenLayers` (what is open), `Opening` (files), `Answering` (questions), `Navigator` (where the
@@ -101,6 +101,7 @@ class CtvlpWidget(DropTarget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.dock)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setAcceptDrops(True)
 
         self._keys = Shortcuts(self, LayerKeys(napari_viewer, self._layers_of_all_views).has)
         self.keys_window = KeysWindow(self._keys, self, wiring)
