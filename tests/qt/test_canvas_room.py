@@ -17,18 +17,18 @@ from tests.qt.windows import add_layers
 TEXTS = (*(f"W {p.width:g}  L {p.level:g}  {p.name}" for p in PRESETS), "W 4096  L -1024", "input: -1000 to 1000 HU")
 SIZES = ((200, 200), (200, 500), (240, 300), (330, 300), (348, 697), (460, 700), (900, 700))
 ZOOMS = (0.02, 0.3, 1.0, 2.7, 9.0, 300.0)
-BOX = 3
-"""Pixels of the box behind a text that must lie in no other, of the four that napari draws."""
+CLEAR = 3
+"""Pixels around a text in which no other may lie."""
 
 
 def rectangles(canvas):
-    """Left, top, right, bottom of all that is written on a canvas, with its box."""
+    """Left, top, right, bottom of all that is written on a canvas, with some air."""
     found = {}
     for overlay, visuals in canvas._viewer_overlay_to_visual.items():
         if overlay.visible and visuals:
             name = getattr(overlay, "text", "scale bar")
             x, y = visuals[0].node.transform.translate[:2]
-            found[name] = (x - BOX, y - BOX, x + visuals[0].x_size + BOX, y + visuals[0].y_size + BOX)
+            found[name] = (x - CLEAR, y - CLEAR, x + visuals[0].x_size + CLEAR, y + visuals[0].y_size + CLEAR)
     return found
 
 
