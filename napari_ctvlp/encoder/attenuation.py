@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .pooling import one_thread
+from .segments import Segments
 from .tokens import OrganIndex, parents
 
 PER_CHANNEL = 9
@@ -82,11 +83,12 @@ def _relative_attenuation(image: Tensor, labels: Tensor, index: OrganIndex, stri
     )
     deep = _blocks(_inner(labels), stride).index_select(0, token) & own
     count = deep.sum(1).float()
-    within = count.new_zeros(organs).index_add_(0, segment, count)
+    segments = Segments.of(segment, organs)
+    within = segments.summed(count)
     # an organ that is all rim is its own measure
     core = torch.where((within > 0).index_select(0, segment)[:, None], deep, own)
     core_count = core.sum(1).float()
-    total = core_count.new_zeros(organs).index_add_(0, segment, core_count).clamp_min(1)
+    total = segments.summed(core_count).clamp_min(1)
     fine = [-(-n // stride) for n in labels.shape[1:]]
     coarse = [-(-n // 2) for n in fine]
     tokens = len(labels) * coarse[0] * coarse[1] * coarse[2]
@@ -97,8 +99,8 @@ def _relative_attenuation(image: Tensor, labels: Tensor, index: OrganIndex, stri
     for channel in range(image.shape[1]):
         values = _blocks(image[:, channel], stride).index_select(0, token)
         cores = values * core
-        mean = cores.new_zeros(organs).index_add_(0, segment, cores.sum(1)) / total
-        square = cores.new_zeros(organs).index_add_(0, segment, (cores * values).sum(1)) / total
+        mean = segments.summed(cores.sum(1)) / total
+        square = segments.summed((cores * values).sum(1)) / total
         spread = (square - mean.square()).clamp_min(0).sqrt().clamp_min(LEAST_SPREAD)
         values = values - mean.index_select(0, segment)[:, None]
         wide = spread.index_select(0, segment)
@@ -122,10 +124,8 @@ def _relative_attenuation(image: Tensor, labels: Tensor, index: OrganIndex, stri
 
 def extremes(seen: Tensor, segment: Tensor, organs: int) -> Tensor:
     """(organs, 2 * f) largest and smallest of every number over the places of each organ."""
-    rows = segment[:, None].expand_as(seen)
-    empty = seen.new_zeros(organs, seen.shape[1])
-    most = empty.scatter_reduce(0, rows, seen, "amax", include_self=False)
-    return torch.cat([most, empty.scatter_reduce(0, rows, seen, "amin", include_self=False)], 1)
+    segments = Segments.of(segment, organs)
+    return torch.cat([segments.largest(seen), segments.smallest(seen)], 1)
 
 
 def extremes_around(seen: Tensor, place: Tensor, start: Tensor) -> Tensor:

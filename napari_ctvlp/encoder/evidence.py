@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .attenuation import extremes_around, features
 from .pooling import WORTH_A_STEP, one_thread
+from .segments import Segments
 from .tokens import OrganIndex, OrganTokens, parents
 
 GAIN = 8.0
@@ -145,16 +146,14 @@ class OrganEvidence(nn.Module):
                         share[organ] = tokens.log_count[some].softmax(0) @ own.sigmoid()
             return best, share
         own = judged(slice(0, len(tokens.token)))
-        where = tokens.segment[:, None].expand_as(own)
-        peak = own.new_full((organs, self.kinds), -torch.inf).scatter_reduce(0, where, own, "amax")
-        # of equal ones the first, so that both ways agree
-        pair = torch.arange(len(own), device=own.device)[:, None].expand_as(own)
-        first = torch.where(own == peak.index_select(0, tokens.segment), pair, len(own))
-        first = pair.new_full(peak.shape, len(own)).scatter_reduce(0, where, first, "amin")
+        segments = Segments.of(tokens.segment, organs)
+        peak = segments.largest(own, -torch.inf).index_select(0, tokens.segment)
+        # of equal ones the first, so that both ways agree; float64 holds their numbers and has a smallest on a GPU
+        pair = torch.arange(len(own), device=own.device, dtype=torch.float64)[:, None]
+        first = segments.smallest(torch.where(own == peak, pair, float(len(own))), float(len(own))).long()
         best = torch.where(first < len(own), first, 0)
         count = tokens.log_count.exp()[:, None]
-        total = count.new_zeros(organs, 1).index_add(0, tokens.segment, count).clamp_min(1e-6)
-        return best, share.index_add(0, tokens.segment, own.sigmoid() * count) / total
+        return best, segments.summed(own.sigmoid() * count) / segments.summed(count).clamp_min(1e-6)
 
     def forward(self, maps: Sequence[Tensor], index: OrganIndex, organs: int) -> Tensor:
         """(organs, 2 * kinds) largest judgements, in logits, then abnormal shares, which carry no gradient."""

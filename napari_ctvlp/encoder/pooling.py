@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.amp import custom_bwd, custom_fwd
 from torch.autograd.function import once_differentiable
 
+from .segments import Segments
 from .tokens import LABELS, OrganIndex, OrganTokens
 
 BINS = 8
@@ -20,7 +21,7 @@ WORTH_A_STEP = 6000
 """Mean numbers under an organ, tokens times channels, from which a CPU is faster organ by organ (measured)."""
 
 
-def organ_densities(image: Tensor, labels: Tensor, index: OrganIndex) -> Tensor:
+def organ_densities(image: Tensor, labels: Tensor, index: OrganIndex, together: int | None = None) -> Tensor:
     """How the windowed HU of each organ's voxels are distributed, per channel over ``BINS`` bins.
 
     The network normalises every voxel's features and with that loses much of the plain intensity (measured: the largest
@@ -34,6 +35,8 @@ def organ_densities(image: Tensor, labels: Tensor, index: OrganIndex) -> Tensor:
         Organ labels on the same grid.
     index : OrganIndex
         Organs of these labels.
+    together : int, optional
+        Scans that are counted at once: by default one on a CPU, and all on a GPU, which would wait at every one.
 
     Returns
     -------
@@ -45,11 +48,14 @@ def organ_densities(image: Tensor, labels: Tensor, index: OrganIndex) -> Tensor:
     table = labels.new_zeros(len(labels) * LABELS, dtype=torch.int64)
     table[index.sample * LABELS + index.label] = torch.arange(organs, device=labels.device)
     counts = image.new_zeros(channels, organs * BINS)
-    for number, one in enumerate(labels):
-        inside = one > 0
-        row = table[number * LABELS + one[inside].long()] * BINS
+    together = together or (max(1, len(labels)) if image.device.type == "cuda" else 1)
+    for start in range(0, len(labels), together):
+        some = slice(start, start + together)
+        inside = labels[some] > 0
+        first = LABELS * torch.arange(start, start + len(inside), device=labels.device).view(-1, 1, 1, 1)
+        row = table[(labels[some] + first)[inside]] * BINS
         for channel in range(channels):
-            place = ((image[number, channel][inside] + 1) * (BINS / 2)).long().clamp_(0, BINS - 1)
+            place = ((image[some, channel][inside] + 1) * (BINS / 2)).long().clamp_(0, BINS - 1)
             counts[channel] += torch.bincount(row + place, minlength=organs * BINS)
     counts = counts.view(channels, organs, BINS).transpose(0, 1)
     shares = counts / counts.sum(2, keepdim=True).clamp_min(1)
@@ -58,16 +64,15 @@ def organ_densities(image: Tensor, labels: Tensor, index: OrganIndex) -> Tensor:
 
 def segment_softmax(scores: Tensor, segment: Tensor, segments: int) -> Tensor:
     """Softmax over the rows of each segment: (pairs, heads) scores to weights that sum to one per segment and head."""
-    rows = segment[:, None].expand_as(scores)
-    peak = (
-        scores.detach()
-        .new_full((segments, scores.shape[1]), -torch.inf)
-        .scatter_reduce(0, rows, scores.detach(), "amax")
-    )
+    return softmax_within(scores, Segments.of(segment, segments))
+
+
+def softmax_within(scores: Tensor, segments: Segments) -> Tensor:
+    """The same, of segments whose chunks are known."""
+    peak = segments.largest(scores.detach(), -torch.inf)
     # index_select and not [segment]: the gradient of the latter adds in an order that changes from run to run on a CPU
-    weights = (scores - peak.index_select(0, segment)).exp()
-    total = weights.new_zeros(segments, scores.shape[1]).index_add(0, segment, weights)
-    return weights / total.index_select(0, segment)
+    weights = (scores - peak.index_select(0, segments.segment)).exp()
+    return weights / segments.summed(weights).index_select(0, segments.segment)
 
 
 @contextmanager
@@ -147,13 +152,11 @@ def _pool_at_once(rows: Tensor, key: nn.Linear, tokens: OrganTokens, organs: int
     """Pool without a step per organ, as a GPU and small organs want it; keeps a row per pair."""
     scores = torch.cat([rows.new_zeros(len(rows), 1), key(rows)], 1)
     scores = scores.index_select(0, tokens.token) + tokens.log_count[:, None]
-    weights = segment_softmax(scores, tokens.segment, organs)
+    segments = Segments.of(tokens.segment, organs)
+    weights = softmax_within(scores, segments)
     picked = rows.index_select(0, tokens.token)
-    empty = picked.new_zeros(organs, picked.shape[1])
-    pooled = [empty.index_add(0, tokens.segment, picked * weight[:, None]) for weight in weights.unbind(1)]
-    where = tokens.segment[:, None].expand_as(picked)
-    pooled.append(empty.scatter_reduce(0, where, picked, "amax", include_self=False))
-    return torch.stack(pooled, 1)
+    pooled = [segments.summed(picked * weight[:, None]) for weight in weights.unbind(1)]
+    return torch.stack([*pooled, segments.largest(picked)], 1)
 
 
 def _pool_organ_by_organ(rows: Tensor, key: nn.Linear, tokens: OrganTokens, organs: int) -> Tensor:

@@ -91,28 +91,40 @@ def _merge(keys: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _finest(labels: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens of one sample under each label: (pairs,) label, token and voxel count, sorted by label, then token."""
-    grid = [-(-n // stride) for n in labels.shape]
+    """Tokens of some samples under each label: (pairs,) label (``LABELS`` more for every sample), token within its
+    sample, and voxel count, sorted by label, then token."""
+    grid = [-(-n // stride) for n in labels.shape[1:]]
     tokens = grid[0] * grid[1] * grid[2]
     padded = F.pad(
-        labels, [side for n, m in zip(labels.shape, grid, strict=True) for side in (m * stride - n, 0)][::-1]
+        labels, [side for n, m in zip(labels.shape[1:], grid, strict=True) for side in (m * stride - n, 0)][::-1]
     )
     voxels = (
-        padded.view(grid[0], stride, grid[1], stride, grid[2], stride).permute(0, 2, 4, 1, 3, 5).reshape(tokens, -1)
+        padded.view(len(labels), grid[0], stride, grid[1], stride, grid[2], stride)
+        .permute(0, 1, 3, 5, 2, 4, 6)
+        .reshape(len(labels) * tokens, -1)
     )
     least, largest = voxels.amin(1), voxels.amax(1)
     # most tokens lie in one organ or none; only where organs meet must voxels be sorted
     inner = ((least == largest) & (least > 0)).nonzero()[:, 0]
     mixed = (least != largest).nonzero()[:, 0]
-    small = torch.int32 if LABELS * tokens < 2**31 else torch.int64
-    keys = voxels.index_select(0, mixed).to(small).mul_(tokens).add_(mixed.to(small)[:, None]).flatten()
+    small = torch.int32 if LABELS * tokens * len(labels) < 2**31 else torch.int64
+
+    def key(label: Tensor, token: Tensor) -> Tensor:
+        """Numbers that sort by sample, then label, then token."""
+        if len(labels) == 1:
+            return label * tokens + token
+        sample = torch.div(token, tokens, rounding_mode="floor")
+        return (label + LABELS * sample) * tokens + token - sample * tokens
+
+    keys = key(voxels.index_select(0, mixed).to(small), mixed.to(small)[:, None]).flatten()
+    labelled = (voxels.index_select(0, mixed) > 0).flatten() if len(labels) > 1 else keys >= tokens
+    keys = keys[labelled]
     # numpy's vectorised sort is several times faster than torch's on a CPU
     ordered = torch.from_numpy(np.sort(keys.numpy())) if keys.device.type == "cpu" else keys.sort().values
     pairs, count = torch.unique_consecutive(ordered, return_counts=True)
-    labelled = pairs >= tokens
-    pairs = torch.cat([pairs[labelled].long(), least[inner].long() * tokens + inner])
+    pairs = torch.cat([pairs.long(), key(least[inner].long(), inner)])
     pairs, order = pairs.sort()
-    count = torch.cat([count[labelled], count.new_full((len(inner),), stride**3)])[order]
+    count = torch.cat([count, count.new_full((len(inner),), stride**3)])[order]
     return torch.div(pairs, tokens, rounding_mode="floor"), pairs % tokens, count
 
 
@@ -132,11 +144,11 @@ def index_organs(
     spacing : float
         Voxel size in mm, for the geometry, which is measured on the finest tokens.
     """
-    found = [_finest(one, strides[0]) for one in labels]
-    sample = torch.cat([torch.full_like(label, n) for n, (label, _, _) in enumerate(found)])
-    keys, segment = torch.unique_consecutive(
-        sample * LABELS + torch.cat([label for label, _, _ in found]), return_inverse=True
-    )
+    # a GPU has the memory for all scans at once, and waits at every one of them otherwise
+    parts = [labels] if labels.device.type == "cuda" else labels.split(1)
+    found = [_finest(part, strides[0]) for part in parts]
+    owner = torch.cat([label + n * LABELS for n, (label, _, _) in enumerate(found)])
+    keys, segment = torch.unique_consecutive(owner, return_inverse=True)
     token = torch.cat([t for _, t, _ in found])
     count = torch.cat([c for _, _, c in found])
     organs = len(keys)
