@@ -115,17 +115,18 @@ class TextBank:
 
     def __init__(self, tower: TextTower, texts: Iterable[str], cache: Path | None = None) -> None:
         self.tower = tower
+        self.device = next(tower.parameters()).device
         self.row: dict[str, int] = {}
-        self.vectors = torch.zeros(0, tower.width)
+        self.vectors = torch.zeros(0, tower.width, device=self.device)
         identity = "" if cache is None else identity_of(tower)
         if cache is not None and cache.is_file():
             kept = torch.load(cache, weights_only=True)
             if kept["tower"] == identity:
                 self.row = {text: i for i, text in enumerate(kept["texts"])}
-                self.vectors = kept["vectors"]
+                self.vectors = kept["vectors"].to(self.device)
         if self._embed(texts, progress=True) and cache is not None:
             temporary = cache.with_suffix(".tmp")
-            torch.save({"tower": identity, "texts": list(self.row), "vectors": self.vectors}, temporary)
+            torch.save({"tower": identity, "texts": list(self.row), "vectors": self._known.cpu()}, temporary)
             temporary.replace(cache)
 
     def _embed(self, texts: Iterable[str], *, progress: bool = False) -> bool:
@@ -133,12 +134,23 @@ class TextBank:
         if not new:
             return False
         starts = tqdm(range(0, len(new), 256), desc="texts", unit="batch", disable=not progress)
-        parts = [self.tower(new[k : k + 256]).cpu() for k in starts]
-        self.row |= {text: len(self.row) + i for i, text in enumerate(new)}
-        self.vectors = torch.cat([self.vectors, *parts])
+        parts = [self.tower(new[k : k + 256]).to(self.device) for k in starts]
+        before, after = len(self.row), len(self.row) + len(new)
+        self.row |= {text: before + i for i, text in enumerate(new)}
+        if after > len(self.vectors):
+            # with room for as many more, so that texts of single steps do not copy all that were before them
+            room = self.vectors.new_zeros(2 * after - before if before else after, self.tower.width)
+            room[:before] = self.vectors[:before]
+            self.vectors = room
+        self.vectors[before:after] = torch.cat(parts)
         return True
+
+    @property
+    def _known(self) -> Tensor:
+        return self.vectors[: len(self.row)]
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """(n, width) sentence vectors."""
         self._embed(texts)
-        return self.vectors[[self.row[text] for text in texts]]
+        rows = torch.tensor([self.row[text] for text in texts], dtype=torch.int64)
+        return self.vectors.index_select(0, rows.to(self.device))

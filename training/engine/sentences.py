@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -41,13 +42,13 @@ class Vocabulary:
 def class_matrix(records: Sequence[OrganRecord], classes: Classes) -> Tensor:
     """(rows, classes) bool: what holds for each organ; a row of an unknown state, or with too rare ones, has none."""
     known = {state: i for i, state in enumerate(classes.states)}
-    matrix = torch.zeros(len(records), len(classes.states), dtype=torch.bool)
+    matrix = np.zeros((len(records), len(classes.states)), bool)
     for row, record in enumerate(records):
         for state in (record.abnormalities or ("normal",)) if record.known else ():
             column = known.get((record.organ, state))
             if column is not None:
                 matrix[row, column] = True
-    return matrix
+    return torch.from_numpy(matrix)
 
 
 def said_of(record: OrganRecord, draw: float) -> str | None:
