@@ -27,6 +27,8 @@ LEAST = {
     "world.train_scans": 1,
     "world.validation_scans": 1,
     "world.bodies": 1,
+    "world.first": 1,
+    "world.makers": 1,
     "model.heads": 1,
     "model.hidden": 1,
     "model.dim": 1,
@@ -59,6 +61,10 @@ def _wrong(config: PretrainConfig) -> Iterator[str]:
     for name in ABOVE_NOTHING:
         if not values[name] > 0:
             yield f"{option(name)} {values[name]:g} cannot be: give more than 0."
+    if config.world.each < 0:
+        yield f"--world.each {config.world.each:g} cannot be: give 0 or more."
+    if config.world.first is not None and (config.world.twins or config.world.stream or config.data != "world"):
+        yield "--world.first is for scans of the world in a folder, without --world.twins or --world.stream."
     if not 0 <= config.optim.ema < 1:
         yield f"--optim.ema {config.optim.ema:g} cannot be: give 0 or more and less than 1."
     widths, blocks = config.model.widths, config.model.blocks

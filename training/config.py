@@ -35,6 +35,14 @@ class WorldConfig:
     seed: int = 0
     folder: Path | None = None
     """Folder that ``python -m training.world write`` wrote; scans are made in the run's folder by default."""
+    first: int | None = None
+    """Begin to train once so many scans are made, and make the others meanwhile: worth it where a GPU would wait for
+    them. By default all are made first."""
+    each: float = 1.0
+    """With ``first``: how many more scans every step draws from, until there are ``train_scans``; a run that is ahead
+    of them waits."""
+    makers: int | None = None
+    """With ``first``: processes that make scans. By default the cores that neither the run nor its loader needs."""
     stream: bool = False
     """Make every training scan when a step asks for it and write none; worth it where a GPU makes them."""
 
@@ -164,12 +172,15 @@ class PretrainConfig:
 
     run: Annotated[Path, tyro.conf.arg(aliases=["--out"])] = Path("runs/starter")
     """Folder of the run: cache, checkpoints, log, configuration and, at the end, the encoder."""
+    start_from: str | None = None
+    """An encoder to begin with, the name of an installed one or a folder, in place of random weights; of the same
+    ``model`` and text tower."""
     method: str = "ctglip"
     """What is learned: clip, ctglip, fvlm, fvlm-coteach, t3d, ours, or another name of ``training/objectives``."""
     data: str = "world"
     """"world" for synthetic scans, or a folder that ``python -m training.prepare`` wrote."""
     preset: str | None = None
-    """Settings to start from: smoke, starter, one-24gb-gpu, eight-gpus."""
+    """Settings to start from: smoke, starter, starter-gpu, one-24gb-gpu, eight-gpus."""
     config: Path | None = None
     """File of settings to start from: the ``config.json`` of a run reproduces it."""
     world: WorldConfig = field(default_factory=WorldConfig)

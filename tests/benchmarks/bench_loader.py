@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -85,16 +86,25 @@ def run(feed: Feed, config: LoaderConfig, step: Callable[[Batch], object], count
     return statistics.median(whole[START:]), sum(waits[START:]) / sum(whole[START:])
 
 
-def bench(name: str, store: ScanSource, scans: int, count: int, workers: int) -> None:
-    """Print the table of a store."""
-    feed = Feed(store, 0, scans, WINDOWS)
+def in_line(feed: Feed) -> float:
+    """Median seconds to make a batch."""
     times = []
     for step in range(START):
         began = time.perf_counter()
         feed[step]
         times.append(time.perf_counter() - began)
-    seconds = statistics.median(times)
-    print(f"\n{name}: {1e3 * seconds:.0f} ms to make a batch of {scans} in line", flush=True)
+    return statistics.median(times)
+
+
+def bench(name: str, store: ScanSource, scans: int, count: int, workers: int) -> None:
+    """Print the table of a store."""
+    feed = Feed(store, 0, scans, WINDOWS)
+    seconds, late = in_line(feed), in_line(replace(feed, late=True))
+    print(
+        f"\n{name}: {1e3 * seconds:.0f} ms to make a batch of {scans} in line, {1e3 * late:.0f} ms "
+        f"({late / seconds:.2f} x) where a GPU is to jitter and window it",
+        flush=True,
+    )
     print("| step | batches made | s a step (median) | waiting | against in line |\n|---|---|---|---|---|")
     ways = {
         "in line": LoaderConfig(0),

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_ctvlp.encoder.preprocess import grown, windowed
 
+from .growth import Growth
+from .jitter import Jitter, finished
 from .lesions import Looked, Places, places_of_view, places_of_views
 from .records import LabelledScan, OrganRecord, ScanSource
-from .seeding import generator, scans_of_step
+from .seeding import derived_seed, generator, scans_of_step
 
 AIR = -1024
 HEIGHTS = (48, 96, 168, 240, 312)
@@ -27,6 +28,8 @@ DEPTHS, WIDTHS = (264, 336), (348, 432)
 FEWEST_VOXELS = 16
 """Voxels of a crop along any axis, so that coarse voxels leave something to halve."""
 
+GRID = 8
+"""Of the sizes of a GPU's crops: it plans its convolutions anew for every size, which took a fifth of a step."""
 WHOLE = 0.97
 """Share of an organ's voxels from which a crop is taken to hold what is abnormal in it."""
 
@@ -38,7 +41,7 @@ class Batch:
     Attributes
     ----------
     image : (V, C, I, P, L) float32
-        The views, those of one scan together, windowed to -1..1.
+        The views, those of one scan together, windowed to -1..1; (V, I, P, L) int16 HU while there are ``jitters``.
     labels : (V, I, P, L) uint8
         Organ labels, grown by one voxel as at inference.
     organs : list of dict
@@ -51,6 +54,10 @@ class Batch:
         Report of each scan, where the method reads whole reports.
     places : Places, optional
         Places inside and outside of lesions, where these are known and looked at.
+    jitters : tuple of Jitter
+        What is still to be done to each view, by the device that it goes to; see :meth:`on`.
+    windows : tuple of (float, float)
+        HU windows that it will be seen through then.
     """
 
     image: Tensor
@@ -60,6 +67,8 @@ class Batch:
     positions: list[int]
     reports: tuple[str, ...] = ()
     places: Places | None = None
+    jitters: tuple[Jitter, ...] = ()
+    windows: tuple[tuple[float, float], ...] = ()
 
     @property
     def views(self) -> int:
@@ -69,6 +78,13 @@ class Batch:
     def pin_memory(self) -> Batch:
         """The same in memory from which a GPU copies while it computes."""
         return replace(self, image=self.image.pin_memory(), labels=self.labels.pin_memory())
+
+    def on(self, device: torch.device) -> Batch:
+        """The same on a device, finished there where that was left to it."""
+        if not self.jitters:
+            return self
+        crops, labels = (part.to(device, non_blocking=True) for part in (self.image, self.labels))
+        return replace(self, image=finished(crops, self.jitters, self.windows), labels=labels, jitters=())
 
 
 def crop_or_pad(
@@ -102,16 +118,19 @@ def _in_crop(record: OrganRecord, share: float) -> OrganRecord:
     return replace(record, known=False) if record.abnormalities and share < WHOLE else record
 
 
-def crop_size(rng: np.random.Generator, spacing: float, *, largest: bool = False) -> tuple[int, int, int]:
+def crop_size(
+    rng: np.random.Generator, spacing: float, *, largest: bool = False, grid: int = 1
+) -> tuple[int, int, int]:
     """Voxels of the crops of a step: the same millimetres whatever the voxel size, but enough for a network.
 
-    They are drawn, or the ``largest`` that may be drawn.
+    They are drawn, or the ``largest`` that may be drawn. Depth and width are rounded to ``grid`` voxels.
     """
     height = rng.choice(HEIGHTS, p=HEIGHT_CHANCES)
     least, most = (np.round(np.array(pair) / spacing) for pair in zip(DEPTHS, WIDTHS, strict=True))
     depth, width = (rng.integers(low, high + 1) for low, high in zip(least, most, strict=True))
     if largest:
         height, (depth, width) = np.max(HEIGHTS), most
+    depth, width = (grid * round(n / grid) for n in (depth, width))
     return tuple(max(FEWEST_VOXELS, round(n)) for n in (height / spacing, depth, width))
 
 
@@ -132,6 +151,8 @@ def training_batch(
     processes: int = 1,
     largest: bool = False,
     looked: Looked | None = None,
+    growth: Growth | None = None,
+    late: bool = False,
 ) -> Batch:
     """The batch of one step, or one process's part of it.
 
@@ -158,35 +179,62 @@ def training_batch(
         Crops of the largest size, in place of one that is drawn.
     looked : Looked, optional
         What to look for in lesions that are known voxel by voxel.
+    growth : Growth, optional
+        How many of the scans there are at a step, where they are made while a run trains.
+    late : bool
+        Leave jitter and windows to the device.
     """
-    size = crop_size(generator(seed, "batch", step), store.spacing, largest=largest)
-    images, labels, organs, drawn = [], [], [], []
-    picks = scans_of_step(seed, step, store.count, batch, twins=store.twins)
+    grid = GRID if late else 1
+    size = crop_size(generator(seed, "batch", step), store.spacing, largest=largest, grid=grid)
+    images, labels, organs, drawn, jitters = [], [], [], [], []
+    if growth is None:
+        picks = scans_of_step(seed, step, store.count, batch, twins=store.twins)
+    else:
+        picks = growth.scans_of_step(seed, step, batch)
     places = part_of(batch, rank, processes)
     for place in places:
         index, drawn_by = picks[place], place - place % 2 if store.twins else place
         scan = store.load(index)
         findings, gone = _findings(store, index) if looked is not None else ([], [])
         for view in range(views):
-            start, hu, cut = _view(store, scan, index, size, generator(seed, "view", step, drawn_by, view))
+            rng = generator(seed, "view", step, drawn_by, view)
+            start, part, cut = _view(store, scan, index, size, rng)
+            if late:
+                jitters.append(Jitter.drawn(rng, derived_seed(seed, "noise", step, drawn_by, view)))
+                images.append(torch.from_numpy(part))
+            else:
+                images.append(_jittered(part, rng))
             rim = grown(torch.from_numpy(cut)[None])[0]
             if looked is not None:
                 own = generator(seed, "places", step, place, view)
                 drawn.append(places_of_view(findings, start, rim.numpy(), looked, own, gone))
-            images.append(hu)
             labels.append(rim)
-            share = np.bincount(cut.ravel(), minlength=256) / np.maximum(store.voxels(index), 1)
-            organs.append({label: _in_crop(record, share[label]) for label, record in scan.organs.items()})
-    image = torch.stack(images) if images else torch.zeros(0, *size)
+            organs.append(_known_in(cut, store.voxels(index), scan.organs))
+    image = torch.stack(images) if images else torch.zeros(0, *size, dtype=torch.int16 if late else torch.float32)
     label = torch.stack(labels) if labels else torch.zeros(0, *size, dtype=torch.uint8)
     return Batch(
-        windowed(image, windows),
+        image if late else windowed(image, windows),
         label,
         organs,
         [picks[p] for p in places],
         list(places),
         places=places_of_views(drawn) if drawn else None,
+        jitters=tuple(jitters),
+        windows=tuple(windows) if late else (),
     )
+
+
+def _known_in(
+    cut: NDArray[np.uint8], voxels: NDArray[np.int64], organs: Mapping[int, OrganRecord]
+) -> dict[int, OrganRecord]:
+    """What is known of each organ in a crop of a scan with so many ``voxels`` of each label."""
+    # counted for abnormal organs alone, of which there are few: counting all labels took longer than cutting the crop
+    share = {
+        label: np.count_nonzero(cut == label) / max(int(voxels[label]), 1)
+        for label, record in organs.items()
+        if record.abnormalities
+    }
+    return {label: _in_crop(record, share.get(label, 1.0)) for label, record in organs.items()}
 
 
 def _findings(store: Any, index: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -200,13 +248,13 @@ def _findings(store: Any, index: int) -> tuple[list[dict[str, Any]], list[dict[s
 
 def _view(
     store: ScanSource, scan: LabelledScan, index: int, size: Sequence[int], rng: np.random.Generator
-) -> tuple[list[int], Tensor, NDArray[np.uint8]]:
+) -> tuple[list[int], NDArray[np.int16], NDArray[np.uint8]]:
     start = [int(rng.integers(min(0, n - s), max(0, n - s) + 1)) for n, s in zip(scan.hu.shape, size, strict=True)]
-    part, cut = _cut(store, scan, index, start, size)
-    hu = torch.from_numpy(part.astype(np.float32))
-    noise = torch.from_numpy(rng.standard_normal(tuple(size), dtype=np.float32))
-    hu = hu * float(rng.uniform(0.97, 1.03)) + float(rng.uniform(-12, 12)) + noise * float(rng.uniform(0, 15))
-    if rng.random() < 0.3:
-        mean = F.avg_pool3d(hu[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
-        hu = torch.lerp(hu, mean, float(rng.uniform(0, 0.6)))
-    return start, hu, cut
+    return start, *_cut(store, scan, index, start, size)
+
+
+def _jittered(part: NDArray[np.int16], rng: np.random.Generator) -> Tensor:
+    """A crop's HU, jittered."""
+    # before the jitter, so that the same seed goes on to give the same crops
+    noise = torch.from_numpy(rng.standard_normal(part.shape, dtype=np.float32))
+    return Jitter.drawn(rng).applied(torch.from_numpy(part.astype(np.float32)), noise)

@@ -26,6 +26,7 @@ from napari_ctvlp.errors import UserError
 from training.config import LoaderConfig
 
 from .batch import Batch, part_of, training_batch
+from .growth import Growth
 from .lesions import Looked
 from .records import ScanSource
 from .seeding import is_whole_step, scans_of_step
@@ -55,6 +56,10 @@ class Feed(Dataset[Batch]):
         What to look for in lesions that are known voxel by voxel.
     largest : bool
         Crops of the largest size in every step, to see what memory they take.
+    growth : Growth, optional
+        How many scans there are at each step, where they are made meanwhile.
+    late : bool
+        Leave jitter and windows to the device.
     """
 
     store: ScanSource
@@ -68,6 +73,8 @@ class Feed(Dataset[Batch]):
     alternate: int = 0
     looked: Looked | None = None
     largest: bool = False
+    growth: Growth | None = None
+    late: bool = False
 
     def __getitem__(self, step: int) -> Batch:
         whole = is_whole_step(step, self.alternate)
@@ -82,6 +89,8 @@ class Feed(Dataset[Batch]):
             processes=self.processes,
             largest=whole or self.largest,
             looked=None if whole else self.looked,
+            growth=self.growth,
+            late=self.late,
         )
         reports = self.reports and (whole or not self.alternate)
         return replace(made, reports=tuple(map(self.store.report, made.scans))) if reports else made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from .seeding import derived_seed
 BODY_BANK = 3000
 """Bodies of the world; each split draws from a third of its own."""
 SPLITS = ("train", "validation", "test")
+TOGETHER = 8
+"""Scans that a process makes one after the other."""
 WORLD_VERSION = 2
 """Raised when the same seed would give another scan."""
 
@@ -76,23 +79,48 @@ class WorldStore:
     abnormal: float = 1.0
     rarest: float = FLOOR
     twins: bool = False
+    growing: bool = False
+    """Whether others make its scans meanwhile, so that one that is not there is waited for."""
 
-    def prepare(self, workers: int | None = None) -> None:
-        """Make what is missing, in parallel, with a progress bar."""
+    def prepare(self, workers: int | None = None, first: int | None = None) -> None:
+        """Make what is missing, of the ``first`` so many in the order of their making or of all, in parallel, with a
+        progress bar."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._claim()
-        missing = [i for i in range(self.count) if not self._stem(i).with_suffix(".json").is_file()]
-        if not missing:
+        chunks, wanted = self.missing(first), self.count if first is None else min(first, self.count)
+        if not chunks:
             return
         workers = workers or os.cpu_count() or 1
-        bar = tqdm(total=self.count, initial=self.count - len(missing), desc=f"{self.split} scans", unit="scan")
-        # spawned, because torch's threads do not survive a fork; scans of one body go together, so that each body is
-        # built once
-        missing.sort(key=lambda i: (number_of(i, self.twins)[0] % self.bodies, i))
-        chunks = [missing[k : k + 8] for k in range(0, len(missing), 8)]
+        there = wanted - sum(map(len, chunks))
+        bar = tqdm(total=wanted, initial=there, desc=f"{self.split} scans", unit="scan")
+        # spawned, because torch's threads do not survive a fork
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
-            for done in as_completed([pool.submit(_make, self, chunk) for chunk in chunks]):
+            for done in as_completed([pool.submit(make_scans, self, chunk) for chunk in chunks]):
                 bar.update(done.result())
+
+    @property
+    def order(self) -> list[int]:
+        """All scans, in the order of their making: those of one body together, so that each body is built once."""
+        return sorted(range(self.count), key=lambda i: (number_of(i, self.twins)[0] % self.bodies, i))
+
+    def missing(self, first: int | None = None) -> list[list[int]]:
+        """Scans that are not there, of the ``first`` so many in their order or of all, in parts for one process."""
+        missing = [i for i in self.order[:first] if not self._stem(i).with_suffix(".json").is_file()]
+        return [missing[k : k + TOGETHER] for k in range(0, len(missing), TOGETHER)]
+
+    @property
+    def failed(self) -> Path:
+        """File that says why others could not make scans."""
+        return self.folder / "failed.txt"
+
+    def _wait_for(self, index: int) -> None:
+        """Until a scan is there."""
+        there = self._stem(index).with_suffix(".json")
+        while not there.is_file():
+            if self.failed.is_file():
+                said = self.failed.read_text(encoding="utf-8")
+                raise UserError(f"Scans could not be made in '{self.folder}' ({said}): --resume tries again.")
+            time.sleep(0.1)
 
     def _claim(self) -> None:
         recipe = {
@@ -149,7 +177,15 @@ class WorldStore:
         return str(self._read(index)["report"])
 
     def load(self, index: int) -> LabelledScan:
-        """One scan, as memory maps."""
+        """One scan, as memory maps; where others make scans, once it is there.
+
+        Raises
+        ------
+        UserError
+            When they cannot.
+        """
+        if self.growing:
+            self._wait_for(index)
         stem = self._stem(index)
         hu = np.load(stem.with_suffix(".hu.npy"), mmap_mode="r")
         labels = np.load(stem.with_suffix(".labels.npy"), mmap_mode="r")
@@ -165,7 +201,8 @@ def _voxels(labels: Path) -> NDArray[np.int64]:
     return np.bincount(np.load(labels).ravel(), minlength=256)
 
 
-def _make(store: WorldStore, indices: Sequence[int]) -> int:
+def make_scans(store: WorldStore, indices: Sequence[int]) -> int:
+    """Make some scans, in a process of its own, and say how many."""
     import torch
 
     from training.world.report.report import make_report

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from training.data.batch import Batch
+from training.data.growth import Growth, growing
 from training.data.lesions import Looked
-from training.data.loader import Feed
+from training.data.loader import Feed, workers_of
 from training.data.seeding import is_whole_step
+from training.data.store import WorldStore
 from training.objectives.base import Needs
 from training.objectives.gather import processes
 
@@ -31,7 +36,29 @@ def feed_of(run: Run) -> Feed:
         processes=processes(),
         alternate=config.optim.alternate,
         looked=looked_of(run),
+        growth=growth_of(run),
+        late=run.learner.device.type == "cuda",
     )
+
+
+def growth_of(run: Run) -> Growth | None:
+    """How many scans there are at each step, where they are made meanwhile."""
+    world = run.config.world
+    if world.first is None or not isinstance(run.store, WorldStore):
+        return None
+    return Growth(tuple(run.store.order), world.first, world.each)
+
+
+@contextmanager
+def scans_made(run: Run) -> Iterator[None]:
+    """Make scans in the first process while the block trains on those that are there, if the run is told to."""
+    if growth_of(run) is None or rank() > 0 or not isinstance(run.store, WorldStore):
+        yield
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    spare = cores - 1 - workers_of(run.config.loader, run.learner.device)
+    with growing(run.store, run.config.world.makers or max(1, spare)):
+        yield
 
 
 def looked_of(run: Run) -> Looked | None:

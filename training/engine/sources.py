@@ -63,6 +63,7 @@ def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, 
             bodies=world.bodies,
             rarest=world.rarest,
             twins=world.twins,
+            growing=world.first is not None,
         )
     held_out = kept(folder / "validation", "validation", world.validation_scans, bodies=other)
     return train, held_out

@@ -191,6 +191,7 @@ def training_step(
         Report of each scan, for methods that need whole reports.
     """
     needs, device, parts = settings.needs or learner.needs, learner.device, micro_batches(batch, settings.micro)
+    batch = batch.on(device)
     # blocks in shares are computed as often in every process: one with fewer parts adds some that have no rows
     parts += [slice(0, 0)] * (most(len(parts), learner.networks) - len(parts))
     organs, passes, before = OrganRows([], [], []), [], 0
