@@ -158,7 +158,8 @@ class _Again:
     """The first scans of a store again and again: as many as a step takes, without making them."""
 
     def __init__(self, store: ScanSource) -> None:
-        self.twins, self.report = store.twins, lambda index: store.report(index % FEW)
+        self.count, self.twins = store.count, store.twins
+        self.report = lambda index: store.report(index % FEW)
 
 
 def _tensors(scan: ScanFeatures) -> list[torch.Tensor]:

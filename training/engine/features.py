@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from napari_ctvlp.encoder.preprocess import network_input
-from training.data.records import OrganRecord, ScanSource
+from napari_ctvlp.encoder.preprocess import grown, network_input, windowed
+from napari_ctvlp.encoder.vision import VisionConfig
+from training.data.records import LabelledScan, OrganRecord, ScanSource
 from training.objectives.base import Needs
 
 from .checkpoint import write_state
@@ -55,18 +60,39 @@ def _slabs(height: int, views: int) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
+def _seen(scan: LabelledScan, spacing: float, config: VisionConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """A whole scan as a network is given it: (1, C, I, P, L) image and (1, I, P, L) labels."""
+    if spacing != config.spacing:
+        size = (spacing,) * 3
+        given = network_input(scan.hu, scan.labels, size, target=config.spacing, windows=config.windows)
+        return given.image.to(device), given.labels.to(device)
+    # nothing to resample: the rest is a GPU's work
+    hu, labels = (torch.from_numpy(np.array(part)).to(device) for part in (scan.hu, scan.labels))
+    return windowed(hu.float(), config.windows)[None], grown(labels[None])
+
+
+def _loaded(store: ScanSource, numbers: Sequence[int]) -> Iterator[LabelledScan]:
+    """Scans in memory, each read while the one before is computed on."""
+
+    def read(number: int) -> LabelledScan:
+        scan = store.load(number)
+        return LabelledScan(np.array(scan.hu), np.array(scan.labels), scan.organs)
+
+    with ThreadPoolExecutor(1, "scans") as pool:
+        ahead = None
+        for number in numbers:
+            coming = pool.submit(read, number)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = coming
+        if ahead is not None:
+            yield ahead.result()
+
+
 @torch.no_grad()
-def _pooled(network: Network, store: ScanSource, number: int, needs: Needs) -> ScanFeatures:
+def _pooled(network: Network, store: ScanSource, scan: LabelledScan, needs: Needs) -> ScanFeatures:
     tower, device = network.model.vision.eval(), network.model.log_scale.device
-    scan = store.load(number)
-    given = network_input(
-        np.asarray(scan.hu),
-        np.asarray(scan.labels),
-        (store.spacing,) * 3,
-        target=tower.config.spacing,
-        windows=tower.config.windows,
-    )
-    image, labels = given.image.to(device), given.labels.to(device)
+    image, labels = _seen(scan, store.spacing, tower.config, device)
     views, records = [], []
     for view, slab in enumerate(_slabs(image.shape[2], needs.views)):
         part, label = image[:, :, slab], labels[:, slab]
@@ -92,6 +118,7 @@ def scan_features(
     *,
     numbers: Sequence[int] | None = None,
     keep: Path | None = None,
+    workers: int = 0,
 ) -> list[ScanFeatures]:
     """Pool the scans of a store once, whole, as the plugin does; by default what the network's method needs.
 
@@ -110,27 +137,86 @@ def scan_features(
     keep : Path, optional
         Folder in which some scans at a time are kept until all are there, and from which those of a run that was
         killed are taken.
+    workers : int
+        Processes that share the network's device; 0 for this process alone.
     """
     needs = needs or network.needs
     if numbers is None:
         numbers = range(min(limit or store.count, store.count))
-    result: list[ScanFeatures] = []
-    with tqdm(total=len(numbers), desc="features", unit="scan", **({"disable": True} if rank() > 0 else {})) as bar:
-        for start in range(0, len(numbers), TOGETHER):
-            some = numbers[start : start + TOGETHER]
-            path = None if keep is None else keep / f"{'-'.join(map(str, (some[0], some[-1], len(some))))}.pt"
-            made = None if path is None else _read(path)
-            if made is None:
-                made = []
-                for number in some:
-                    made.append(_pooled(network, store, number, needs))
-                    bar.update()
-                if path is not None:
-                    write_state(path, {"scans": [_as_state(one) for one in made]})
-            else:
-                bar.update(len(some))
-            result += made
-    return result
+    parts = [numbers[start : start + TOGETHER] for start in range(0, len(numbers), TOGETHER)]
+    paths = [None if keep is None else keep / f"{some[0]}-{some[-1]}-{len(some)}.pt" for some in parts]
+    found = [None if path is None else _read(path) for path in paths]
+    missing = [n for n, made in enumerate(found) if made is None]
+    bar = tqdm(total=len(numbers), desc="features", unit="scan", **({"disable": True} if rank() > 0 else {}))
+    with bar, _makers(network, store, needs, workers if len(missing) > 1 else 0, bar) as make:
+        bar.update(sum(len(made) for made in found if made is not None))
+        for n, made in zip(missing, make([parts[n] for n in missing]), strict=True):
+            path = paths[n]
+            if path is not None:
+                write_state(path, {"scans": [_as_state(one) for one in made]})
+            found[n] = made
+    return [one for made in found for one in made or ()]
+
+
+Make = Callable[[Sequence[Sequence[int]]], Iterator[list[ScanFeatures]]]
+
+
+@contextmanager
+def _makers(network: Network, store: ScanSource, needs: Needs, workers: int, bar: tqdm[NoReturn]) -> Iterator[Make]:
+    """What makes the features of parts of the scans, one part after the other."""
+
+    def here(parts: Sequence[Sequence[int]]) -> Iterator[list[ScanFeatures]]:
+        for some in parts:
+            made = []
+            for scan in _loaded(store, some):
+                made.append(_pooled(network, store, scan, needs))
+                bar.update()
+            yield made
+
+    if workers == 0:
+        yield here
+        return
+    device = network.model.log_scale.device
+    given = (copy.deepcopy(network).cpu(), device, store, needs)
+    # a process of its own has an interpreter of its own, and it is the interpreter that a GPU waits for
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_open, initargs=given) as pool:
+
+        def there(parts: Sequence[Sequence[int]]) -> Iterator[list[ScanFeatures]]:
+            for states in pool.map(_states, parts):
+                bar.update(len(states))
+                yield [_of_state(state) for state in states]
+
+        yield there
+
+
+_OPENED: list[Any] = []
+"""What a process that makes features was given."""
+
+
+def _open(network: Network, device: torch.device, store: ScanSource, needs: Needs) -> None:
+    torch.set_num_threads(1)
+    _OPENED[:] = [network.to(device), store, needs]
+
+
+def _states(numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Features of some scans, as they go from one process to another."""
+    network, store, needs = _OPENED
+    # arrays, since tensors would take a shared file each
+    return [_as_arrays(_as_state(_pooled(network, store, scan, needs))) for scan in _loaded(store, numbers)]
+
+
+def _as_arrays(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.numpy()
+    if isinstance(value, dict):
+        return {k: _as_arrays(v) for k, v in value.items()}
+    return tuple(map(_as_arrays, value)) if isinstance(value, tuple) else value
+
+
+def _as_tensors(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    return tuple(map(_as_tensors, value)) if isinstance(value, tuple) else value
 
 
 def _as_state(scan: ScanFeatures) -> dict[str, Any]:
@@ -148,10 +234,10 @@ def _read(path: Path) -> list[ScanFeatures] | None:
     except Exception as error:  # torch raises many kinds for a damaged file
         print(f"'{path.name}' cannot be read ({type(error).__name__}); computing it anew.")
         return None
-    return [
-        ScanFeatures(
-            Pooled(**{k: v for k, v in scan.items() if k != "records"}),
-            [OrganRecord(organ, tuple(kinds), tuple(texts), known) for organ, kinds, texts, known in scan["records"]],
-        )
-        for scan in scans
-    ]
+    return [_of_state(scan) for scan in scans]
+
+
+def _of_state(state: Mapping[str, Any]) -> ScanFeatures:
+    pooled = Pooled(**{k: _as_tensors(v) for k, v in state.items() if k != "records"})
+    said = state["records"]
+    return ScanFeatures(pooled, [OrganRecord(organ, tuple(a), tuple(t), known) for organ, a, t, known in said])

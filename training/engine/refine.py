@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +24,10 @@ from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.native_model import NativeModel
 from training.data.seeding import derived_seed, generator
 from training.objectives.base import Features, Objective, Views
+from training.objectives.gather import processes
 
 from .features import ScanFeatures, scan_features
+from .feeding import growth_of
 from .loop import Run
 from .network import Learner, Network, Pooled, make_objective
 from .processes import in_turns, rank, wait
@@ -34,6 +37,8 @@ from .step import organs_of_rows
 
 KEPT = "features"
 """Folder within a run's."""
+MOST = 12
+"""Processes that share a GPU."""
 
 
 def fit_heads(network: Network, features: Sequence[ScanFeatures]) -> None:
@@ -63,6 +68,14 @@ def averaged(run: Run, within: float | None = None) -> Learner:
     return learner
 
 
+def _noise(rows: Tensor, rng: np.random.Generator) -> Tensor:
+    """White noise like some rows; a GPU draws it itself, a core needed longer for it than the step takes."""
+    if rows.device.type != "cuda":
+        return torch.from_numpy(rng.standard_normal(rows.shape, dtype=np.float32)).to(rows.device)
+    generator = torch.Generator(rows.device).manual_seed(int(rng.integers(2**62)))
+    return torch.randn(rows.shape, generator=generator, device=rows.device)
+
+
 def _jittered(scans: Sequence[ScanFeatures], network: Network, jitter: float, rng: np.random.Generator) -> Pooled:
     """The features of some scans together, each with noise as a share of its spread over all scans."""
     device = network.model.log_scale.device
@@ -71,7 +84,7 @@ def _jittered(scans: Sequence[ScanFeatures], network: Network, jitter: float, rn
         if name not in network.heads:
             return None
         rows = torch.cat([getattr(scan, name) for scan in scans]).to(device)
-        noise = torch.from_numpy(rng.standard_normal(rows.shape, dtype=np.float32)).to(device)
+        noise = _noise(rows, rng)
         return rows + jitter * standardise_of(network.heads[name]).spread * noise
 
     tokens = tuple(rows.float().to(device) for scan in scans for rows in scan.pooled.tokens)
@@ -86,15 +99,28 @@ def _picked(rng: np.random.Generator, count: int, most: int, *, twins: bool) -> 
     return [2 * pair + which for pair in pairs for which in (0, 1)]
 
 
-def features_of_run(run: Run) -> list[list[ScanFeatures]]:
-    """What each averaged network pools in the first ``refine.limit`` scans, in the first process; all of them share the
-    work and have to ask for it. They are kept in the run's folder, so that a run that is killed meanwhile goes on."""
-    store, needs = run.store, run.learner.needs
-    count = min(run.config.refine.limit or store.count, store.count)
+def numbers_of(run: Run) -> list[int]:
+    """Scans of the last stage: the first of a run, of those that are there where some were not made."""
+    growth = growth_of(run)
+    there = list(range(run.store.count)) if growth is None else list(growth.order[: growth.at(run.step)])
+    return there[: run.config.refine.limit]
 
+
+def workers_of_run(run: Run) -> int:
+    """Processes that share a GPU in computing features, one a core: one process alone keeps it waiting."""
+    if run.learner.device.type != "cuda" or processes() > 1:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST, max(0, cores - 2))
+
+
+def features_of_run(run: Run) -> list[list[ScanFeatures]]:
+    """What each averaged network pools in the scans of the last stage, in the first process; all of them share the
+    work and have to ask for it. They are kept in the run's folder, so that a run that is killed meanwhile goes on."""
+    store, needs, chosen = run.store, run.learner.needs, numbers_of(run)
     networks = averaged(run).parts
     # of the weights that the stage begins with: after more steps the features are others
-    of_what = f"{derived_seed(store, needs):016x}"
+    of_what = f"{derived_seed(store, needs, *([] if chosen[-1] == len(chosen) - 1 else [chosen])):016x}"
     folders = [run.folder / KEPT / f"{digest(n.model.vision.state_dict())}-{of_what}" for n in networks]
     if rank() == 0:
         for old in set((run.folder / KEPT).glob("*")) - set(folders):
@@ -104,7 +130,11 @@ def features_of_run(run: Run) -> list[list[ScanFeatures]]:
         folder.mkdir(parents=True, exist_ok=True)
 
     def of(network: Network, keep: Path) -> list[ScanFeatures]:
-        return in_turns(count, lambda numbers: scan_features(network, store, needs=needs, numbers=numbers, keep=keep))
+        def those(places: range) -> list[ScanFeatures]:
+            numbers = [chosen[place] for place in places]
+            return scan_features(network, store, needs=needs, numbers=numbers, keep=keep, workers=workers_of_run(run))
+
+        return in_turns(len(chosen), those)
 
     return [of(network, keep) for network, keep in zip(networks, folders, strict=True)]
 
@@ -125,9 +155,9 @@ def refine(
     """
     config, settings = run.config, run.config.refine
     learner = averaged(run, settings.within)
-    needs, objective, networks = learner.needs, learner.objective, learner.parts
+    needs, objective, networks, chosen = learner.needs, learner.objective, learner.parts, numbers_of(run)
     if features is None:
-        features = [scan_features(network, run.store, settings.limit) for network in networks]
+        features = [scan_features(network, run.store, numbers=chosen) for network in networks]
     for network, own in zip(networks, features, strict=True):
         fit_heads(network, own[:200])
     slow = copy.deepcopy(learner.model.text_projection).requires_grad_(False)
@@ -148,7 +178,7 @@ def refine(
         rows = [(n, record) for n, i in enumerate(picks) for record in features[0][i].records]
         kept = [row for row, (_, record) in enumerate(rows) if record.organ in known]
         scan, records = [rows[row][0] for row in kept], [rows[row][1] for row in kept]
-        reports = [run.store.report(i) for i in picks] if needs.whole else None
+        reports = [run.store.report(chosen[i]) for i in picks] if needs.whole else None
         texts, text = step_texts(
             vocabulary, records, scan, config.seed, config.optim.steps + step, hard=needs.hard, reports=reports
         )
