@@ -22,14 +22,17 @@ from training.calibrate import fit_calibration
 from training.checks import check_settings
 from training.config import PretrainConfig
 from training.data.records import OrganRecord
+from training.data.store import WorldStore
 from training.data.stream import WorldStream
 from training.data.text_models import load_text_tower, pinned
 from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes_of, classes_of_world, told_classes
 from training.engine import loop
+from training.engine.beginning import begin_from
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
 from training.engine.estimate import QUICK_SCANS
 from training.engine.features import ScanFeatures, scan_features
+from training.engine.feeding import growth_of, scans_made
 from training.engine.log import log
 from training.engine.network import make_learner
 from training.engine.organs import contrasts, organ_lines, organ_log
@@ -119,8 +122,8 @@ def described(run: loop.Run) -> str:
 
 def classes_and_records(config: PretrainConfig, store: Stored | WorldStream) -> tuple[Classes, list[OrganRecord]]:
     """The classes of a run, and what is known of its organs where that is known beforehand."""
-    if isinstance(store, WorldStream):
-        return classes_of_world(), []
+    if isinstance(store, WorldStream) or config.world.first is not None:
+        return classes_of_world(), []  # of scans that there are not yet
     records = [r for i in range(store.count) for r in store.records(i).values()]
     if not records:
         raise UserError("The training scans hold no organs: their masks are empty or of no known scheme.")
@@ -131,12 +134,13 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     """Everything that a run needs: scans, texts, networks."""
     store, held_out = sources(config, device)
     if rank() == 0 and not config.dry_run:
-        store.prepare()
+        first = config.world.first
+        store.prepare() if first is None or not isinstance(store, WorldStore) else store.prepare(first=first)
         held_out.prepare()
     wait()
     classes, records = classes_and_records(config, store)
     wordings = wordings_of(classes)
-    tower = load_text_tower(config.text)
+    tower = load_text_tower(config.text).to(device)
     torch.manual_seed(config.seed)
     shape = VisionConfig(**vars(config.model))
     text = trained_tower(tower, config.text)
@@ -144,7 +148,9 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     learner = make_learner(config, lambda: NativeModel(shape, tower.width), states, text).to(device)
     if rank() == 0 and records:
         print(told_classes(records, config.at_least, config.method, of_organs=learner.needs.organs))
-    read = learner.needs.whole and not isinstance(store, WorldStream)
+    if config.start_from is not None and not config.resume:
+        begin_from(learner, config.start_from)
+    read = learner.needs.whole and bool(records)
     reports = [store.report(i) for i in range(store.count)] if read else []
     bank: Bank
     if rank() > 0:
@@ -157,9 +163,12 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
         bank = text_bank(tower, classes, wordings, records, reports, config.text_cache, hard=learner.needs.hard)
     if rank() == 0:
         wait()
-    if not config.resume and not config.dry_run and rank() == 0:
+    if not (config.resume or config.dry_run or config.start_from) and rank() == 0:
+        numbers = None
+        if config.world.first is not None and isinstance(store, WorldStore):
+            numbers = store.order[: min(FIRST_SCANS, config.world.first)]  # there are no others yet
         for network in learner.parts:
-            fit_heads(network, scan_features(network, store, FIRST_SCANS))
+            fit_heads(network, scan_features(network, store, FIRST_SCANS, numbers=numbers))
     wait()
     run = loop.start(config, learner, store, Vocabulary(classes, wordings, bank))
     return run, tower, held_out
@@ -226,7 +235,12 @@ def _pretrain(config: PretrainConfig, device: str) -> None:
             f"{len(run.classes.states)} classes, text tower {described(run)}, "
             f"{run.store.count} + {held_out.count} scans, {device}, from step {run.step}"
         )
-    loop.train(run, lambda r: validate(r, held_out))
+    with scans_made(run):
+        loop.train(run, lambda r: validate(r, held_out))
+    growth = growth_of(run)
+    if run.done and rank() == 0 and growth is not None and isinstance(run.store, WorldStore):
+        run.store.prepare(first=growth.at(run.step))  # those that no step waited for
+    wait()
     whole = in_one_piece(run) if run.done else run
     # networks in shares come together in the first process alone
     shared = run.done and run.shards is None and run.heads.asks_in_words and config.refine.steps > 0
