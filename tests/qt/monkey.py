@@ -73,15 +73,19 @@ class Monkey(FileHands):
     def act(self):
         weights = np.array([weight for weight, _ in self._actions])
         action = self._actions[self.rng.choice(len(weights), p=weights / weights.sum())][1]
-        self.done.append(action.__name__)
+        self._begin(action)
         action()
 
     def everything(self, times):
         """Does every kind of thing in turn, so often; what is done before goes on meanwhile."""
         for _ in range(times):
             for _weight, action in self._actions:
-                self.done.append(action.__name__)
+                self._begin(action)
                 yield action()
+
+    def _begin(self, action):
+        self.done.append(action.__name__)
+        self.note(f"{len(self.done)} {action.__name__}")
 
 
 def check(monkey):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import collections
+import os
+import time
+from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
@@ -42,6 +45,7 @@ class Hands:
         self.widget = None
         self.rng = np.random.default_rng(seed)
         self.pressed, self.arrived = collections.Counter(), collections.Counter()
+        self._log = os.environ.get("CTVLP_MONKEY_LOG")
 
     @property
     def window(self):
@@ -49,7 +53,15 @@ class Hands:
 
     def pick(self, things):
         things = list(things)
-        return things[self.rng.integers(len(things))] if things else None
+        picked = things[self.rng.integers(len(things))] if things else None
+        self.note(f"    {picked!r}"[:120])
+        return picked
+
+    def note(self, text):
+        """Write down what is done before it is done, for whoever has to find out what ended the process."""
+        if self._log:
+            with Path(self._log).open("a") as log:
+                print(f"{time.strftime('%X')} {text}", file=log)
 
     def chance(self, share):
         return self.rng.random() < share

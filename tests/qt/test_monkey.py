@@ -1,7 +1,8 @@
 """Random actions on the real window while scans encode.
 
 Two hundred by default; ``CTVLP_MONKEY_ACTIONS=1000`` judges the window's memory, too, and ``CTVLP_MONKEY_SEED`` takes
-another walk.
+another walk. ``CTVLP_MONKEY_LOG`` names a file to which each action is written before it is done, for a process that
+ends in the middle of one.
 """
 
 from __future__ import annotations
