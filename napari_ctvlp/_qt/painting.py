@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
 from qtpy.QtCore import QTimer
 
-from napari_ctvlp._qt.layer_lookup import MASKS_KEY, NAMES_KEY
+from napari_ctvlp._qt.layer_lookup import MASKS_KEY, NAMES_KEY, masks_of
 from napari_ctvlp._qt.strokes import Strokes
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
@@ -30,7 +30,7 @@ class Painting:
     """Lets masks and answers follow what is painted into the layer of the masks.
 
     Masks never change under the work that reads them: a layer gets an array of its own before the first stroke, and
-    what was painted becomes new masks.
+    what was painted becomes new masks. That holds for strokes while no dock is open, too: the next one measures them.
 
     Parameters
     ----------
@@ -93,26 +93,50 @@ class Painting:
         if self._strokes is not None and self._layer is not None:
             self._strokes.release()
             self._layer.events.mode.disconnect(self._on_mode)
+            self._layer.events.mode.connect(_on_mode_unwatched)
         self._layer, self._strokes = layer, None
         if layer is None:
             return
         self._strokes = Strokes(layer)
         self._strokes.touched.connect(self._on_touched)
+        layer.events.mode.disconnect(_on_mode_unwatched)
         layer.events.mode.connect(self._on_mode)
         self._on_mode()
-        if layer in self._unread:  # painted before other masks took its place
+        # painted before other masks took its place, or while nobody looked
+        if layer in self._unread or not _shows(layer, self._session.masks):
             self._on_touched()
 
     def _on_mode(self, event: object = None) -> None:
         """Give the layer an array of its own before anything is painted."""
-        layer, masks = self._layer, self._session.masks
-        if layer is not None and masks is not None and layer.data is masks.labels and layer.mode in EDITING_MODES:
+        if self._layer is not None:
             assert self._strokes is not None
             with self._strokes.touched.blocked():
-                layer.data = masks.labels.copy()
+                _give_own_array(self._layer)
 
     def _on_touched(self) -> None:
         if self._layer is not None:
             self._unread.add(self._layer)
             self._session.begin_edit()
             self._timer.start()
+
+
+def _shows(layer: Labels, masks: OrganMasks | None) -> bool:
+    """Whether a layer still shows masks as they were measured; strokes into a layer that is not in use tell nobody."""
+    if masks is None or layer.data is masks.labels:
+        return True
+    if np.shape(layer.data) != masks.labels.shape:
+        return False
+    pairs = zip(layer.data, masks.labels, strict=True)  # slice by slice: no second volume in memory
+    return all(np.array_equal(now, measured) for now, measured in pairs)
+
+
+def _give_own_array(layer: Labels) -> None:
+    """Let strokes into a layer not change the masks that it shows."""
+    masks = masks_of(layer)
+    if masks is not None and layer.data is masks.labels and layer.mode in EDITING_MODES:
+        layer.data = masks.labels.copy()
+
+
+def _on_mode_unwatched(event: Any) -> None:
+    """The same for layers that no dock watches."""
+    _give_own_array(event.source)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from napari.layers import Labels
@@ -253,6 +255,57 @@ def test_other_masks_chosen_in_the_middle_of_a_stroke(open_masks, qtbot, phantom
     viewer.layers.selection.active = layer
     settled(widget, qtbot)
     assert widget.session.masks.statistics == organ_statistics(scan, layer.data, widget.session.masks.names)
+
+
+def test_what_was_painted_into_masks_that_were_not_in_use_is_measured(open_masks, qtbot):
+    viewer, widget, scan, masks, layer = open_masks
+    paint(layer, 1)
+    settled(widget, qtbot)
+    other = add_layers(viewer, scan, dataclasses.replace(masks, labels=masks.labels.copy()))[1]
+    viewer.layers.selection.active = other
+    assert widget.layers.masks_layer is other
+    paint(layer, 2)
+    viewer.layers.selection.active = layer
+    assert widget.session.is_editing and widget.session.ranking is None
+    settled(widget, qtbot)
+    np.testing.assert_array_equal(widget.session.masks.labels, layer.data)
+    viewer.layers.selection.active = other
+    viewer.layers.selection.active = layer
+    assert not widget.session.is_editing, "what did not change is not measured"
+
+
+@pytest.mark.parametrize("closed_first", [False, True])
+def test_what_was_painted_before_the_dock_was_opened_again_is_measured(
+    make_napari_viewer, word_rooms, phantom, qtbot, closed_first
+):
+    viewer = make_napari_viewer()
+
+    def open_dock():
+        runner = ThreadRunner()
+        widget = CtvlpWidget(viewer, Session(runner, word_rooms))
+        widget.on_close(runner.close)
+        viewer.window.add_dock_widget(widget, name="CT query")
+        return widget
+
+    widget = open_dock()
+    scan, masks = phantom
+    layer = add_layers(viewer, scan, masks)[1]
+    before = masks.labels.copy()
+    settled(widget, qtbot)
+    if closed_first:
+        viewer.window.remove_dock_widget(widget)
+    layer.mode = "paint"
+    paint(layer, 1)
+    if not closed_first:
+        viewer.window.remove_dock_widget(widget)  # before the stroke came to rest
+    np.testing.assert_array_equal(masks.labels, before)
+    again = open_dock()
+    assert again.session.is_editing
+    settled(again, qtbot)
+    np.testing.assert_array_equal(again.session.masks.labels, layer.data)
+    assert again.session.masks.statistics == organ_statistics(scan, layer.data, again.session.masks.names)
+    assert again.session.embedding is not None
+    again.close_down()
 
 
 def test_a_layer_that_got_another_shape_is_let_go(open_masks, qtbot):
