@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 from qtpy.QtWidgets import QWidget
@@ -129,7 +129,7 @@ class Body:
 
     def _on_meshes(self, meshes: list[Mesh]) -> None:
         if self.view is not None and self._labels is not None:
-            self.view.set_meshes(meshes, self._labels.colormap.color_dict)
+            self.view.set_meshes(meshes, self._colours(self._labels))
 
     def _follow(self, layer: Labels | None) -> None:
         """Take the colours of this layer from now on."""
@@ -142,7 +142,15 @@ class Body:
 
     def _on_colours(self, event: object = None) -> None:
         if self.view is not None and self._labels is not None and self.view.ready:
-            self.view.set_colours(self._labels.colormap.color_dict)
+            self.view.set_colours(self._colours(self._labels))
+
+    def _colours(self, labels: Labels) -> Mapping[int | None, Any]:
+        """What the slices are drawn with; labels of somebody else have no table of colours at first."""
+        table = getattr(labels.colormap, "color_dict", None)
+        if table is not None:
+            return table
+        masks = self._session.masks
+        return {} if masks is None else {label: labels.colormap.map(label) for label in masks.names}
 
     def _on_masks_changed(self, masks: object) -> None:
         if self.view is None:

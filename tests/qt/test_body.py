@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.qt import QtViewer
+from napari.utils.colormaps import label_colormap
 from qtpy.QtCore import Qt
 
 from napari_ctvlp._qt.body_view import GLASS, solid_and_glass
@@ -81,6 +82,27 @@ def test_organs_are_seen_from_the_front_and_follow_the_answer(window, phantom, q
     widget.close()
     assert widget.body.view is None
     qtbot.waitUntil(lambda: len(main.findChildren(QtViewer)) == 1)
+
+
+def test_labels_of_somebody_else_become_the_masks_while_the_organs_are_shown_in_3d(window, phantom, qtbot):
+    """Their colours follow no table: neither at first, nor once the user lets napari choose them."""
+    viewer, widget = window
+    scan, masks = phantom
+    add_layers(viewer, scan, masks)
+    widget.body.set_shown(True)
+    flush(widget)
+    place = {"scale": scan.spacing, "translate": scan.napari_translate}
+    theirs = viewer.add_labels(masks.labels.astype(np.int32), name="theirs", **place)
+    viewer.layers.selection.active = theirs
+    widget.dock.scan.use_layer.click()
+    assert widget.layers.masks_layer is theirs
+    view = widget.body.view
+    flush(widget)
+    assert view.ready and set(view.surfaces) == {"body"}
+    theirs.colormap = label_colormap(49)
+    flush(widget)
+    drawn = {tuple(colour) for colour in np.unique(view.surfaces["body"].vertex_colors[:, :3].round(3), axis=0)}
+    assert drawn == {tuple(theirs.colormap.map(label)[:3].round(3)) for label in masks.names}
 
 
 def test_dock_closed_by_the_user_is_given_up_and_both_docks_fit(window, phantom, qtbot):
