@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -9,7 +10,7 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from napari_ctvlp._qt.layer_lookup import MASKS_KEY, NAMES_KEY, masks_of
-from napari_ctvlp._qt.strokes import Strokes
+from napari_ctvlp._qt.strokes import Strokes, tell_of_undo
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
 
@@ -45,6 +46,7 @@ class Painting:
         self._layers = layers
         self._layer: Labels | None = None
         self._strokes: Strokes | None = None
+        self._leave_undo: Callable[[], None] = lambda: None
         self._unread: WeakSet[Labels] = WeakSet()
         self._timer = QTimer()
         self._timer.setSingleShot(True)
@@ -92,6 +94,7 @@ class Painting:
         self._timer.stop()
         if self._strokes is not None and self._layer is not None:
             self._strokes.release()
+            self._leave_undo()
             self._layer.events.mode.disconnect(self._on_mode)
             self._layer.events.mode.connect(_on_mode_unwatched)
         self._layer, self._strokes = layer, None
@@ -99,6 +102,7 @@ class Painting:
             return
         self._strokes = Strokes(layer)
         self._strokes.touched.connect(self._on_touched)
+        self._leave_undo = tell_of_undo(layer, self._strokes.look_for_undo)
         layer.events.mode.disconnect(_on_mode_unwatched)
         layer.events.mode.connect(self._on_mode)
         self._on_mode()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod, ref
 
 from psygnal import Signal
 
@@ -21,6 +23,8 @@ class Strokes:
 
     Notes
     -----
+    Undo and redo in a layer that is hidden are heard of when it is shown again, unless `tell_of_undo` is used.
+
     ``touched`` (psygnal, no value) comes with every piece of a stroke, ``ended`` when a stroke ended, was undone or
     redone, or when the layer got another array. What other code writes into the array without the layer's knowing is
     not seen.
@@ -36,7 +40,7 @@ class Strokes:
         wiring.connect(layer.events.labels_update, self._on_touched)
         wiring.connect(layer.events.paint, self._on_ended)
         wiring.connect(layer.events.data, self._on_ended)
-        wiring.connect(layer.events.set_data, self._on_drawn)
+        wiring.connect(layer.events.set_data, self.look_for_undo)
 
     def release(self) -> None:
         """Watch no more."""
@@ -50,10 +54,39 @@ class Strokes:
         self.touched.emit()
         self.ended.emit()
 
-    def _on_drawn(self, event: object = None) -> None:
+    def look_for_undo(self, event: object = None) -> None:
         """Undo and redo tell nobody, and draw the layer anew, as does every change of slice."""
         if _undone(self._layer) != self._undone:
             self._on_ended()
+
+
+def tell_of_undo(layer: Labels, tell: Callable[[], object]) -> Callable[[], None]:
+    """Have a method called after each undo and redo, which draw nothing while the layer is hidden.
+
+    Returns
+    -------
+    callable
+        Leaves the layer as it was.
+    """
+    if not hasattr(type(layer), "_load_history"):  # another napari than 0.9
+        return lambda: None
+    known, told = ref(layer), WeakMethod(tell)  # the layer must hold neither itself nor the dock
+
+    def load(*args: Any, **options: Any) -> None:
+        found: Any = known()
+        type(found)._load_history(found, *args, **options)
+        call = told()
+        if call is not None:
+            call()
+
+    vars(layer)["_load_history"] = load
+
+    def give_back() -> None:
+        found = known()
+        if found is not None and vars(found).get("_load_history") is load:
+            del vars(found)["_load_history"]
+
+    return give_back
 
 
 def _undone(layer: Labels) -> int:

@@ -178,6 +178,22 @@ def test_naparis_undo_and_redo_are_followed(open_masks, qtbot):
     assert widget.session.masks.statistics["liver"] == smaller
 
 
+def test_naparis_undo_is_followed_while_the_organs_are_hidden(open_masks, qtbot):
+    _, widget, _, _, layer = open_masks
+    before = layer.data.copy()
+    paint(layer, 1)
+    settled(widget, qtbot)
+    layer.visible = False
+    layer.undo()
+    assert widget.session.is_editing
+    settled(widget, qtbot)
+    np.testing.assert_array_equal(widget.session.masks.labels, before)
+    widget.close_down()
+    assert "_load_history" not in vars(layer)
+    layer.redo()
+    assert not np.array_equal(layer.data, before)
+
+
 def test_a_new_organ_is_painted_seen_and_listed(open_masks, qtbot):
     _, widget, _, _, layer = open_masks
     widget.overlay.looks.set_visible([1], False)
