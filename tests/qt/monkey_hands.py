@@ -28,6 +28,8 @@ NONE = Qt.KeyboardModifier.NoModifier
 
 
 def send(canvas, kind, place, button=Qt.MouseButton.LeftButton, held=None, modifier=NONE):
+    if canvas is None:
+        return  # a view has the window to itself, and its dock was hidden
     point = QPoint(int(place[0] * canvas.width()), int(place[1] * canvas.height()))
     whole = QPointF(canvas.mapToGlobal(point))
     held = button if held is None else held
