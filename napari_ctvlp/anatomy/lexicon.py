@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +19,8 @@ Value = TypeVar("Value")
 
 MIN_FUZZY = 5
 LONG = 9
+DICTIONARIES = 8
+"""So many dictionaries have their phrases kept, a megabyte each: every entry that a user saves makes another."""
 _WORD = re.compile(r"[^\W_]+")
 _SHORT = {"mets": "metastases", "masses": "mass", "hydro": "hydronephrosis"}
 """Short forms of single words, and a plural that no table lists."""
@@ -174,7 +176,7 @@ def _shared(pairs: Iterable[tuple[str, str]]) -> Phrases[tuple[str, ...]]:
     return Phrases(table.items())
 
 
-@cache
+@lru_cache(DICTIONARIES)
 def findings(dictionary: tuple[Abnormality, ...]) -> FindingWords:
     """The phrases of a dictionary."""
     named = [(text, a.key) for a in dictionary for text in a.said]
@@ -188,14 +190,14 @@ def _everyday() -> frozenset[str]:
     return frozenset(fold(w) for line in text.splitlines() if not line.startswith("#") for w in line.split())
 
 
-@cache
+@lru_cache(DICTIONARIES)
 def vocabulary(dictionary: tuple[Abnormality, ...]) -> frozenset[str]:
     """Every word that some phrase holds."""
     words = findings(dictionary)
     return frozenset(places().words | elsewhere().words | words.names.words | words.signs.words)
 
 
-@cache
+@lru_cache(DICTIONARIES)
 def _mere_parts(dictionary: tuple[Abnormality, ...]) -> frozenset[str]:
     """Words of `further` that mean nothing by themselves ("line" in "trough line sign"), unless they are long.
 
@@ -209,7 +211,7 @@ def _mere_parts(dictionary: tuple[Abnormality, ...]) -> frozenset[str]:
     )
 
 
-@cache
+@lru_cache(DICTIONARIES)
 def _long_words(dictionary: tuple[Abnormality, ...]) -> Mapping[str, tuple[str, ...]]:
     """Words a misspelling may be corrected to, by first letter."""
     table: dict[str, list[str]] = {}

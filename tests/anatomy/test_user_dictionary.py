@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 
 import pytest
 
 from napari_ctvlp.anatomy import load_dictionary
+from napari_ctvlp.anatomy.query import parse_query
 from napari_ctvlp.anatomy.user_dictionary import current_dictionary, make_user_dictionary, user_dictionary_path
 from napari_ctvlp.cli import main
 from napari_ctvlp.errors import UserError
@@ -93,3 +96,17 @@ def test_a_folder_that_cannot_be_made(monkeypatch, tmp_path):
     monkeypatch.setenv("CTVLP_CONFIG_DIR", str(tmp_path / "file"))
     with pytest.raises(UserError, match=r"^abnormalities\.yaml cannot be written"):
         make_user_dictionary()
+
+
+def test_dictionaries_that_were_written_over_are_forgotten():
+    """Every prompt that is saved makes another, and the phrases of each take a megabyte."""
+    seen = []
+    for age in range(12):
+        write(OWN.replace("[a,", f"[a{age},"), age)
+        dictionary = current_dictionary()
+        assert parse_query("fuzzy liver", dictionary).abnormalities == ("fuzzy_liver",)
+        seen.append(weakref.ref(dictionary[0]))
+    del dictionary
+    gc.collect()
+    assert seen[-1]() is not None
+    assert sum(entry() is not None for entry in seen) <= 8
