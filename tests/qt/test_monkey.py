@@ -45,7 +45,7 @@ from tests.segment.conftest import standin  # noqa: F401  (a fixture)
 
 from .monkey import Monkey, check
 from .test_napari_fill import outside  # noqa: F401  (a fixture)
-from .windows import add_layers
+from .windows import add_layers, drop_replaced_grids
 
 ACTIONS = int(os.environ.get("CTVLP_MONKEY_ACTIONS", "200"))
 MEASURED = 1000
@@ -99,6 +99,7 @@ def see_everything(monkey, qtbot):
 def settled_memory(viewer, qtbot):
     """Resident megabytes once everything is closed and what was freed is given back."""
     viewer.layers.clear()
+    drop_replaced_grids(viewer)
     for notification in list(NapariQtNotification._instances):
         with contextlib.suppress(RuntimeError):  # it went with its window
             notification.close()  # of a window that is not the active one they stand until somebody closes them

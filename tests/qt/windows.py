@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from napari.layers import Labels
+from vispy.scene import Grid
 
 from napari_ctvlp.anatomy import organ_colour
 from napari_ctvlp.scan.layers import masks_layer, scan_layer
@@ -18,6 +19,18 @@ def add_layers(viewer, scan, masks=None):
         data, options, _ = masks_layer(scan, masks, colours)
         layers.append(viewer.add_labels(data, **options))
     return layers
+
+
+def replaced_grids(viewer):
+    """Grids of views that napari keeps, and lays out anew with every change of size, though it has made another."""
+    canvas = viewer.window._qt_viewer.canvas
+    return [one for one in canvas.central_widget._widgets if isinstance(one, Grid) and one is not canvas.grid]
+
+
+def drop_replaced_grids(viewer):
+    """Let napari not have grown by grids that came and went; while nothing is open: hidden layers may stay in one."""
+    for grid in replaced_grids(viewer):
+        viewer.window._qt_viewer.canvas.central_widget.remove_widget(grid)
 
 
 def picture(viewer, qtbot):
