@@ -28,8 +28,8 @@ NONE = Qt.KeyboardModifier.NoModifier
 
 
 def send(canvas, kind, place, button=Qt.MouseButton.LeftButton, held=None, modifier=NONE):
-    if canvas is None:
-        return  # a view has the window to itself, and its dock was hidden
+    if canvas is None or not canvas.width() or not canvas.height():
+        return  # a view has the window to itself and its dock was hidden, or a splitter left it no room
     point = QPoint(int(place[0] * canvas.width()), int(place[1] * canvas.height()))
     whole = QPointF(canvas.mapToGlobal(point))
     held = button if held is None else held
