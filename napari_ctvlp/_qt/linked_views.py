@@ -219,8 +219,13 @@ class LinkedViews:
         wiring.callback(self._double_click.give_back)
         self._dock = ViewsDock(self.views)
         self._dock.removed.connect(self.close)
+        self._dock.toggled.connect(self._on_dock_toggled)
         viewer.window.add_dock_widget(self._dock, name=NAME, area="right")
         self._dock.place_beside(self._beside)
+
+    def _on_dock_toggled(self, shown: bool) -> None:
+        if self.maximised != AXIAL:  # its dock is hidden by ourselves
+            self.set_shown(shown)
 
     def _drop_crosshair(self, crosshair: Crosshair) -> None:
         crosshair.release()

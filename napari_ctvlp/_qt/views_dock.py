@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QAbstractButton, QDockWidget, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.docked import dock_of, main_window
@@ -30,9 +31,12 @@ class DockContent(QWidget):
     -------
     removed()
         The user closed the dock.
+    toggled(bool)
+        Somebody else showed or hid it: the button of its title, or napari's menu of windows.
     """
 
     removed = Signal()
+    toggled = Signal(bool)
 
     def __init__(self, content: QWidget) -> None:
         super().__init__()
@@ -41,6 +45,11 @@ class DockContent(QWidget):
         layout.addWidget(content)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._docked = False
+        self._own = False
+        # not within the event: who hears of it shows and hides docks
+        self._telling = QTimer(self)
+        self._telling.setSingleShot(True)
+        self._telling.timeout.connect(self._tell_toggled)
 
     def place_beside(self, other: QWidget) -> None:
         """Stand left of another docked widget, with some of the main canvas' room; below what of ours stands there."""
@@ -74,7 +83,9 @@ class DockContent(QWidget):
         """Show or hide the whole dock."""
         dock = dock_of(self)
         if dock is not None:
+            self._own = True
             dock.setVisible(shown)
+            self._own = False
             self._keep_in_window()
 
     def _keep_in_window(self) -> None:
@@ -90,6 +101,25 @@ class DockContent(QWidget):
         title = dock.titleBarWidget()
         for button in title.findChildren(QAbstractButton, FLOAT_BUTTON) if title is not None else ():
             button.hide()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Qt: hidden, or covered by the tab of another dock, or with the whole window."""
+        super().hideEvent(event)
+        self._note_toggle()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Qt: shown again, by whomever."""
+        super().showEvent(event)
+        self._note_toggle()
+
+    def _note_toggle(self) -> None:
+        if self._docked and not self._own:
+            self._telling.start(0)
+
+    def _tell_toggled(self) -> None:
+        dock = dock_of(self)
+        if dock is not None:
+            self.toggled.emit(not dock.isHidden())
 
     def event(self, event: QEvent | None) -> bool:
         """Qt: napari takes the widget out of its dock when the user closes that."""

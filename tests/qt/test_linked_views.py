@@ -12,6 +12,7 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_ctvlp._qt.docked import dock_of
 from napari_ctvlp._qt.furniture import PREFIX
 from napari_ctvlp.anatomy.windows import LUNG
 
@@ -308,6 +309,23 @@ def test_a_layer_that_goes_costs_one_collection_of_garbage_and_not_one_a_view(li
         gc.callbacks.remove(on_collection)
     assert [len(view.layers) for view in sides] == [1, 1]
     assert len(whole) <= 1 and gc.collect is collect
+
+
+def test_a_dock_that_the_user_hides_leaves_the_main_canvas(linked, qtbot):
+    viewer, widget, _, _ = linked
+    dock = dock_of(widget.views._dock)
+    widget.views.maximise("coronal")
+    main = viewer.window._qt_viewer.canvas.native
+    assert not main.isVisible()
+    dock.toggleViewAction().trigger()
+    qtbot.waitUntil(lambda: not widget.views.shown)
+    assert main.isVisible() and not dock.isVisible() and widget.views.maximised is None
+    dock.toggleViewAction().trigger()  # napari's menu
+    qtbot.waitUntil(lambda: widget.views.shown)
+    widget.views.maximise("axial")
+    assert widget.views.shown and main.isVisible() and not dock.isVisible()
+    qtbot.wait(20)
+    assert widget.views.shown
 
 
 def test_dock_closed_by_the_user_is_given_up(linked, qtbot):
