@@ -276,7 +276,7 @@ def test_a_far_text_gets_no_probability(meaningful):
         ("stone in the right kidney", "kidney_stone", "present"),
         ("calcified aorta", "aortic_calcification", "present"),
         ("metal in the left femur", "metal_implant", "present"),
-        ("kidney mass", "kidney_mass", "cannot say"),
+        ("pancreatic mass", "pancreatic_mass", "cannot say"),
         ("large bleed in the spleen", "splenic_laceration", "N/A: unknown to this encoder"),
     ],
 )
