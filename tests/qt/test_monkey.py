@@ -248,7 +248,7 @@ def test_random_actions_leave_nothing_behind(
     finally:
         notification_manager.notification_ready.disconnect(hear)
         print(f"\n{collections.Counter(monkey.done).most_common()}\nkeys: {monkey.arrived}\nlast: {monkey.done[-12:]}")
-    print(f"memory {before:.0f} MB before, {after:.0f} MB after {ACTIONS} actions")
+    print(f"memory {before:.0f} MB before, {after:.0f} MB after {ACTIONS} actions; {len(gc.get_objects())} objects now")
     print(f"napari alone keeps {per_layer:.2f} MB of each layer; {len(layers)} layers were added")
     print(f"napari failed {len(outside)} times to fill outside of a layer")
     unexpected = [told for kind, told in failures if kind != "UserError"]
