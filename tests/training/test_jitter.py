@@ -31,6 +31,13 @@ def test_a_late_batch_holds_crops_as_they_were_cut():
         assert 0.97 <= jitter.scale <= 1.03 and abs(jitter.shift) <= 12 and 0 <= jitter.noise <= 15
 
 
+def test_a_process_without_scans_has_an_empty_batch():
+    late = training_batch(Phantoms(), 0, 3, 1, WINDOWS, late=True, rank=0, processes=2)
+    done = late.on(torch.device("cpu"))
+    assert late.image.shape[0] == 0 and done.image.shape == (0, 2, *late.labels.shape[1:])
+    assert done.image.dtype == torch.float32
+
+
 def test_what_is_known_of_a_crop_is_the_same_early_and_late(monkeypatch):
     monkeypatch.setattr("training.data.batch.GRID", 1)
     early, late = (training_batch(Phantoms(), 0, 5, 4, WINDOWS, late=late) for late in (False, True))

@@ -29,7 +29,7 @@ FEWEST_VOXELS = 16
 """Voxels of a crop along any axis, so that coarse voxels leave something to halve."""
 
 GRID = 8
-"""Of the sizes of a GPU's crops: it plans its convolutions anew for every size, which took a fifth of a step."""
+"""Of the sizes of a GPU's crops: it plans its convolutions anew for every size that it meets."""
 WHOLE = 0.97
 """Share of an organ's voxels from which a crop is taken to hold what is abnormal in it."""
 
@@ -41,7 +41,7 @@ class Batch:
     Attributes
     ----------
     image : (V, C, I, P, L) float32
-        The views, those of one scan together, windowed to -1..1; (V, I, P, L) int16 HU while there are ``jitters``.
+        The views, those of one scan together, windowed to -1..1; (V, I, P, L) int16 HU while there are ``windows``.
     labels : (V, I, P, L) uint8
         Organ labels, grown by one voxel as at inference.
     organs : list of dict
@@ -81,10 +81,10 @@ class Batch:
 
     def on(self, device: torch.device) -> Batch:
         """The same on a device, finished there where that was left to it."""
-        if not self.jitters:
+        if not self.windows:
             return self
         crops, labels = (part.to(device, non_blocking=True) for part in (self.image, self.labels))
-        return replace(self, image=finished(crops, self.jitters, self.windows), labels=labels, jitters=())
+        return replace(self, image=finished(crops, self.jitters, self.windows), labels=labels, jitters=(), windows=())
 
 
 def crop_or_pad(
