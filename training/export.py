@@ -143,6 +143,8 @@ def told_settings(config: PretrainConfig) -> dict[str, Any]:
     told["run"], told["config"], told["world"]["folder"] = config.run.name, None, None
     if config.data != "world":
         told["data"] = Path(config.data).name
+    if config.start_from is not None:
+        told["start_from"] = Path(config.start_from).name
     if config.text.model is not None and Path(config.text.model).is_dir():
         told["text"]["model"] = Path(config.text.model).name
     return told

@@ -155,6 +155,7 @@ def test_a_card_tells_the_command_and_no_folder_of_the_machine():
     text = replace(starter.text, model="/")
     config = replace(starter, run=Path("/a/b/mine"), world=world)
     assert command_of(config) == "python -m training.pretrain --preset starter"
-    for told in (told_settings(config), told_settings(replace(config, data="/a/prepared", text=text))):
+    begun = replace(config, data="/a/prepared", text=text, start_from="/a/runs/encoder")
+    for told in (told_settings(config), told_settings(begun)):
         assert "/" not in json.dumps(told)
     assert "--preset" not in command_of(replace(config, seed=1))
