@@ -134,8 +134,10 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
     """Everything that a run needs: scans, texts, networks."""
     store, held_out = sources(config, device)
     if rank() == 0 and not config.dry_run:
-        first = config.world.first
-        store.prepare() if first is None or not isinstance(store, WorldStore) else store.prepare(first=first)
+        if isinstance(store, WorldStore):
+            store.prepare(first=config.world.first)
+        else:
+            store.prepare()
         held_out.prepare()
     wait()
     classes, records = classes_and_records(config, store)

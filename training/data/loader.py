@@ -132,6 +132,11 @@ def _begin(_: int) -> None:
     atexit.register(os._exit, 0)
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def workers_of(config: LoaderConfig, device: torch.device) -> int:
     """How many workers feed this process."""
     if config.workers is not None:
@@ -140,8 +145,7 @@ def workers_of(config: LoaderConfig, device: torch.device) -> int:
         return config.workers
     if device.type != "cuda":
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MOST, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1))
+    return max(1, min(MOST, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1))
 
 
 @contextmanager

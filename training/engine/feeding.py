@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from training.data.batch import Batch
 from training.data.growth import Growth, growing
 from training.data.lesions import Looked
-from training.data.loader import Feed, workers_of
+from training.data.loader import Feed, cores, workers_of
 from training.data.seeding import is_whole_step
 from training.data.store import WorldStore
 from training.objectives.base import Needs
@@ -55,8 +54,7 @@ def scans_made(run: Run) -> Iterator[None]:
     if growth_of(run) is None or rank() > 0 or not isinstance(run.store, WorldStore):
         yield
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    spare = cores - 1 - workers_of(run.config.loader, run.learner.device)
+    spare = cores() - 1 - workers_of(run.config.loader, run.learner.device)
     with growing(run.store, run.config.world.makers or max(1, spare)):
         yield
 

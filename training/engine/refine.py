@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.native_model import NativeModel
+from training.data.loader import cores
 from training.data.seeding import derived_seed, generator
 from training.objectives.base import Features, Objective, Views
 from training.objectives.gather import processes
@@ -69,7 +69,7 @@ def averaged(run: Run, within: float | None = None) -> Learner:
 
 
 def _noise(rows: Tensor, rng: np.random.Generator) -> Tensor:
-    """White noise like some rows; a GPU draws it itself, a core needed longer for it than the step takes."""
+    """White noise like some rows; a GPU draws it itself: it is some millions of numbers a step."""
     if rows.device.type != "cuda":
         return torch.from_numpy(rng.standard_normal(rows.shape, dtype=np.float32)).to(rows.device)
     generator = torch.Generator(rows.device).manual_seed(int(rng.integers(2**62)))
@@ -110,8 +110,7 @@ def workers_of_run(run: Run) -> int:
     """Processes that share a GPU in computing features, one a core: one process alone keeps it waiting."""
     if run.learner.device.type != "cuda" or processes() > 1:
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST, max(0, cores - 2))
+    return min(MOST, max(0, cores() - 2))
 
 
 def features_of_run(run: Run) -> list[list[ScanFeatures]]:
