@@ -1,8 +1,8 @@
 """Sums and extremes of rows that belong together, where rows of one segment follow one another.
 
-On a GPU, additions and maxima of a million rows into a thousand segments wait for one another at every segment, which
-took most of a training step. Rows are sorted by segment here, so they are reduced in chunks, and chunks in segments:
-nothing is added from two places at once, and the result is the same from run to run.
+On a GPU, additions and maxima of a million rows into a thousand segments wait for one another at every segment. Rows
+are sorted by segment here, so they are reduced in chunks, and chunks in segments: nothing is added from two places at
+once, and the result is the same from run to run.
 """
 
 from __future__ import annotations
