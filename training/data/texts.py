@@ -84,12 +84,12 @@ def told_classes(records: Iterable[OrganRecord], at_least: int, method: str, *, 
 
 def classes_of_world() -> Classes:
     """Every organ and abnormality that the synthetic world knows: for scans that are made when they are asked for."""
-    from training.world.findings.catalogue import BY_ORGAN
+    from training.world.findings.catalogue import SHOWN
     from training.world.materials import ID
 
     names = tuple(sorted(ID))
     states = [(organ, NORMAL) for organ in names]
-    states += sorted((organ, slug) for organ, slugs in BY_ORGAN.items() for slug in slugs)
+    states += sorted((organ, slug) for organ, slugs in SHOWN.items() for slug in slugs)
     return Classes(names, tuple(states))
 
 

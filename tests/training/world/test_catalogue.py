@@ -64,6 +64,7 @@ def test_it_is_painted_as_documented(slug: str) -> None:
     for shot in shots:
         f = shot.finding
         assert f.abnormality == slug and f.organ in kind.organs and f.size_mm > 0 and f.count >= 1
+        assert set(f.also) <= {*kind.organs, *kind.spreads}
         mask = whole(shot)
         assert bool(mask.any()) and bool(mask[f.centre])
         bounds = kind.hu if shot.scene.contrast.phase == "native" else kind.enhanced or kind.hu

@@ -166,6 +166,7 @@ AORTA: tuple[Abnormality, ...] = (
         source="Own range, set with stents of nitinol and steel at clinical kernels in mind",
         hu=(250, 2200),
         rate=0.012,
+        spreads=("iliac_artery_left", "iliac_artery_right"),
     ),
     Abnormality(
         "aortic_thrombus",

@@ -54,4 +54,12 @@ BY_ORGAN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         for organ in sorted({o for a in ABNORMALITIES.values() for o in a.organs})
     }
 )
-"""The slugs that each organ can have."""
+"""The slugs that each organ can have by itself."""
+
+SHOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        organ: tuple(s for s, a in ABNORMALITIES.items() if organ in (*a.organs, *a.spreads))
+        for organ in sorted({o for a in ABNORMALITIES.values() for o in (*a.organs, *a.spreads)})
+    }
+)
+"""The slugs that each organ can show: those, and what reaches it from another organ."""

@@ -55,6 +55,8 @@ class Abnormality:
         Range of the organ's volume after over before, for what grows or shrinks it.
     rate : float
         How often an organ that can have it does, in a population that comes to CT.
+    spreads : tuple of str
+        Organs that it reaches as well where it is painted in one of ``organs``, which are not counted again here.
     """
 
     slug: str
@@ -69,8 +71,9 @@ class Abnormality:
     where: Literal["in", "beside", "around"] = "in"
     factor: Range | None = None
     rate: float = 0.05
+    spreads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = [o for o in self.organs if o not in ID]
+        unknown = [o for o in (*self.organs, *self.spreads) if o not in ID]
         if unknown:
             raise ValueError(f"{self.slug}: no such organ {unknown}")

@@ -225,6 +225,7 @@ PERITONEUM: tuple[Abnormality, ...] = (
         hu=(-6, 26),
         where="around",
         rate=0.05,
+        spreads=("spleen",),
     ),
     Abnormality(
         "free_air",

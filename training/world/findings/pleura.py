@@ -202,6 +202,7 @@ PLEURA: tuple[Abnormality, ...] = (
         hu=(-1010, -940),
         where="around",
         rate=0.02,
+        spreads=tuple(lobe for lobe in LOBES if lobe not in UPPER),
     ),
     Abnormality(
         "pleural_effusion",
@@ -213,6 +214,7 @@ PLEURA: tuple[Abnormality, ...] = (
         hu=(-30, 34),
         where="around",
         rate=0.09,
+        spreads=tuple(lobe for lobe in LOBES if lobe not in LOWER),
     ),
     Abnormality(
         "pleural_plaque",

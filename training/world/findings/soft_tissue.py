@@ -216,6 +216,7 @@ SOFT_TISSUE: tuple[Abnormality, ...] = (
         enhanced=(-70, 65),
         stage="shape",
         rate=0.012,
+        spreads=_PSOAS,
     ),
     Abnormality(
         "psoas_abscess",
