@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ctvlp._qt.display import check_display
+from napari_ctvlp._qt.own_drawing import work_out_once
 from napari_ctvlp._qt.own_process import keep_out_of_collections, share_arenas, share_canvases
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.opening import open_masks, open_sample, open_scan
@@ -65,6 +66,7 @@ def open_window(
     check_display()
     share_arenas()  # before there are threads
     share_canvases()
+    work_out_once()
     # importing torch and transformers holds the interpreter for a third of a second at a time: better now than later,
     # when there is a window to freeze
     import napari

@@ -15,7 +15,7 @@ from napari_ctvlp.encoder.contract import EncodingCancelled
 from napari_ctvlp.rooms import Rooms
 from napari_ctvlp.session import Session
 
-from .once import letters_are_drawn_once, plugins_are_looked_for_once, shaders_are_parsed_once
+from .once import drawing_is_worked_out_once, plugins_are_looked_for_once
 
 
 @pytest.fixture
@@ -50,8 +50,7 @@ def make_napari_viewer(modules_are_kept_out_of_collections, make_napari_viewer):
 def what_comes_out_the_same_is_worked_out_once():
     with pytest.MonkeyPatch.context() as patch:
         plugins_are_looked_for_once(patch)
-        shaders_are_parsed_once(patch)
-        letters_are_drawn_once(patch)
+        drawing_is_worked_out_once(patch)
         yield
 
 
