@@ -19,6 +19,7 @@ AGAINST = ("S", "A", "R")
 EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
 PREFIX = "ctvlp_"
 WINDOW = PREFIX + "window"
+KEYS = (*(PREFIX + edge for edge in EDGES), WINDOW)
 LETTER_POINTS, TEXT_POINTS = 14, 10
 COLOUR = (0.15, 0.76, 0.36, 1.0)
 """Green: to be read on air, on bone and on napari's light canvas alike, and no colour of an answer."""
@@ -70,7 +71,7 @@ class Furniture:
     def set_scan(self, scan: object | None) -> None:
         """Furnish the canvas while a scan is open."""
         if scan is None:
-            self.remove()
+            self.hide()
         else:
             self.show()
 
@@ -152,8 +153,8 @@ class Furniture:
             if getattr(overlay, name) != value:
                 setattr(overlay, name, value)
 
-    def remove(self) -> None:
-        """Take away what was added."""
+    def hide(self) -> None:
+        """Show nothing of it until `show`; napari takes ten times as long to make texts as to show them again."""
         if not self._shown:
             return
         self._shown = False
@@ -161,9 +162,8 @@ class Furniture:
         self._viewer.scene.camera.events.orientation.disconnect(self.update)
         for emitter in self._sizes():
             emitter.disconnect(self._arrange)
-        for key in (*(PREFIX + edge for edge in EDGES), WINDOW):
-            with suppress(KeyError):  # a user may have removed one
-                del self._viewer.canvas.overlays[key]
+        for overlay in self._texts():
+            overlay.visible = False
         if self._own_scale_bar:
             self._own_scale_bar = False
             self._set_bar_length(None)
@@ -171,6 +171,17 @@ class Furniture:
             bar.visible = False
             for name, value in self._bar_looked.items():
                 setattr(bar, name, value)
+
+    def remove(self) -> None:
+        """Take away what was added."""
+        self.hide()
+        for key in KEYS:
+            with suppress(KeyError):  # a user may have removed one
+                del self._viewer.canvas.overlays[key]
+
+    def _texts(self) -> list[TextOverlay]:
+        overlays = self._viewer.canvas.overlays
+        return [overlays[key] for key in KEYS if key in overlays]
 
 
 def _text(text: str, position: str, points: int) -> TextOverlay:

@@ -86,7 +86,7 @@ class SliceView(QWidget):
             elif (now := self.model.layers.index(twin.layer)) != place:
                 self.model.layers.move(now, place)
         if not wanted:
-            self.furniture.remove()
+            self.furniture.hide()
             self.crosshair.set_place(None)
             return
         self.model.dims.order = self._order

@@ -124,4 +124,4 @@ def test_every_view_says_its_window(window, phantom):
     widget.views.settle()
     assert all(overlays[WINDOW].text.split()[-1] == PRESETS[2].name for overlays in sides)
     viewer.layers.clear()
-    assert not [key for overlays in sides for key in overlays if key.startswith(PREFIX)]
+    assert not [key for overlays in sides for key in overlays if key.startswith(PREFIX) and overlays[key].visible]

@@ -9,7 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_ctvlp._qt.furniture import BARE, Furniture
+from napari_ctvlp._qt.furniture import BARE, PREFIX, Furniture
 from napari_ctvlp._qt.placing import add_quietly, show_elsewhere
 from napari_ctvlp._qt.slice_view import on_slices
 from napari_ctvlp._qt.twin import Twin
@@ -84,6 +84,11 @@ def test_letters_and_scale_bar_have_no_boxes_and_the_bar_gets_its_looks_back(vol
     furniture.show()
     shown = [overlay for overlay in model.canvas.overlays.values() if overlay.visible]
     assert len(shown) == 6 and not any(overlay.box for overlay in shown)
+    furniture.hide()
+    assert not [overlay for overlay in model.canvas.overlays.values() if overlay.visible]
+    furniture.show()
+    assert [overlay for overlay in model.canvas.overlays.values() if overlay.visible] == shown, "made anew"
     furniture.remove()
+    assert not [key for key in model.canvas.overlays if key.startswith(PREFIX)]
     assert not bar.visible
     assert all(np.array_equal(getattr(bar, name), value) for name, value in before.items())
