@@ -31,7 +31,9 @@ class FirstAnswer:
     def is_due(self) -> bool:
         """Whether it is on its way and may be here soon."""
         session = self._session
-        if not session.query or session.masks is None or session.ranking is not None or session.activity is None:
+        if not session.query or session.masks is None or session.activity is None:
+            return False
+        if session.ranking is not None and session.scores:  # these come last
             return False
         return time.monotonic() - self._since < PATIENCE_S
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from napari_ctvlp._qt import first_answer
@@ -28,25 +30,29 @@ def threaded(make_napari_viewer, word_rooms, qtbot):
 
 
 def shown_when_answered(widget):
-    """How many layers the side views have when the answer comes."""
+    """How many layers the side views have when the answer comes, and when the scores do."""
     counts = []
 
-    def note(ranking):
-        if ranking is not None:
+    def note(answer):
+        if answer is not None:
             counts.append(max(len(view.layers) for view in widget.views.views))
 
     widget.session.ranking_changed.connect(note)
+    widget.session.scores_changed.connect(lambda scores: note(scores or None))
     return counts
 
 
 def test_the_answer_comes_first(threaded, phantom, monkeypatch, qtbot):
     monkeypatch.setattr(first_answer, "PATIENCE_S", 60.0)
     viewer, widget = threaded
+    rooms = widget.session.rooms
+    score = rooms.scores
+    monkeypatch.setattr(rooms, "scores", lambda *given: (time.sleep(0.5), score(*given))[1])
     widget.ask("liver")
     counts = shown_when_answered(widget)
     add_layers(viewer, *phantom)
-    qtbot.waitUntil(lambda: bool(counts))
-    assert counts == [0]
+    qtbot.waitUntil(lambda: len(counts) == 2)
+    assert counts == [0, 0]
     qtbot.waitUntil(lambda: all(len(view.layers) == 2 for view in widget.views.views))
 
 
