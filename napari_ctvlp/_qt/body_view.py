@@ -12,7 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.overlay import ACCENT
-from napari_ctvlp._qt.own_context import finish_in_own_context
+from napari_ctvlp._qt.own_context import empty_canvas, finish_in_own_context
 from napari_ctvlp._qt.removing import collecting_later, remove_layer
 from napari_ctvlp.scan.surfaces import Mesh
 
@@ -122,6 +122,7 @@ class BodyView(QWidget):
         self._closed = True
         self._timer.stop()
         self._layers = {}
+        empty_canvas(self.view.canvas.native)
         self.view.close()
         self.view.deleteLater()
         del self.view

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp._qt.furniture import Furniture
-from napari_ctvlp._qt.own_context import finish_in_own_context
+from napari_ctvlp._qt.own_context import empty_canvas, finish_in_own_context
 from napari_ctvlp._qt.pointing import Go, Pointing
 from napari_ctvlp._qt.removing import remove_layer
 from napari_ctvlp._qt.twin import Twin
@@ -155,6 +155,7 @@ class SliceView(QWidget):
         self.crosshair.release()
         for callbacks in (self.model.mouse_drag_callbacks, self.model.mouse_double_click_callbacks):
             callbacks.clear()  # they lead to the main viewer, and whoever holds the model must not hold that
+        empty_canvas(self.view.canvas.native)
         self.view.close()
         self.view.deleteLater()
         del self.view, self.crosshair  # whoever still holds this widget must not hold a canvas

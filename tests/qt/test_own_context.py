@@ -9,9 +9,11 @@ import pytest
 from napari.qt import QtViewer
 from qtpy.QtGui import QOpenGLContext
 from qtpy.QtWidgets import QDockWidget, QPushButton
+from vispy.gloo import gl
+from vispy.gloo.glir import GlirProgram, GlirTexture2D
 
 from napari_ctvlp._qt.docked import dock_of
-from napari_ctvlp._qt.own_context import main_canvas
+from napari_ctvlp._qt.own_context import empty_canvas, main_canvas
 from napari_ctvlp._qt.views_dock import FLOAT_BUTTON
 
 from .windows import add_layers
@@ -62,6 +64,56 @@ def test_the_main_canvas_stays_safe_while_one_of_our_views_is_open(window, phant
     assert "finish" in vars(context), "the 3D view has a canvas, too"
     widget.body.close()
     assert "finish" not in vars(context)
+
+
+def on_the_gpu(canvas):
+    """Names of what a canvas has there: textures and programs."""
+    objects = canvas.context.shared.parser._objects.values()
+    return tuple([one.handle for one in objects if isinstance(one, kind)] for kind in (GlirTexture2D, GlirProgram))
+
+
+def left_of(textures, programs, canvas):
+    """Which of them another canvas, of the same window, can still see."""
+    canvas.set_current()
+    return [name for name in textures if gl.glIsTexture(name)], [name for name in programs if gl.glIsProgram(name)]
+
+
+@pytest.mark.parametrize("body", [False, True])
+def test_a_view_that_closes_leaves_nothing_on_the_gpu(window, phantom, qtbot, body):
+    viewer, widget = window
+    add_layers(viewer, *phantom)
+    room = widget.body if body else widget.views
+    room.set_shown(True)
+    widget.ask("liver")
+    qtbot.waitUntil(lambda: not body or bool(widget.body.view.surfaces))
+    qtbot.wait(300)
+    main = viewer.window._qt_viewer.canvas._scene_canvas
+    others = [canvas for view in QtViewer._instances if (canvas := view.canvas._scene_canvas) is not main]
+    assert len(others) == (1 if body else 2)
+    assert all(QOpenGLContext.areSharing(main.native.context(), canvas.native.context()) for canvas in others)
+    had = [on_the_gpu(canvas) for canvas in others]
+    for textures, programs in had:
+        assert programs and (textures or body)
+        assert left_of(textures, programs, main) == (textures, programs)
+    room.close()
+    for names in had:
+        assert left_of(*names, main) == ([], [])
+    own = on_the_gpu(main)
+    assert all(own) and left_of(*own, main) == own
+    viewer.layers.clear()
+    qtbot.wait(50)
+
+
+def test_a_canvas_that_was_never_drawn_or_is_gone_is_let_be(window, phantom, qtbot):
+    viewer, _ = window
+    widget = QPushButton()
+    empty_canvas(widget)
+    add_layers(viewer, *phantom)
+    qtbot.wait(50)
+    canvas = viewer.window._qt_viewer.canvas._scene_canvas
+    for _ in range(2):
+        empty_canvas(canvas.native)
+    assert not any(left_of(*on_the_gpu(canvas), canvas))
 
 
 def test_the_main_canvas_is_found_while_the_dock_floats(window, phantom, qtbot):
@@ -123,3 +175,27 @@ def test_canvases_of_our_own_window_float(qapp):
     done = subprocess.run([sys.executable, "-c", FLOATING], capture_output=True, text=True, check=True)
     assert done.stdout.split()[-2:] == ["0", "True"]
     assert "Error drawing" not in done.stderr
+
+
+CLOSING = """
+import os
+from qtpy.QtTest import QTest
+from napari_ctvlp._qt.launch import open_window
+from tests.qt.test_own_context import left_of, on_the_gpu
+first, second = open_window(sample=True), open_window(sample=True)
+QTest.qWait(3000)
+canvas, other = (viewer.window._qt_viewer.canvas._scene_canvas for viewer in (first, second))
+had = on_the_gpu(other)
+print(*(len(names) for names in left_of(*had, canvas)))
+second.close()
+QTest.qWait(300)
+print(*(len(names) for names in left_of(*had, canvas)), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_a_window_of_our_own_that_closes_leaves_nothing_on_the_gpu(qapp):
+    done = subprocess.run([sys.executable, "-c", CLOSING], capture_output=True, text=True, check=True)
+    textures, programs, *left = map(int, done.stdout.split()[-4:])
+    assert textures and programs and left == [0, 0]
