@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--masks", type=Path)
     parser.add_argument("--only", choices=("sample", "real"), help="one of the two tours")
     parser.add_argument("--steps", nargs="+", help="these steps alone, after the scan was opened")
+    parser.add_argument("--worst", type=int, default=WORST, help="how many of the longest stalls are printed")
     parser.add_argument(
         "--strict", action="store_true", help="fail where the window stalled for longer than the target"
     )
@@ -50,7 +51,7 @@ def main() -> int:
         measure("before the tour")
     worst = 0.0
     if args.scan is None and args.only != "real":
-        worst = max(worst, tour("sample", args.out / "sample", None, None, args.steps))
+        worst = max(worst, tour("sample", args.out / "sample", None, None, args.steps, args.worst))
     scan, masks = args.scan, args.masks
     if scan is None and args.only != "sample":
         from tests.conftest import SHARED
@@ -61,13 +62,20 @@ def main() -> int:
         else:
             print("No real scan (set CTVLP_TEST_DATA): toured the sample alone.")
     if scan is not None:
-        worst = max(worst, tour("real", args.out / "real", scan, masks, args.steps))
+        worst = max(worst, tour("real", args.out / "real", scan, masks, args.steps, args.worst))
     if not args.steps:
         measure("after it, with the encoder's libraries loaded")
     return int(args.strict and worst > TARGET_MS)
 
 
-def tour(name: str, folder: Path, scan: Path | None, masks: Path | None, only: Sequence[str] | None = None) -> float:
+def tour(
+    name: str,
+    folder: Path,
+    scan: Path | None,
+    masks: Path | None,
+    only: Sequence[str] | None = None,
+    worst: int = WORST,
+) -> float:
     """One tour; the longest stall in ms that counts."""
     from napari_ctvlp._qt.launch import DOCK_NAME, open_window
 
@@ -89,16 +97,16 @@ def tour(name: str, folder: Path, scan: Path | None, masks: Path | None, only: S
         watchdog.stop()
         driver.close_second()
         viewer.close()
-    return report(name, folder, watchdog.stalls)
+    return report(name, folder, watchdog.stalls, worst)
 
 
-def report(name: str, folder: Path, stalls: Sequence[Stall]) -> float:
+def report(name: str, folder: Path, stalls: Sequence[Stall], worst: int = WORST) -> float:
     """Print what stalled; the longest stall in ms that counts."""
     stalls = sorted(stalls, key=lambda stall: -stall.wall_ms)
     counted = [stall for stall in stalls if stall.step not in EXEMPT]
-    print(f"\n{name}: pictures in {folder}; worst {WORST} stalls of the event loop")
+    print(f"\n{name}: pictures in {folder}; worst {worst} stalls of the event loop")
     print("  wall ms, own ms (processor time of the window's thread), share of that under code of ours")
-    for stall in stalls[:WORST]:
+    for stall in stalls[:worst]:
         show(stall, " " if stall.step in EXEMPT or stall.wall_ms <= TARGET_MS else "!")
     over = [stall for stall in counted if stall.wall_ms > TARGET_MS]
     busy = [stall for stall in counted if stall.own_ms > TARGET_MS]
@@ -106,7 +114,7 @@ def report(name: str, folder: Path, stalls: Sequence[Stall]) -> float:
         f"{len(over)} over {TARGET_MS:.0f} ms outside of {', '.join(EXEMPT)}; {len(busy)} by own ms, "
         f"{sum(stall.ours < 0.5 for stall in busy)} of them mostly without code of ours"
     )
-    for stall in sorted(counted, key=lambda stall: -stall.own_ms)[:WORST]:
+    for stall in sorted(counted, key=lambda stall: -stall.own_ms)[:worst]:
         show(stall)
     return max((stall.wall_ms for stall in counted), default=0.0)
 

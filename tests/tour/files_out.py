@@ -53,8 +53,9 @@ def results(driver: Driver) -> None:
             wait_to_hear(driver, told, name, "written")
         written[export.title] = driver.files / name
     driver.picture("results_written")
-    for title, path in written.items():
-        _check(title, path, shape, len(session.masks.names))
+    with driver.watchdog.paused():  # the tour reads them
+        for title, path in written.items():
+            _check(title, path, shape, len(session.masks.names))
 
 
 def _check(title: str, path: Path, shape: tuple[int, ...], organs: int) -> None:

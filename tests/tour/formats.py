@@ -6,7 +6,10 @@ All is written beside the pictures, which are not kept.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import SimpleITK
@@ -26,6 +29,20 @@ DRAWN = ("liver", "spleen", "kidney_left", "kidney_right")
 OTHERS = 3
 """Slices of the other series in a DICOM folder."""
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def written_by_the_tour(make: Callable[Concatenate[Driver, P], T]) -> Callable[Concatenate[Driver, P], T]:
+    """What a function takes is the tour's own time, and no stall of the window."""
+
+    @wraps(make)
+    def unwatched(driver: Driver, *args: P.args, **named: P.kwargs) -> T:
+        with driver.watchdog.paused():
+            return make(driver, *args, **named)
+
+    return unwatched
+
 
 def opened(driver: Driver) -> tuple[Scan, OrganMasks]:
     """What the first window has open."""
@@ -39,6 +56,7 @@ def is_real(driver: Driver) -> bool:
     return Path(opened(driver)[0].source).is_relative_to(SHARED)
 
 
+@written_by_the_tour
 def pair(driver: Driver) -> tuple[Path, Path]:
     """Scan and masks as NIfTI, alone together in a folder."""
     folder = _folder(driver, "both")
@@ -51,6 +69,7 @@ def pair(driver: Driver) -> tuple[Path, Path]:
     return folder / "ct.nii.gz", folder / "seg.nii.gz"
 
 
+@written_by_the_tour
 def nrrd(driver: Driver) -> tuple[Path, Path]:
     """Scan as NRRD, and a segmentation as Slicer writes it."""
     if is_real(driver):
@@ -66,6 +85,7 @@ def nrrd(driver: Driver) -> tuple[Path, Path]:
     return folder / "ct.nrrd", folder / "ct.seg.nrrd"
 
 
+@written_by_the_tour
 def metaimage(driver: Driver) -> Path:
     """A scan as MetaImage, without masks."""
     if is_real(driver):
@@ -75,6 +95,7 @@ def metaimage(driver: Driver) -> Path:
     return path
 
 
+@written_by_the_tour
 def two_series(driver: Driver) -> Path:
     """A DICOM folder with two series, the larger one first."""
     folder = _folder(driver, "dicom")
@@ -88,6 +109,7 @@ def two_series(driver: Driver) -> Path:
     return folder
 
 
+@written_by_the_tour
 def series_with_seg(driver: Driver) -> tuple[Path, Path | None]:
     """One DICOM series with the DICOM SEG that belongs to it; None where the tour has to write it first."""
     if is_real(driver):
@@ -95,6 +117,7 @@ def series_with_seg(driver: Driver) -> tuple[Path, Path | None]:
     return _folder(driver, "dicom") / "a", None
 
 
+@written_by_the_tour
 def structures(driver: Driver, scan: Scan, masks: OrganMasks) -> Path:
     """An RTSTRUCT for a DICOM series: contours around some organs, half a voxel from the voxels inside."""
     drawn = []
