@@ -34,6 +34,7 @@ from napari_ctvlp._qt import encoders
 from napari_ctvlp._qt.launch import DOCK_NAME
 from napari_ctvlp._qt.layer_lookup import masks_of
 from napari_ctvlp._qt.main_widget import CtvlpWidget
+from napari_ctvlp._qt.own_process import share_arenas
 from napari_ctvlp._qt.preferences import PLUGIN
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp.encoder import install, region
@@ -104,9 +105,11 @@ def settled_memory(viewer, qtbot):
         with contextlib.suppress(RuntimeError):  # it went with its window
             notification.close()  # of a window that is not the active one they stand until somebody closes them
     notification_manager.records.clear()  # napari keeps all, with the frames of what failed
-    for _ in range(2):
-        qtbot.wait(100)  # canvases free their textures when they are drawn
+    for _ in range(3):
         gc.collect()
+        for view in QtViewer._instances:
+            view.canvas._scene_canvas.update()
+        qtbot.wait(100)  # canvases delete what is garbage when they are drawn
     if os.name == "posix":
         with contextlib.suppress(OSError):
             ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -203,6 +206,7 @@ def test_random_actions_leave_nothing_behind(
     tmp_path,
     monkeypatch,
 ):
+    share_arenas()  # as a window of our own does
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(900, 600)  # software drawing takes most of the time
     per_layer = growth_of_napari_alone(viewer, phantom, qtbot)
