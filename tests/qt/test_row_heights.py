@@ -6,6 +6,7 @@ import pytest
 from qtpy.QtGui import QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QHeaderView, QTableView
 
+from napari_ctvlp._qt import row_heights
 from napari_ctvlp._qt.row_heights import LINES_MORE, RowHeights
 
 TEXTS = ["liver", "a name that is much too long for a column as narrow as this one, by three lines or more", ""]
@@ -58,3 +59,27 @@ def test_what_changes_is_fitted_also_when_it_was_hidden(qtbot):
     fill(model, TEXTS[1::-1])  # the long one first
     table.show()
     qtbot.waitUntil(lambda: table.rowHeight(0) > 2 * line and table.rowHeight(1) < 2 * line)
+
+
+def test_a_long_table_is_fitted_over_several_turns(monkeypatch, qtbot):
+    monkeypatch.setattr(row_heights, "PART_S", 0.0)
+    table = table_of([*TEXTS[:2]] * 20, qtbot)
+    table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+    heights = RowHeights(table)
+    table.resize(150, 300)
+    seen, turns = [], []
+    heights._timer.timeout.connect(lambda: turns.append(None))
+    table.verticalHeader().sectionResized.connect(lambda row, old, new: seen.append(row))
+    table.show()
+    line = table.fontMetrics().lineSpacing()
+    table.selectRow(20)
+    table.scrollTo(table.currentIndex())
+    qtbot.waitUntil(lambda: 39 in seen)
+    assert len(turns) >= 40, "all at once"
+    assert all((table.rowHeight(row) > 2 * line) == bool(row % 2) for row in range(40))
+    qtbot.waitUntil(lambda: table.viewport().rect().intersects(table.visualRect(table.currentIndex())))
+    seen.clear()
+    table.model().setData(table.model().index(0, 0), TEXTS[1])
+    qtbot.waitUntil(lambda: table.rowHeight(0) > 2 * line)
+    qtbot.wait(50)
+    assert seen == [0], "what stays is not fitted anew"
