@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from psygnal import Signal
+from functools import partial
+
+from psygnal import Signal as AnySignal
+
+Signal = partial(AnySignal, reemission="latest-only")
+"""Of what changes: where a listener changes it anew, those after it hear of the newest alone, and not of it first."""
 
 
 class SessionSignals:
@@ -30,8 +35,8 @@ class SessionSignals:
     scores_changed = Signal(object)
     taught_changed = Signal(object)
     activity_changed = Signal(object)
-    series_offered = Signal(object, object, object)
-    several_found = Signal(object)
-    words_changed = Signal()
-    written = Signal(str)
-    failed = Signal(object)
+    series_offered = AnySignal(object, object, object)
+    several_found = AnySignal(object)
+    words_changed = AnySignal()
+    written = AnySignal(str)
+    failed = AnySignal(object)

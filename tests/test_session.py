@@ -169,6 +169,17 @@ def test_masks_are_told_to_be_gone_where_the_next_scan_has_none(rooms, phantom, 
     assert told == [None]
 
 
+def test_whoever_listens_hears_of_the_newest_masks_last(rooms, phantom):
+    scan, masks = phantom
+    others = dataclasses.replace(masks)
+    session = Session(rooms=rooms)
+    heard = []
+    session.masks_changed.connect(lambda told: session.set_masks(others) if told is masks else None)
+    session.masks_changed.connect(heard.append)
+    session.set_scan(scan, masks)
+    assert session.masks is others and heard[-1] is others
+
+
 def test_work_is_told_to_stop_and_stays_silent(rooms, phantom, queue):
     session = Session(queue, rooms)
     failures = collect(session.failed)
