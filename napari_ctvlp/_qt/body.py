@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ from psygnal import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_ctvlp._qt.body_view import NAME, BodyView
-from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
 from napari_ctvlp._qt.views_dock import DockContent
 from napari_ctvlp.work import Task
 
@@ -61,7 +60,6 @@ class Body:
         self._dock: DockContent | None = None
         self._labels: Labels | None = None
         self.view: BodyView | None = None
-        self._give_back: Callable[[], None] = lambda: None
         self.shown = False
         wiring.connect(session.masks_changed, self._on_masks_changed)
         wiring.connect(viewer.events.theme, self._on_theme)
@@ -101,7 +99,6 @@ class Body:
         if self.view is not None:
             self.view.release()
             self.view = None
-        self._give_back()
         with suppress(LookupError, RuntimeError, AttributeError):  # the user closed it, or the window is gone
             self._viewer.window.remove_dock_widget(dock)
         with suppress(RuntimeError):
@@ -113,8 +110,6 @@ class Body:
     def _make(self) -> None:
         self.view = BodyView()
         self.view.follow_theme(self._viewer.theme)
-        if (canvas := main_canvas(self._viewer, self._beside)) is not None:
-            self._give_back = finish_in_own_context(canvas)
         self._dock = DockContent(self.view)
         self._dock.removed.connect(self.close)
         self._viewer.window.add_dock_widget(self._dock, name=NAME, area="right")

@@ -77,7 +77,7 @@ def open_window(
 
     import napari_ctvlp.encoder.native  # noqa: F401
     from napari_ctvlp._qt.main_widget import CtvlpWidget
-    from napari_ctvlp._qt.own_context import empty_when_closed
+    from napari_ctvlp._qt.own_context import keep_apart
     from napari_ctvlp._qt.preferences import preferred_encoder, prefers_side_views
     from napari_ctvlp._qt.runner import ThreadRunner
     from napari_ctvlp.session import Session
@@ -90,7 +90,7 @@ def open_window(
     widget = CtvlpWidget(viewer, Session(runner, encoder_name=encoder or preferred_encoder()))
     widget.on_close(runner.close)
     viewer.window.add_dock_widget(widget, name=DOCK_NAME, area="right")
-    empty_when_closed(viewer, widget)
+    keep_apart(viewer, widget)
     if prefers_side_views():
         widget.views.set_shown(True)  # making canvases takes a second: better before there is anything to wait for
         widget.undo.clear()

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp._qt.double_click import DoubleClick
 from napari_ctvlp._qt.filling import Filling, Layers
-from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
+from napari_ctvlp._qt.own_context import main_canvas
 from napari_ctvlp._qt.shortcuts import line_of
 from napari_ctvlp._qt.slice_view import SliceView
 from napari_ctvlp._qt.views_dock import NAME, ViewsDock, painted_once
@@ -209,7 +209,6 @@ class LinkedViews:
         canvas = main_canvas(viewer, self._beside)
         if canvas is not None:
             self.crosshair = Crosshair(viewer, canvas)
-            wiring.callback(finish_in_own_context(canvas))
             wiring.callback(self._drop_crosshair, self.crosshair)
         wiring.connect(viewer.dims.events.point, self._follow)
         wiring.connect(viewer.layers.events.inserted, self._on_layers_changed)

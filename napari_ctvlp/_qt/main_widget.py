@@ -40,6 +40,7 @@ from napari_ctvlp._qt.open_layers import OpenLayers
 from napari_ctvlp._qt.opening import Opening
 from napari_ctvlp._qt.organ_list import OrganList
 from napari_ctvlp._qt.overlay import Overlay
+from napari_ctvlp._qt.own_context import finish_in_own_context, main_canvas
 from napari_ctvlp._qt.painting import Painting
 from napari_ctvlp._qt.preferences import Preferences, preferred_encoder
 from napari_ctvlp._qt.prompt_lab import PromptLab
@@ -284,6 +285,7 @@ class CtvlpWidget(DropTarget, QWidget):
         for child in self.findChildren(QWidget):
             child.ensurePolished()  # napari's style takes its time: now, and not when a hidden one is first shown
         if self._ending.watch_window(main_window(self)):
+            self._wiring.callback(finish_in_own_context(main_canvas(self._viewer, self)))
             self._show_first_views()
 
     def event(self, event: QEvent | None) -> bool:

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
 
-def finish_in_own_context(native: QWidget) -> Callable[[], None]:
+def finish_in_own_context(native: QWidget | None) -> Callable[[], None]:
     """Make a canvas current before vispy finishes what it has to do there.
 
     napari (0.9) finishes the OpenGL commands of a canvas whenever it loses a layer, in whatever context is current
     then: with one canvas that is its own, with several mostly that of the one drawn last. Commands fail there, the
-    rest of the queue is lost ("Could not find texture"), and later drawing may crash the process.
+    rest of the queue is lost ("Could not find texture"), and later drawing may crash the process. Of another window
+    they delete what has the same numbers there, and that window crashes the process when it draws the next time.
 
     Parameters
     ----------
-    native : QWidget
-        The canvas' own widget, of vispy's Qt backend.
+    native : QWidget, optional
+        The canvas' own widget, of vispy's Qt backend; nothing is done without.
 
     Returns
     -------
@@ -89,15 +90,17 @@ def empty_canvas(native: QWidget) -> None:
         canvas.set_current()
         parser = context.shared.parser
         there, parser._objects = parser._objects, {}
+        parser._invalid_objects.update(there)  # what is still said about them is passed over
         for one in there.values():
             if hasattr(one, "delete"):  # in place of one that is deleted already there is a word
-                one.delete()
-        parser._invalid_objects.update(there)  # what is still said about them is passed over
+                with suppress(Exception):  # of OpenGL, which knows it no more
+                    one.delete()
 
 
-def empty_when_closed(viewer: napari.viewer.Viewer, inside: QWidget) -> None:
-    """Do so with the main canvas of the window that a widget is docked in, when that closes."""
+def keep_apart(viewer: napari.viewer.Viewer, inside: QWidget) -> None:
+    """Do both with the main canvas of a window of our own, that a widget is docked in, as long as it is open."""
     if (view := _main_view(viewer, inside)) is not None:
+        finish_in_own_context(view.canvas.native)
         view.installEventFilter(_Emptying(view))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtGui import QHideEvent, QShowEvent
@@ -50,6 +49,11 @@ class DockContent(QWidget):
         self._telling = QTimer(self)
         self._telling.setSingleShot(True)
         self._telling.timeout.connect(self._tell_toggled)
+        # methods alone may be connected to timers that belong to Qt: a function made for it is garbage with the widget
+        # and emptied before Qt deletes the timer, which then calls it and crashes the process
+        self._sharing = QTimer(self)
+        self._sharing.setSingleShot(True)
+        self._sharing.timeout.connect(self._share_room)
 
     def place_beside(self, other: QWidget) -> None:
         """Stand left of another docked widget, with some of the main canvas' room; below what of ours stands there."""
@@ -66,14 +70,9 @@ class DockContent(QWidget):
                 window.splitDockWidget(dock, mine, Qt.Orientation.Vertical)
                 return
         window.splitDockWidget(mine, theirs, Qt.Orientation.Horizontal)
-        width = theirs.width()
-        # the new dock has no size before the layout's next turn
-        self._sharing = QTimer(self)
-        self._sharing.setSingleShot(True)
-        self._sharing.timeout.connect(partial(self._share_room, width))
-        self._sharing.start(0)
+        self._sharing.start(0)  # the new dock has no size before the layout's next turn
 
-    def _share_room(self, width: int) -> None:
+    def _share_room(self) -> None:
         mine, window = dock_of(self), main_window(self)
         if mine is not None and window is not None:
             room = window.centralWidget().width() + mine.width()

@@ -13,6 +13,7 @@ from vispy.gloo import gl
 from vispy.gloo.glir import GlirProgram, GlirTexture2D
 
 from napari_ctvlp._qt.docked import dock_of
+from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.own_context import empty_canvas, main_canvas
 from napari_ctvlp._qt.views_dock import FLOAT_BUTTON
 
@@ -46,24 +47,40 @@ def test_commands_of_a_canvas_that_loses_a_layer_are_done_in_its_own_context(win
     assert all(done)
 
 
-def test_a_window_without_our_views_is_left_as_it_was(window, phantom, qtbot):
+def test_a_window_without_our_dock_is_left_as_it_was(window, phantom, qtbot):
     viewer, widget = window
     context = viewer.window._qt_viewer.canvas._scene_canvas.context
-    widget.views.set_shown(True)
     assert "finish" in vars(context)
-    widget.views.close()
+    for room in (widget.views, widget.body):
+        room.set_shown(True)
+        room.close()
+    assert "finish" in vars(context), "there may be other windows"
+    widget.close()
     assert "finish" not in vars(context)
 
 
-def test_the_main_canvas_stays_safe_while_one_of_our_views_is_open(window, phantom, qtbot):
+def test_nothing_is_deleted_in_another_window(window, make_napari_viewer, phantom, qtbot):
     viewer, widget = window
-    context = viewer.window._qt_viewer.canvas._scene_canvas.context
+    add_layers(viewer, *phantom)
     widget.views.set_shown(True)
-    widget.body.set_shown(True)
-    widget.views.close()
-    assert "finish" in vars(context), "the 3D view has a canvas, too"
-    widget.body.close()
-    assert "finish" not in vars(context)
+    qtbot.wait(200)
+    other = make_napari_viewer(show=True)
+    dock = CtvlpWidget(other)
+    other.window.add_dock_widget(dock, name="CT query", area="right")
+    add_layers(other, *phantom)
+    qtbot.wait(200)
+    canvases = [view.canvas._scene_canvas for view in QtViewer._instances]
+    had = {canvas: on_the_gpu(canvas) for canvas in canvases if canvas.native.window() is viewer.window._qt_window}
+    assert len(had) == 3
+    for leave in (lambda: other.layers.pop(), other.close):
+        for canvas in had:
+            canvas.native.grabFramebuffer()  # the one drawn last, in whose context napari would delete
+            canvas.set_current()
+        leave()
+        for canvas, names in had.items():
+            assert left_of(*names, canvas) == names
+    viewer.layers.clear()
+    qtbot.wait(50)
 
 
 def on_the_gpu(canvas):
@@ -148,6 +165,7 @@ FLOATING = """
 import os, sys
 from qtpy.QtTest import QTest
 from napari_ctvlp._qt.docked import dock_of
+from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.launch import DOCK_NAME, open_window
 viewer = open_window()
 widget = viewer.window.dock_widgets[DOCK_NAME]
