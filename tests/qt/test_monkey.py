@@ -132,6 +132,11 @@ def memory_of_an_empty_window(monkey, qtbot):
     widget.body.set_shown(True)
     widget.body.set_shown(False)
     widget.views.set_shown(True)
+    add_layers(viewer, *monkey.phantom)  # every view keeps its letters from its first scan on: 20 MB each
+    idle(widget, qtbot)
+    widget.views.settle()
+    qtbot.wait(200)
+    viewer.layers.clear()
     for room in (widget.lab, widget.reasons, widget.follow_up, widget.asked, widget.audit):
         if room.dialog is None:
             room.toggle()
