@@ -90,6 +90,8 @@ class Painting:
 
     def _watch(self, layer: Labels | None) -> None:
         if layer is self._layer:
+            if layer in self._unread:  # other masks of it came meanwhile, as measured on another phase
+                self._on_touched()
             return
         self._timer.stop()
         if self._strokes is not None and self._layer is not None:

@@ -358,3 +358,17 @@ def test_painting_while_the_scan_encodes_gives_no_stale_answer(make_napari_viewe
     assert [embedding.organs for embedding in answers] == [tuple(widget.session.masks.names.values())]
     assert 7 in widget.session.masks.names and len(widget.session.masks.names) == 1
     widget.close_down()
+
+
+def test_other_masks_in_the_layer_that_is_painted_in_do_not_end_the_painting(open_masks, qtbot):
+    _, widget, _, masks, layer = open_masks
+    layer.mode = "paint"
+    paint(layer, 0)
+    assert widget.session.is_editing
+    others = dataclasses.replace(masks)  # as measured anew with the HU of another phase
+    widget.layers.take(layer, others)
+    widget.session.set_masks(others)
+    assert widget.session.is_editing and widget.session.ranking is None, "what is shown is not what was measured"
+    settled(widget, qtbot)
+    assert widget.session.masks is not others
+    np.testing.assert_array_equal(widget.session.masks.labels, layer.data)
