@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from psygnal import Signal as AnySignal
+from psygnal import Signal
 
-Signal = partial(AnySignal, reemission="latest-only")
-"""Of what changes: where a listener changes it anew, those after it hear of the newest alone, and not of it first."""
+State = partial(Signal, reemission="latest-only")
+"""Signal of what changes: where a listener changes it anew, those after it hear of the newest alone."""
 
 
 class SessionSignals:
@@ -26,17 +26,17 @@ class SessionSignals:
     `napari_ctvlp.errors.UserError` carries a sentence for the user).
     """
 
-    scan_changed = Signal(object)
-    masks_changed = Signal(object)
-    encoder_changed = Signal(object)
-    embedding_changed = Signal(object)
-    ranking_changed = Signal(object)
-    located_changed = Signal(object)
-    scores_changed = Signal(object)
-    taught_changed = Signal(object)
-    activity_changed = Signal(object)
-    series_offered = AnySignal(object, object, object)
-    several_found = AnySignal(object)
-    words_changed = AnySignal()
-    written = AnySignal(str)
-    failed = AnySignal(object)
+    scan_changed = State(object)
+    masks_changed = State(object)
+    encoder_changed = State(object)
+    embedding_changed = State(object)
+    ranking_changed = State(object)
+    located_changed = State(object)
+    scores_changed = State(object)
+    taught_changed = State(object)
+    activity_changed = State(object)
+    series_offered = Signal(object, object, object)
+    several_found = Signal(object)
+    words_changed = Signal()
+    written = Signal(str)
+    failed = Signal(object)
