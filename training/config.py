@@ -23,6 +23,9 @@ class WorldConfig:
     """Held-out scans: live validation, and calibration at the end."""
     bodies: int = 100
     """Different anatomies; every scan deforms one of them anew."""
+    first_body: int = 0
+    """Number of the first anatomy of the training scans, of 1,000: a run that goes on from another one's encoder meets
+    new ones, whatever its seed, where this one begins after them."""
     abnormal: float = 1.6
     """Factor on the usual rates of abnormalities, so that rare ones are seen often enough."""
     rarest: float = 0.018

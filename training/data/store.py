@@ -33,11 +33,14 @@ WORLD_VERSION = 2
 """Raised when the same seed would give another scan."""
 
 
-def scan_seed(seed: int, split: str, index: int, bodies: int) -> int:
+def scan_seed(seed: int, split: str, index: int, bodies: int, first_body: int = 0) -> int:
     """Seed of a scan, a pure function of its arguments; modulo ``BODY_BANK`` it is the number of its body."""
-    if bodies > BODY_BANK // len(SPLITS):
-        raise UserError(f"At most {BODY_BANK // len(SPLITS)} bodies a split, not {bodies}.")
-    body = SPLITS.index(split) * (BODY_BANK // len(SPLITS)) + index % bodies
+    most = BODY_BANK // len(SPLITS)
+    if bodies > most:
+        raise UserError(f"At most {most} bodies a split, not {bodies}.")
+    if not 0 <= first_body <= most - bodies:
+        raise UserError(f"Bodies {first_body} to {first_body + bodies - 1}: a split has those of 0 to {most - 1}.")
+    body = SPLITS.index(split) * most + first_body + index % bodies
     return body + BODY_BANK * (derived_seed(seed, split, index) % 2**40)
 
 
@@ -79,6 +82,8 @@ class WorldStore:
     abnormal: float = 1.0
     rarest: float = FLOOR
     twins: bool = False
+    first_body: int = 0
+    """Number of the first of its bodies."""
     growing: bool = False
     """Whether others make its scans meanwhile, so that one that is not there is waited for."""
 
@@ -133,6 +138,8 @@ class WorldStore:
         }
         if self.rarest != FLOOR:
             recipe["rarest"] = self.rarest
+        if self.first_body:
+            recipe["first_body"] = self.first_body
         path = self.folder / "recipe.json"
         if not path.is_file():
             write_json(path, recipe)
@@ -215,7 +222,7 @@ def make_scans(store: WorldStore, indices: Sequence[int]) -> int:
     torch.set_num_threads(1)
     for index in indices:
         number, twin = number_of(index, store.twins)
-        seed = scan_seed(store.seed, store.split, number, store.bodies)
+        seed = scan_seed(store.seed, store.split, number, store.bodies, store.first_body)
         sample = make_sample(
             seed, spacing=store.spacing, body=seed % BODY_BANK, abnormal=store.abnormal, rarest=store.rarest, twin=twin
         )

@@ -46,6 +46,7 @@ class WorldStream:
     twins: bool = False
     device: str = "cpu"
     keep: int = 64
+    first_body: int = 0
     _reports: dict[int, str] = field(default_factory=dict, repr=False)
     _findings: dict[int, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
     _scans: OrderedDict[int, LabelledScan] = field(default_factory=OrderedDict, repr=False)
@@ -55,7 +56,7 @@ class WorldStream:
     def __reduce__(self) -> tuple[type[WorldStream], tuple[Any, ...]]:
         """In another process: the same scans, made anew there."""
         kind = (self.split, self.count, self.seed, self.bodies, self.spacing, self.abnormal, self.rarest, self.twins)
-        return WorldStream, (*kind, self.device, self.keep)
+        return WorldStream, (*kind, self.device, self.keep, self.first_body)
 
     def prepare(self) -> None:
         """Nothing to do: scans are made when they are asked for."""
@@ -93,7 +94,7 @@ class WorldStream:
     def make(self, index: int) -> LabelledScan:
         """One scan, made anew whatever is in memory."""
         number, twin = number_of(index, self.twins)
-        seed = scan_seed(self.seed, self.split, number, self.bodies)
+        seed = scan_seed(self.seed, self.split, number, self.bodies, self.first_body)
         with torch.no_grad():
             sample = make_sample(
                 seed,

@@ -54,6 +54,7 @@ def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, 
             world.rarest,
             world.twins,
             device,
+            first_body=world.first_body,
         )
     else:
         train = kept(
@@ -63,6 +64,7 @@ def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, 
             bodies=world.bodies,
             rarest=world.rarest,
             twins=world.twins,
+            first_body=world.first_body,
             growing=world.first is not None,
         )
     held_out = kept(folder / "validation", "validation", world.validation_scans, bodies=other)

@@ -38,6 +38,8 @@ class WriteConfig:
     seed: int = 0
     bodies: int = 100
     """Different anatomies of the training scans; a quarter as many of the validation scans."""
+    first_body: int = 0
+    """Number of the first anatomy of the training scans, of 1,000."""
     abnormal: float = 1.0
     """Factor on the usual rates of abnormalities."""
     spacing: float = 3.0
@@ -94,14 +96,17 @@ def write(config: WriteConfig) -> None:
     from training.data.store import WorldStore
 
     kept = functools.partial(WorldStore, seed=config.seed, spacing=config.spacing, abnormal=config.abnormal)
-    kept(config.folder / "train", "train", config.n, bodies=config.bodies).prepare(config.workers)
+    kept(config.folder / "train", "train", config.n, bodies=config.bodies, first_body=config.first_body).prepare(
+        config.workers
+    )
     if config.validation:
         other = max(1, config.bodies // 4)
         kept(config.folder / "validation", "validation", config.validation, bodies=other).prepare(config.workers)
     print(
         f"{config.n} + {config.validation} scans in {config.folder}; train on them with: python -m training.pretrain "
         f"--world.folder {config.folder} --world.train-scans {config.n} --world.validation-scans {config.validation} "
-        f"--world.bodies {config.bodies} --world.seed {config.seed} --world.abnormal {config.abnormal:g} "
+        f"--world.bodies {config.bodies} --world.first-body {config.first_body} --world.seed {config.seed} "
+        f"--world.abnormal {config.abnormal:g} "
         f"--model.spacing {config.spacing:g}"
     )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from napari_ctvlp.errors import UserError
 from training.data.records import organ_records
 from training.data.seeding import generator
 from training.data.store import BODY_BANK, WorldStore, scan_seed
@@ -157,6 +160,22 @@ def test_stored_twins_come_beside_the_scan_that_they_are_twins_of(tmp_path) -> N
     for number in range(2):
         np.testing.assert_array_equal(store.load(2 * number).hu, plain.load(number).hu)
         assert len(store.findings(2 * number + 1)) < len(store.findings(2 * number))
+
+
+def test_a_run_that_goes_on_can_begin_with_bodies_that_the_one_before_did_not_meet(tmp_path) -> None:
+    store = WorldStore(tmp_path, "train", 2, seed=4, bodies=2, spacing=COARSE, first_body=2)
+    store.prepare(workers=1)
+    stream = WorldStream("train", 2, seed=4, bodies=2, spacing=COARSE, first_body=2)
+    before = {scan_seed(4, "train", k, 2) % BODY_BANK for k in range(8)}
+    for index in range(2):
+        np.testing.assert_array_equal(store.load(index).hu, stream.load(index).hu)
+        seed = scan_seed(4, "train", index, 2, 2)
+        assert seed % BODY_BANK not in before
+        assert json.loads((tmp_path / f"{index:06d}.json").read_text())["about"]["seed"] == seed
+    with pytest.raises(UserError, match="recipe"):
+        WorldStore(tmp_path, "train", 2, seed=4, bodies=2, spacing=COARSE).prepare(workers=1)
+    with pytest.raises(UserError, match="Bodies 999 to 1000"):
+        scan_seed(4, "train", 0, 2, 999)
 
 
 def test_splits_share_no_body_and_no_seed() -> None:
