@@ -96,7 +96,8 @@ def open_window(
         widget.undo.clear()
     keep_out_of_collections()  # the window itself stays as long as the process, too
     failures: list[Exception] = []
-    widget.session.failed.connect(failures.append)
+    if screenshot is not None:  # an error holds all that it came through, open files and volumes
+        widget.session.failed.connect(failures.append)
     if ask:
         widget.ask(ask)
     if saved is not None:

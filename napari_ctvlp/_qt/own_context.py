@@ -12,6 +12,7 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_ctvlp._qt.docked import main_window
+from napari_ctvlp._qt.removing import collect_once
 
 if TYPE_CHECKING:
     import napari
@@ -98,9 +99,11 @@ def empty_canvas(native: QWidget) -> None:
 
 
 def keep_apart(viewer: napari.viewer.Viewer, inside: QWidget) -> None:
-    """Do both with the main canvas of a window of our own, that a widget is docked in, as long as it is open."""
+    """Do both with the main canvas of a window of our own, that a widget is docked in, as long as it is open; it also
+    collects garbage once for many layers that go."""
     if (view := _main_view(viewer, inside)) is not None:
         finish_in_own_context(view.canvas.native)
+        collect_once(view.canvas)
         view.installEventFilter(_Emptying(view))
 
 

@@ -1,9 +1,10 @@
-"""Taking layers of ours out of a viewer without a collection of all garbage for each canvas."""
+"""Taking layers out of a viewer without a collection of all garbage for each canvas."""
 
 from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,8 +13,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QTimer
 
 if TYPE_CHECKING:
+    from napari._vispy.canvas import VispyCanvas
     from napari.components import LayerList
     from napari.layers import Layer
+
+QUIET_MS = 1500
+"""After the last layer was removed, until what it left is collected."""
 
 
 def remove_layer(layers: LayerList, layer: Layer) -> None:
@@ -55,3 +60,33 @@ def collecting_later() -> Iterator[None]:
         yield
     finally:
         gc.collect = whole
+
+
+def collect_once(canvas: VispyCanvas) -> None:
+    """Have a canvas of a window of our own collect what removed layers leave once, when no more go, for all of them.
+
+    Whoever deletes five layers waited for five collections (see `collecting_later`).
+    """
+    if hasattr(canvas, "_clean_and_update_scenegraph"):  # napari 0.9
+        canvas._clean_and_update_scenegraph = _CollectingOnce(canvas)
+
+
+class _CollectingOnce:
+    """What stands in for what napari does in a canvas that lost a layer."""
+
+    def __init__(self, canvas: VispyCanvas) -> None:
+        self._canvas = weakref.ref(canvas)  # it belongs to the canvas: no circle
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(QUIET_MS)
+        self._timer.timeout.connect(_collect)
+
+    def __call__(self) -> None:
+        if (canvas := self._canvas()) is not None:
+            with collecting_later():
+                type(canvas)._clean_and_update_scenegraph(canvas)
+            self._timer.start()
+
+
+def _collect() -> None:
+    gc.collect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,32 @@ def test_a_series_can_be_named(windows, tmp_path, shared_data):
         open_window(tmp_path / "study", screenshot=tmp_path / "window.png")
     open_window(tmp_path / "study", series=1, screenshot=tmp_path / "window.png")
     assert (tmp_path / "window.png").exists()
+
+
+def test_what_removed_layers_leave_is_collected_once_when_no_more_go(windows, qtbot, monkeypatch):
+    viewer = open_window(sample=True)
+    widget = viewer.window.dock_widgets[DOCK_NAME]
+    qtbot.waitUntil(lambda: widget.session.embedding is not None)
+    qtbot.wait(200)
+    left = [weakref.ref(layer) for layer in viewer.layers]
+    assert len(left) == 2
+    whole, asked = gc.collect, []
+    monkeypatch.setattr(gc, "collect", lambda generation=2: (asked.append(generation), whole(generation))[1])
+    viewer.layers.clear()
+    qtbot.wait(100)
+    assert asked and 2 not in asked
+    qtbot.waitUntil(lambda: 2 in asked)
+    qtbot.wait(100)
+    assert asked.count(2) == 1
+    assert not [layer for layer in left if layer() is not None]
+
+
+def test_an_error_that_was_told_is_let_go(windows, qtbot):
+    widget = open_window().window.dock_widgets[DOCK_NAME]
+    error = UserError("x.nii: is empty.")
+    told = weakref.ref(error)
+    widget.session.failed.emit(error)
+    del error
+    qtbot.wait(50)
+    gc.collect()
+    assert told() is None
