@@ -15,7 +15,6 @@ from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.own_context import empty_canvas, finish_in_own_context
 from napari_ctvlp._qt.pointing import Go, Pointing
-from napari_ctvlp._qt.removing import remove_layer
 from napari_ctvlp._qt.twin import Twin
 from napari_ctvlp._qt.wiring import Wiring
 
@@ -49,6 +48,7 @@ class SliceView(QWidget):
         self.crosshair = Crosshair(self.model, self.view.canvas.native)
         self.furniture = Furniture(self.model)
         self._twins: list[Twin] = []
+        self._spare: list[Twin] = []
         self._fitted = False
         self._extent = 0
         self._timer = QTimer(self)
@@ -69,22 +69,33 @@ class SliceView(QWidget):
         """The viewer's layers that are shown here, too, lowest first."""
         return [twin.source for twin in self._twins]
 
+    @property
+    def shown(self) -> list[Any]:
+        """Its own layers that show them."""
+        return [twin.layer for twin in self._twins]
+
     def show_layers(self, layers: Sequence[Image | Labels]) -> None:
-        """Show these layers of the main viewer, lowest first; what is shown already stays as it is."""
+        """Show these layers of the main viewer, lowest first; what is shown already stays as it is.
+
+        The layers of this canvas outlive those that they show: to take one away, or to make one, takes a tenth of a
+        second.
+        """
         if self.layers == list(layers):
             return
         keep = {id(twin.source): twin for twin in self._twins}
-        wanted = [keep.pop(id(layer)) if id(layer) in keep else Twin(layer) for layer in layers]
-        for twin in keep.values():
-            twin.release()
-            remove_layer(self.model.layers, twin.layer)
-        scans_changed = not (wanted and self._twins and wanted[0] is self._twins[0])
+        known = [keep.pop(id(layer), None) for layer in layers]
+        place = layers[0] if layers else None
+        for twin in (*self._spare, *keep.values()):
+            twin.rest(place)
+        self._spare += keep.values()
+        wanted = [twin or self._twin_of(layer) for twin, layer in zip(known, layers, strict=True)]
+        scans_changed = not (wanted and self._twins and wanted[0] is self._twins[0] and known[0] is wanted[0])
         self._twins = wanted
-        for place, twin in enumerate(wanted):
+        for place_in_list, twin in enumerate(wanted):
             if twin.layer not in self.model.layers:
-                self.model.layers.insert(place, twin.layer)
-            elif (now := self.model.layers.index(twin.layer)) != place:
-                self.model.layers.move(now, place)
+                self.model.layers.insert(place_in_list, twin.layer)
+            elif (now := self.model.layers.index(twin.layer)) != place_in_list:
+                self.model.layers.move(now, place_in_list)
         if not wanted:
             self.furniture.hide()
             self.crosshair.set_place(None)
@@ -94,6 +105,15 @@ class SliceView(QWidget):
         if scans_changed:
             self._fitted = False
             self._fit_soon()
+
+    def _twin_of(self, layer: Image | Labels) -> Twin:
+        """One that rests, or a new one."""
+        twin = next((twin for twin in self._spare if twin.can_follow(layer)), None)
+        if twin is None:
+            return Twin(layer)
+        self._spare.remove(twin)
+        twin.follow(layer)
+        return twin
 
     def set_live(self, live: bool) -> None:
         """Whether layers are followed; a view that is hidden need not."""
@@ -146,11 +166,13 @@ class SliceView(QWidget):
         if self._twins:
             self._extent = min(self.width(), self.height())
             self.model.fit_to_view()
+            # napari (0.9) places a scale bar of another length while it draws, too late for that picture
+            getattr(self.view.canvas, "_update_overlay_canvas_positions", lambda: None)()
 
     def _close(self) -> None:
         for twin in self._twins:
             twin.release()
-        self._twins = []
+        self._twins, self._spare = [], []
         self.furniture.remove()
         self.crosshair.release()
         for callbacks in (self.model.mouse_drag_callbacks, self.model.mouse_double_click_callbacks):

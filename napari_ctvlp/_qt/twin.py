@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_ctvlp._qt.recolour import recolour
@@ -25,6 +27,9 @@ FOLLOWED: dict[type, tuple[str, ...]] = {
     ),
     Labels: ("colormap", "opacity", "blending", "visible", "contour", "scale", "translate"),
 }
+PLACE = ("scale", "translate", "units", "axis_labels")
+LATER = ("interpolation2d", "contour")
+"""What a new layer does not take with its data."""
 
 
 class _Resting(Layer):
@@ -89,21 +94,63 @@ class Twin:
     """
 
     def __init__(self, layer: Image | Labels) -> None:
-        self.source = layer
-        kind = Labels if isinstance(layer, Labels) else Image
-        self._names = names = FOLLOWED[kind]
+        self.source: Image | Labels | None = layer
+        self._names = FOLLOWED[Labels if isinstance(layer, Labels) else Image]
         self._live = True
-        place = {name: getattr(layer, name) for name in ("scale", "translate", "units", "axis_labels")}
-        later = ("interpolation2d", "contour")
-        look = {name: getattr(layer, name) for name in names if name not in (*later, *place)}
-        plain = _PlainLabels if kind is Labels else _PlainImage
-        self.layer = plain(layer.data, name=layer.name, **place, **look)
-        for name in later:
-            if name not in names:
-                continue
-            setattr(self.layer, name, getattr(layer, name))
         self._undo: list[Callable[[], None]] = []
-        for name in names:
+        self._strokes: Strokes | None = None
+        place = {name: getattr(layer, name) for name in PLACE}
+        look = {name: getattr(layer, name) for name in self._names if name not in (*LATER, *PLACE)}
+        plain = _PlainLabels if isinstance(layer, Labels) else _PlainImage
+        self.layer = plain(layer.data, name=layer.name, **place, **look)
+        for name in LATER:
+            if name in self._names:
+                setattr(self.layer, name, getattr(layer, name))
+        self._watch(layer)
+
+    def can_follow(self, layer: Image | Labels) -> bool:
+        """Whether it rests, and that layer is one that it can follow: of its kind, and on the GPU of the same size a
+        voxel."""
+        own = self.layer
+        return (
+            self.source is None
+            and isinstance(layer, Labels) == isinstance(own, Labels)
+            and not layer.multiscale
+            and not getattr(layer, "rgb", False)
+            and layer.ndim == own.ndim
+            and layer.dtype == own.dtype
+            and tuple(layer.axis_labels) == tuple(own.axis_labels)
+            and tuple(layer.units) == tuple(own.units)
+        )
+
+    def follow(self, layer: Image | Labels) -> None:
+        """Follow another layer after a rest: a tenth of the time that a new layer takes on a canvas."""
+        self.source, self._live, own = layer, True, self.layer
+        own.name = layer.name
+        with getattr(own, "_block_refresh", nullcontext)():  # napari 0.9; without it each step slices
+            own.data = layer.data
+            for name in dict.fromkeys((*PLACE[:2], *self._names)):
+                self._copy(name)
+        own.refresh()
+        self._watch(layer)
+
+    def rest(self, place: Image | Labels | None = None) -> None:
+        """Follow no more, hold nothing of what was followed, and be no wider than the first voxel of a layer."""
+        if self.source is not None:
+            self.release()
+            self.source = None
+            self.layer.visible = False
+            self.layer.data = np.zeros((1,) * self.layer.ndim, self.layer.dtype)
+            # hidden, layer and canvas keep the slice that was seen last, and with it the whole array
+            self.layer.set_view_slice()
+            self.layer.events.set_data()
+        if place is not None:
+            for name in PLACE[:2]:
+                if not np.array_equal(getattr(self.layer, name), getattr(place, name)):
+                    setattr(self.layer, name, getattr(place, name))
+
+    def _watch(self, layer: Image | Labels) -> None:
+        for name in self._names:
             self._connect(getattr(layer.events, name), partial(self._copy, name))
         if isinstance(layer, Labels):
             strokes = Strokes(layer)  # they change the shared array in place
@@ -127,6 +174,7 @@ class Twin:
         for undo in self._undo:
             undo()
         self._undo.clear()
+        self._strokes = None
 
     def _connect(self, emitter: Any, slot: Callable[..., None]) -> None:
         emitter.connect(slot)
@@ -143,7 +191,7 @@ class Twin:
                 self.layer.catch_up()
 
     def _refresh(self, event: object = None) -> None:
-        if not self._live:
+        if not self._live or self.source is None:
             return
         if self.layer.data is not self.source.data:
             self.layer.data = self.source.data

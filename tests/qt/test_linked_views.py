@@ -82,7 +82,7 @@ def test_views_share_the_arrays_and_stand_at_one_place(linked):
     assert tuple(coronal.model.dims.order) == (1, 0, 2)
     assert tuple(sagittal.model.dims.order) == (2, 0, 1)
     for view in (coronal, sagittal):
-        assert [layer.data is ours.data for layer, ours in zip(viewer.layers, view.model.layers, strict=True)] == [
+        assert [layer.data is ours.data for layer, ours in zip(viewer.layers, view.shown, strict=True)] == [
             True,
             True,
         ]
@@ -150,14 +150,14 @@ def test_looks_are_in_step(linked, phantom):
     viewer.layers[1].opacity = 0.3
     viewer.layers[0].colormap = "bop blue"
     for view in views:
-        scan, organs = view.model.layers
+        scan, organs = view.shown
         assert tuple(scan.contrast_limits) == tuple(viewer.layers[0].contrast_limits)
         assert scan.colormap.name == "bop blue"
         assert organs.opacity == pytest.approx(0.3)
         glow = viewer.layers[1].colormap.color_dict[3]
         assert np.allclose(organs.colormap.color_dict[3], glow)
     viewer.layers[1].visible = False
-    assert not any(view.model.layers[1].visible for view in views)
+    assert not any(view.shown[1].visible for view in views)
 
 
 def test_what_serves_painting_is_made_where_one_can_paint(linked):
@@ -170,7 +170,7 @@ def test_what_serves_painting_is_made_where_one_can_paint(linked):
 
     assert made(viewer.window._qt_viewer.canvas, viewer.layers[1]) >= tools
     for view in views:
-        assert not made(view.view.canvas, view.model.layers[1]) & tools
+        assert not made(view.view.canvas, view.shown[1]) & tools
 
 
 def test_glow_is_drawn_in_the_side_views(linked, qtbot):
@@ -241,13 +241,13 @@ def test_cursor_in_a_side_view_is_told(linked, phantom, qtbot):
 def test_views_follow_what_is_open(linked, phantom, qtbot):
     viewer, _, coronal, sagittal = linked
     viewer.layers.remove(viewer.layers[1])
-    assert len(coronal.model.layers) == 1
+    assert len(coronal.shown) == 1
     viewer.layers.clear()
-    assert len(coronal.model.layers) == 0
+    assert len(coronal.shown) == 0
     assert coronal.crosshair.place is None
     add_layers(viewer, *phantom)
-    qtbot.waitUntil(lambda: len(coronal.model.layers) == 2)
-    qtbot.waitUntil(lambda: len(sagittal.model.layers) == 2)
+    qtbot.waitUntil(lambda: len(coronal.shown) == 2)
+    qtbot.waitUntil(lambda: len(sagittal.shown) == 2)
     assert tuple(coronal.model.dims.order) == (1, 0, 2)
 
 
@@ -258,7 +258,7 @@ def test_renamed_reordered_and_foreign_layers_do_no_harm(linked):
     viewer.layers.move(0, 3)
     viewer.dims.order = (1, 0, 2)
     viewer.dims.set_point(0, 10)
-    assert len(coronal.model.layers) == 2
+    assert len(coronal.shown) == 2
     assert coronal.crosshair.place[0] == 10
 
 
@@ -283,7 +283,7 @@ def test_hidden_views_do_not_hold_a_scan_that_was_closed(linked, phantom):
     viewer, widget, *sides = linked
     widget.views.set_shown(False)
     viewer.layers.clear()
-    assert not any(view.layers or view.model.layers for view in sides)
+    assert not any(view.layers or view.shown for view in sides)
     layers = add_layers(viewer, *phantom)
     assert not any(view.layers for view in sides), "a hidden view takes nothing"
     widget.views.set_shown(True)

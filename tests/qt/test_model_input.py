@@ -69,7 +69,7 @@ def test_it_lies_on_the_scan_under_the_organs_in_all_views(shown, qtbot):
     qtbot.waitUntil(lambda: viewer.canvas.overlays[WINDOW].text == "input: -160 to 240 HU")
     widget.views.settle()
     for view in widget.views.views:
-        assert [known.name for known in view.model.layers] == [scan.name, layer.name, organs.name]
+        assert [known.name for known in view.shown] == [scan.name, layer.name, organs.name]
 
 
 def test_it_goes_with_its_scan_and_with_its_encoder_and_when_deleted(shown, phantom):

@@ -70,7 +70,7 @@ def is_seen_alone(viewer, widget, scan, masks):
     assert any(masks_of(layer) is masks and layer.visible for layer in viewer.layers)
     for view in widget.views.views:
         assert of(view.layers, scan)
-        assert [layer.visible for layer in view.model.layers] == [True] * len(view.layers)
+        assert [layer.visible for layer in view.shown] == [True] * len(view.layers)
         here = list(viewer.dims.point)
         here[view.axis] = view.model.dims.point[view.axis]
         assert slices(widget, here) == slices(widget, viewer.dims.point)
@@ -141,7 +141,7 @@ def test_to_hide_the_open_scan_shows_no_other(two, other):
     widget.layers.scan_layer.visible = False
     assert widget.session.scan is other[0]
     assert [layer.visible for layer in viewer.layers] == [False, False, False, True]
-    assert all([layer.visible for layer in view.model.layers] == [False, True] for view in widget.views.views)
+    assert all([layer.visible for layer in view.shown] == [False, True] for view in widget.views.views)
 
 
 def test_when_the_open_scan_is_deleted_the_other_is_seen(two, phantom):

@@ -43,8 +43,7 @@ def test_commands_of_a_canvas_that_loses_a_layer_are_done_in_its_own_context(win
     for canvas in reversed(canvases):  # the main one is not the one that was drawn last
         canvas.native.grabFramebuffer()
     viewer.layers.remove(viewer.layers[1])
-    assert len(done) >= len(canvases) - body
-    assert all(done)
+    assert done and all(done)  # side views keep their layers
 
 
 def test_a_window_without_our_dock_is_left_as_it_was(window, phantom, qtbot):

@@ -213,7 +213,7 @@ def test_side_views_show_what_is_painted(open_masks, qtbot):
     widget.views.set_shown(True)
     layer.mode = "paint"
     paint(layer, 2)
-    coronal = widget.views.views[0].model.layers[1]
+    coronal = widget.views.views[0].shown[1]
     assert coronal.data is layer.data
     settled(widget, qtbot)
     assert coronal.data is layer.data

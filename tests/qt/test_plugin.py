@@ -180,7 +180,7 @@ def test_views_map_and_3d_work_with_the_wrapped_viewer(docked, qtbot):
     widget.navigator.jump("spleen")
     assert all(view.crosshair.place == tuple(viewer.dims.point) for view in widget.views.views)
     widget.window_level.choose(LUNG)
-    assert tuple(widget.views.views[0].model.layers[0].contrast_limits) == LUNG.limits
+    assert tuple(widget.views.views[0].shown[0].contrast_limits) == LUNG.limits
     stat = widget.session.masks.statistics["spleen"]
     start = tuple(a for a, _ in stat.box)
     peak = Peak("spleen", stat.centroid_index, 1.0)
@@ -191,7 +191,7 @@ def test_views_map_and_3d_work_with_the_wrapped_viewer(docked, qtbot):
     widget.similarity.toggle()
     assert viewer.layers[NAME].opacity > 0
     assert viewer.layers.selection.active is active
-    qtbot.waitUntil(lambda: len(widget.views.views[0].model.layers) == 3)
+    qtbot.waitUntil(lambda: len(widget.views.views[0].shown) == 3)
     widget.similarity.next_peak()
     widget.body.set_shown(True)
     qtbot.waitUntil(lambda: widget.body.view.ready, timeout=20_000)

@@ -85,7 +85,7 @@ def test_regions_are_outlined_in_all_views_until_closed_and_gone_to_with_a_way_b
     assert np.allclose(world, viewer.layers[0].data_to_world((20, 35, 52)))
     assert viewer.layers.selection.active is active
     widget.views.settle()
-    twins = [next(known for known in view.model.layers if known.name == NAME) for view in widget.views.views]
+    twins = [next(known for known in view.shown if known.name == NAME) for view in widget.views.views]
     assert all(np.allclose(twin.data_to_world((0, 0, 0)), world) and twin.opacity == 1 for twin in twins)
     before = tuple(viewer.dims.current_step)
     table = widget.reasons.dialog.regions
