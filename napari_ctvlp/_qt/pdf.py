@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QMarginsF, QSizeF
+from qtpy.QtCore import QEventLoop, QMarginsF, QSizeF
 from qtpy.QtGui import QGuiApplication, QPageLayout, QPageSize, QPdfWriter, QTextDocument
 
 from napari_ctvlp.ask.report import report_html
@@ -38,6 +38,8 @@ def write_pdf(path: str | Path, html: str, title: str, margin_mm: float = MARGIN
     # fonts need an application, which a command without a window has not: one that draws nowhere, for as long as this
     application = QGuiApplication.instance() or QGuiApplication(["napari-ctvlp", "-platform", "offscreen"])
 
+    timers = QEventLoop()  # never runs: documents start timers, which a thread of Python has no keeper of
+
     def build(temporary: Path) -> None:
         writer = QPdfWriter(str(temporary))
         writer.setPageLayout(
@@ -59,7 +61,7 @@ def write_pdf(path: str | Path, html: str, title: str, margin_mm: float = MARGIN
         (getattr(document, "print", None) or getattr(document, "print_"))(writer)  # noqa: B009
 
     build_file(path, build)
-    del application
+    del timers, application
     return path
 
 

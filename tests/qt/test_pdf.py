@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import zlib
 
 import numpy as np
 import pytest
+from qtpy.QtCore import qInstallMessageHandler
 
 from napari_ctvlp._qt.pdf import write_pdf, write_report_pdf
 from napari_ctvlp.cli import main
@@ -47,6 +49,19 @@ def test_a_flat_scan_is_one_page_with_its_words_in_lines(phantom, tmp_path):
     lines = [line.strip() for line in text.splitlines()]
     for words in questions:
         assert words in lines  # no narrow column that breaks them
+
+
+def test_qt_has_nothing_to_say_of_a_page_that_a_thread_prints(tmp_path):
+    said = []
+    before = qInstallMessageHandler(lambda kind, where, text: said.append(text))
+    try:
+        html = "<p>words</p>" * 400
+        thread = threading.Thread(target=write_pdf, args=(tmp_path / "long.pdf", html, "long"))
+        thread.start()
+        thread.join()
+    finally:
+        qInstallMessageHandler(before)
+    assert len(pages_of(tmp_path / "long.pdf")) > 1 and not said
 
 
 def decoded(path):
