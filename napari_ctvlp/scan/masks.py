@@ -141,8 +141,8 @@ def known_names(path: Path, inside: Mapping[int, str], numbers: Sequence[int]) -
         name = _AFTER.sub("", itk.itk_stem(path) if itk.is_itk_name(path) else stem(path))
         if naming.is_organ(name):
             return naming.unique_names({number: name}), "name of the file"
-        if number == 1:
-            return {1: "label_1"}, "one mask without a name (call the file like its organ)"
+        if number == 1 or naming.is_group(name):  # of several organs, none of which it is alone
+            return {number: f"label_{number}"}, "one mask without a name (call the file like its organ)"
     return None
 
 

@@ -88,6 +88,16 @@ def is_organ(name: str) -> bool:
     return to_v2(name) in {organ for known in SCHEMES.values() for organ in known.values()}
 
 
+def is_group(name: str) -> bool:
+    """Whether a name is that of several organs together ("spine", "rib")."""
+    from napari_ctvlp.anatomy.further import group_words
+    from napari_ctvlp.anatomy.organs import GROUP_WORDS, GROUPS
+
+    words = " ".join(_words(name))
+    known = {" ".join(_words(one)) for one in (*GROUPS, *GROUP_WORDS, *(one for one, _ in group_words()))}
+    return bool({words, f"{words}s", words.removesuffix("s")} & known)
+
+
 def _words(text: str) -> list[str]:
     """Words of a text in small letters; letters of every script are letters."""
     text = unicodedata.normalize("NFC", text.lower())

@@ -287,6 +287,14 @@ def test_one_file_named_like_its_organ(scan, tmp_path):
     assert dict(masks.names) == {1: "label_1"}
     masks = read_masks(write_scan(tmp_path / "Liver_seg.nii.gz", 3 * mask), scan)  # 3 is the left kidney elsewhere
     assert list(masks.names.values()) == ["liver"]
+    for name in (
+        "spine_seg",
+        "vertebrae",
+        "Ribs",
+        "lungs-mask",
+    ):  # 3 is the left kidney, and none of these is one organ
+        masks = read_masks(write_scan(tmp_path / f"{name}.nii.gz", 3 * mask), scan)
+        assert list(masks.names.values()) == ["label_3"]
     folder = tmp_path / "one"
     folder.mkdir()
     write_scan(folder / "liver.nii.gz", mask)
