@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tyro
@@ -23,6 +23,11 @@ from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.folders import cache_folder
 from training.engine.validate import PairScores
+
+if TYPE_CHECKING:
+    from napari_ctvlp.encoder.contract import ScanEncoder
+    from training.data.prepared import PreparedStore
+    from training.data.store import WorldStore
 
 FEWEST = 6
 """Cases of each state that a map of its own needs; with fewer, a key uses its abnormality's or the common map."""
@@ -84,14 +89,31 @@ class CalibrateConfig:
     """Where the synthetic scans are kept; the user's cache folder (CTVLP_CACHE_DIR) by default."""
 
 
+def pairs_of(encoder: ScanEncoder, store: PreparedStore | WorldStore) -> list[PairScores]:
+    """Embed scans as the plugin does, and score every organ and abnormality that is known there.
+
+    Raises
+    ------
+    UserError
+        When there is none.
+    """
+    from training.evaluation.cases import questions
+    from training.evaluation.run import embed
+
+    pairs = [pair for question in questions(encoder, embed(encoder, store)).values() for pair in question.pairs()]
+    if not pairs:
+        raise UserError(
+            "Nothing to calibrate on: no validation scan holds an organ that the encoder can be asked about."
+        )
+    return pairs
+
+
 def calibrate(config: CalibrateConfig) -> Calibration:
     """Embed the scans as the plugin does, fit, and write."""
     from napari_ctvlp.encoder import load_encoder
     from napari_ctvlp.encoder.registry import list_entries
     from training.data.prepared import PreparedStore
     from training.data.store import WorldStore
-    from training.evaluation.cases import questions
-    from training.evaluation.run import embed
 
     entry = list_entries().get(config.encoder)
     encoder = load_encoder(config.encoder)
@@ -107,11 +129,7 @@ def calibrate(config: CalibrateConfig) -> Calibration:
     else:
         store = PreparedStore(Path(config.data), "validation")
     store.prepare()
-    pairs = [pair for question in questions(encoder, embed(encoder, store)).values() for pair in question.pairs()]
-    if not pairs:
-        raise UserError(
-            "Nothing to calibrate on: no validation scan holds an organ that the encoder can be asked about."
-        )
+    pairs = pairs_of(encoder, store)
     found = fit_calibration(pairs)
     write_calibration(folder, found, encoder.card.revision)
     print(f"{folder.name}: {len(found.by_key)} of {len(pairs)} pairs have a map of their own or their abnormality's.")
