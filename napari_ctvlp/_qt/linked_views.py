@@ -256,7 +256,7 @@ class LinkedViews:
 
     def _on_side_moved(self, view: SliceView, event: object = None) -> None:
         """A side view was scrolled."""
-        if self._moving or not self._shown or view.model.dims.ndim != 3:
+        if self._moving or not self._shown or not view.layers or view.model.dims.ndim != 3:
             return
         dims = self._viewer.dims
         axis = dims.ndim - 3 + view.axis

@@ -128,6 +128,8 @@ class Navigator:
     def go_to(self, world: tuple[float, ...]) -> None:
         """Show the slices through a point in world mm (I, P, L), and pan to it where it lies outside the view."""
         dims = self._viewer.dims
+        if dims.ndim < 3:  # what was pointed at is closed by now
+            return
         world = on_slices(dims, world)
         dims.point = (*tuple(dims.point)[: dims.ndim - 3], *world)
         if dims.ndisplay == 2 and dims.ndim == 3:

@@ -15,12 +15,17 @@ from napari_ctvlp._qt.crosshair import Crosshair
 from napari_ctvlp._qt.furniture import Furniture
 from napari_ctvlp._qt.own_context import empty_canvas, finish_in_own_context
 from napari_ctvlp._qt.pointing import Go, Pointing
+from napari_ctvlp._qt.removing import remove_layer
 from napari_ctvlp._qt.twin import Twin
 from napari_ctvlp._qt.wiring import Wiring
 
 if TYPE_CHECKING:
     from napari.components import Dims
     from napari.layers import Image, Labels
+
+
+MOST_SPARE = 4
+"""Layers of a view that rest until there is something else for them to show."""
 
 
 class SliceView(QWidget):
@@ -57,7 +62,8 @@ class SliceView(QWidget):
         self._timer.timeout.connect(self._fit)
         self._wiring = Wiring()
         self._wiring.callback(self._close)
-        self._pointing = Pointing(self.model, go, self._wiring)
+        self._go = go
+        self._pointing = Pointing(self.model, self._point, self._wiring)
         self.model.mouse_double_click_callbacks.clear()  # it zooms; here it maximises
         self.setMinimumSize(120, 120)
         layout = QVBoxLayout(self)
@@ -88,6 +94,8 @@ class SliceView(QWidget):
         for twin in (*self._spare, *keep.values()):
             twin.rest(place)
         self._spare += keep.values()
+        while len(self._spare) > MOST_SPARE:
+            remove_layer(self.model.layers, self._spare.pop(0).layer)
         wanted = [twin or self._twin_of(layer) for twin, layer in zip(known, layers, strict=True)]
         scans_changed = not (wanted and self._twins and wanted[0] is self._twins[0] and known[0] is wanted[0])
         self._twins = wanted
@@ -105,6 +113,10 @@ class SliceView(QWidget):
         if scans_changed:
             self._fitted = False
             self._fit_soon()
+
+    def _point(self, world: tuple[float, ...], series: str) -> None:
+        if self._twins:
+            self._go(world, series)
 
     def _twin_of(self, layer: Image | Labels) -> Twin:
         """One that rests, or a new one."""

@@ -119,8 +119,6 @@ class Twin:
             and not getattr(layer, "rgb", False)
             and layer.ndim == own.ndim
             and layer.dtype == own.dtype
-            and tuple(layer.axis_labels) == tuple(own.axis_labels)
-            and tuple(layer.units) == tuple(own.units)
         )
 
     def follow(self, layer: Image | Labels) -> None:
@@ -129,7 +127,8 @@ class Twin:
         own.name = layer.name
         with getattr(own, "_block_refresh", nullcontext)():  # napari 0.9; without it each step slices
             own.data = layer.data
-            for name in dict.fromkeys((*PLACE[:2], *self._names)):
+            self._place_as(layer)
+            for name in self._names:
                 self._copy(name)
         own.refresh()
         self._watch(layer)
@@ -145,9 +144,12 @@ class Twin:
             self.layer.set_view_slice()
             self.layer.events.set_data()
         if place is not None:
-            for name in PLACE[:2]:
-                if not np.array_equal(getattr(self.layer, name), getattr(place, name)):
-                    setattr(self.layer, name, getattr(place, name))
+            self._place_as(place)
+
+    def _place_as(self, layer: Image | Labels) -> None:
+        for name in PLACE:
+            if not np.array_equal(getattr(self.layer, name), getattr(layer, name)):
+                setattr(self.layer, name, getattr(layer, name))
 
     def _watch(self, layer: Image | Labels) -> None:
         for name in self._names:

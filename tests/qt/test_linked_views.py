@@ -239,12 +239,16 @@ def test_cursor_in_a_side_view_is_told(linked, phantom, qtbot):
 
 
 def test_views_follow_what_is_open(linked, phantom, qtbot):
-    viewer, _, coronal, sagittal = linked
+    viewer, widget, coronal, sagittal = linked
     viewer.layers.remove(viewer.layers[1])
     assert len(coronal.shown) == 1
     viewer.layers.clear()
     assert len(coronal.shown) == 0
     assert coronal.crosshair.place is None
+    point = viewer.dims.point
+    widget.navigator.go_to((3.0, 2.0, 1.0))  # pointed at a moment ago
+    coronal.model.dims.set_point(1, -40)
+    assert viewer.dims.point == point
     add_layers(viewer, *phantom)
     qtbot.waitUntil(lambda: len(coronal.shown) == 2)
     qtbot.waitUntil(lambda: len(sagittal.shown) == 2)

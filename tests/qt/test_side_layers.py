@@ -11,7 +11,7 @@ import pytest
 from napari.layers import Image, Layer
 from napari.qt import QtViewer
 
-from napari_ctvlp._qt.slice_view import SliceView
+from napari_ctvlp._qt.slice_view import MOST_SPARE, SliceView
 from napari_ctvlp.anatomy import organ_colour
 from napari_ctvlp.anatomy.windows import LUNG
 from napari_ctvlp.scan.layers import masks_layer, scan_layer
@@ -125,3 +125,23 @@ def test_a_layer_of_another_kind_gets_one_of_its_own(make_view, phantom):
     assert [layer.data is source.data for layer, source in zip(view.shown, view.layers, strict=True)] == [True] * 3
     assert len(view.model.layers) == 3, "all three were there"
     assert [view.model.layers.index(layer) for layer in view.shown] == [0, 1, 2]
+
+
+def test_few_layers_rest(make_view, phantom):
+    scan, _ = layers_of(*phantom)
+    view = make_view()
+    for kind in (np.int8, np.uint8, np.int16, np.uint16, np.float32, np.float64):
+        view.show_layers([scan, Image(np.ones(scan.data.shape, kind), scale=scan.scale)])
+    assert len(view.shown) == 2 and len(view.model.layers) == 2 + MOST_SPARE
+    for layer in view.model.layers:
+        assert layer.units == scan.units or layer is view.shown[1]
+
+
+def test_nothing_is_pointed_at_in_a_view_that_shows_nothing(make_view, phantom):
+    view, went = make_view(), []
+    view._go = lambda *place: went.append(place)
+    view.show_layers(layers_of(*phantom))
+    view._pointing._wanted = (1.0, 2.0, 3.0)  # the mouse moved, and the scan closes before the next turn
+    view.show_layers([])
+    view._pointing._flush()
+    assert not went
