@@ -91,7 +91,12 @@ def open_sample(session: Session, then: Then = None) -> None:
         return known_scan(scan, scans), known_masks(organs, masks)
 
     def done(result: tuple[Scan, OrganMasks]) -> None:
-        session.set_scan(*result)
+        scan, organs = result
+        session.set_scan(scan)
+        session.run(Task.MASKS, lambda _report, _cancelled: organs, done_with_masks)  # a turn for each: both take long
+
+    def done_with_masks(organs: OrganMasks) -> None:
+        session.set_masks(organs)
         if then is not None:
             then()
 
