@@ -88,6 +88,17 @@ class Monkey(FileHands):
         self.note(f"{len(self.done)} {action.__name__}")
 
 
+def painted_and_not_measured(widget, layer):
+    """What is known of a layer that shows other masks than those that are open."""
+    masks, painting = widget.session.masks, widget._painting
+    others = [one.name for one in widget.layers._viewer.layers if np.shares_memory(one.data, layer.data)]
+    return (
+        f"painted, and not measured: {layer.name!r}, visible {layer.visible}, mode {layer.mode}, of {masks.scheme!r} "
+        f"{masks.source!r}, {np.count_nonzero(layer.data != masks.labels)} voxels differ; watched "
+        f"{painting._layer is layer}, unread {layer in painting._unread}, shares memory with {others}"
+    )
+
+
 def check(monkey):
     """What must hold at any moment: what is shown is about what is open now."""
     viewer, widget = monkey.viewer, monkey.widget
@@ -99,7 +110,7 @@ def check(monkey):
     assert session.masks is None or any(masks is session.masks for masks in shown)
     layer = widget.layers.masks_layer
     if layer is not None and not session.is_editing:
-        assert np.array_equal(layer.data, session.masks.labels), "painted, and not measured"
+        assert np.array_equal(layer.data, session.masks.labels), painted_and_not_measured(widget, layer)
     organs = set() if session.masks is None else set(session.masks.names.values())
     if session.embedding is not None:
         assert not session.is_editing
