@@ -108,12 +108,30 @@ def settled_memory(viewer, qtbot):
     for _ in range(3):
         gc.collect()
         for view in QtViewer._instances:
-            view.canvas._scene_canvas.update()
+            with contextlib.suppress(RuntimeError):  # Qt deletes a window's views before Python does
+                view.canvas._scene_canvas.update()
         qtbot.wait(100)  # canvases delete what is garbage when they are drawn
     if os.name == "posix":
         with contextlib.suppress(OSError):
             ctypes.CDLL("libc.so.6").malloc_trim(0)
     return psutil.Process().memory_info().rss / 1e6
+
+
+class _Allocated(ctypes.Structure):
+    """``struct mallinfo2`` of the GNU C library: the fifth and the eighth number are what is in use."""
+
+    _fields_ = [(f"of_{n}", ctypes.c_size_t) for n in range(10)]
+
+
+def in_use():
+    """Megabytes that the C library gave out and did not get back; the rest of resident memory are gaps between them."""
+    try:
+        ask = ctypes.CDLL("libc.so.6").mallinfo2
+    except (OSError, AttributeError):
+        return float("nan")
+    ask.restype = _Allocated
+    found = ask()
+    return (found.of_4 + found.of_7) / 1e6
 
 
 def memory_of_an_empty_window(monkey, qtbot):
@@ -241,7 +259,7 @@ def test_random_actions_leave_nothing_behind(
         for _ in range(WARM_UP if ACTIONS >= MEASURED else 0):
             monkey.act()
             qtbot.wait(int(monkey.pick([0, 0, 1, 5, 40])))
-        before = memory_of_an_empty_window(monkey, qtbot)
+        before, used_before = memory_of_an_empty_window(monkey, qtbot), in_use()
         views = len(QtViewer._instances)
         viewer.layers.events.inserted.connect(lambda event: layers.append(event.index))
         for count in range(ACTIONS):
@@ -252,19 +270,22 @@ def test_random_actions_leave_nothing_behind(
                 check(monkey)
             except AssertionError as error:
                 raise AssertionError(f"after {count} actions, last {monkey.done[-8:]}: {error}") from error
-        after = memory_of_an_empty_window(monkey, qtbot)
+        after, used = memory_of_an_empty_window(monkey, qtbot), in_use()
         the_last_answer_is_that_of_a_fresh_session(viewer, monkey.widget, phantom, qtbot)
     finally:
         notification_manager.notification_ready.disconnect(hear)
         print(f"\n{collections.Counter(monkey.done).most_common()}\nkeys: {monkey.arrived}\nlast: {monkey.done[-12:]}")
     print(f"memory {before:.0f} MB before, {after:.0f} MB after {ACTIONS} actions; {len(gc.get_objects())} objects now")
+    print(f"of it the C library gave out {used_before:.0f} MB before and {used:.0f} MB after; the heap has gaps, too")
     print(f"napari alone keeps {per_layer:.2f} MB of each layer; {len(layers)} layers were added")
     print(f"napari failed {len(outside)} times to fill outside of a layer")
     unexpected = [told for kind, told in failures if kind != "UserError"]
     assert not unexpected, unexpected
     assert not [text for text in said if "went wrong" in text]
     if ACTIONS >= MEASURED:
-        assert after - per_layer * len(layers) < 1.05 * before
+        # resident memory also grows and shrinks by the gaps of the heap, 0 to 9 percent in one and the same walk
+        held = (used_before, used) if used == used else (before, after)
+        assert held[1] - per_layer * len(layers) < 1.05 * held[0]
     gc.collect()
     assert not [known for known in monkey.gone if known() is not None], "a dock or a viewer that was closed lives on"
     assert len(QtViewer._instances) == views
