@@ -80,6 +80,10 @@ class Abnormality:
     related: tuple[str, ...] = ()
     needs_contrast: bool = False
 
+    def __hash__(self) -> int:
+        """Of the key alone: the phrases of a dictionary are looked up by all of its entries, several times a word."""
+        return hash(self.key)
+
     @property
     def said(self) -> tuple[str, ...]:
         """Everything that means it wherever it stands: name, key, synonyms, narrower and related diseases."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -49,6 +50,9 @@ MAYBE_MEANT, SEEN = 0.40, 0.90
 _MEANING_TO_NAME = (0.25, 0.65)
 _MEANING_SPREAD = 0.05
 _TIE = 0.02
+
+_Entries = tuple[Abnormality, ...]
+_spread: WeakKeyDictionary[ScanEmbedding, tuple[_Entries, _Entries]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,12 @@ def rank_organs(
         When there is no text.
     """
     entries = tuple(dictionary) if dictionary is not None else dictionary_of(embedding.encoder)
-    spread = [replace(e, organs=tuple(o for name in e.organs for o in members(embedding, name))) for e in entries]
+    spread = _over_organs(embedding, entries)
     own = as_entries(embedding, taught)
     query = parse_query(text, spread, own)
-    spread, entries = [*own, *spread], (*own, *entries)
+    entries = (*own, *entries)
     visual = seen_in(embedding, query)
-    evidence = _evidence(embedding, query, spread, visual)
+    evidence = _evidence(embedding, query, (*own, *spread), visual)
     if not use_names:
         visual = seen_in(embedding, query, alone=True)
     score = NAME_WEIGHT * evidence.name + VISUAL_WEIGHT * visual if use_names else visual
@@ -118,6 +122,16 @@ def rank_organs(
         parts = [f"Best match: {display_name(organs[0].organ)}."]
     message = " ".join(part for part in (*parts, left_out(query, finding), _cut(query)) if part)
     return Ranking(query.text, evidence.matched, message, organs, finding)
+
+
+def _over_organs(embedding: ScanEmbedding, entries: _Entries) -> _Entries:
+    """Entries with the organs themselves in place of a name for several; made once for a scan, and the same objects
+    for every question, since what their words mean is looked up by them."""
+    before = _spread.get(embedding)
+    if before is None or [*map(id, before[0])] != [*map(id, entries)]:
+        own = tuple(replace(e, organs=tuple(o for name in e.organs for o in members(embedding, name))) for e in entries)
+        before = _spread[embedding] = entries, own
+    return before[1]
 
 
 def _evidence(

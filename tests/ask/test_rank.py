@@ -366,3 +366,14 @@ def test_an_entry_of_the_users_own_answers_for_what_the_built_in_dictionary_leav
     entry = dataclasses.replace(load_dictionary()[0], key="own", name="nephrocalcinosis", organs=("kidney_left",))
     answer = rank_organs(scan, "nephrocalcinosis", dictionary=[*load_dictionary(), entry])
     assert answer.finding.abnormality == "own" and "where to look" not in answer.message
+
+
+def test_an_entry_that_was_edited_is_read_at_the_next_question(scan):
+    entries = list(load_dictionary())
+    place = next(i for i, entry in enumerate(entries) if entry.key == "liver_cyst")
+    entry = dataclasses.replace(entries[place], synonyms=("moth hole",))
+    assert hash(entry) == hash(entries[place]) and entry != entries[place]
+    edited = [*entries[:place], entry, *entries[place + 1 :]]
+    for dictionary, key in ((entries, None), (edited, "liver_cyst"), (entries, None), (edited, "liver_cyst")):
+        finding = rank_organs(scan, "moth hole", dictionary=dictionary).finding
+        assert (finding and finding.abnormality) == key
