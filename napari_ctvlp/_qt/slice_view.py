@@ -60,6 +60,9 @@ class SliceView(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._fit)
+        self._emptying = QTimer(self)
+        self._emptying.setInterval(0)
+        self._emptying.timeout.connect(self._empty_next)
         self._wiring = Wiring()
         self._wiring.callback(self._close)
         self._go = go
@@ -90,14 +93,18 @@ class SliceView(QWidget):
             return
         keep = {id(twin.source): twin for twin in self._twins}
         known = [keep.pop(id(layer), None) for layer in layers]
-        place = layers[0] if layers else None
-        for twin in (*self._spare, *keep.values()):
-            twin.rest(place)
+        for twin in keep.values():
+            twin.rest()
         self._spare += keep.values()
         while len(self._spare) > MOST_SPARE:
             remove_layer(self.model.layers, self._spare.pop(0).layer)
         wanted = [twin or self._twin_of(layer) for twin, layer in zip(known, layers, strict=True)]
         scans_changed = not (wanted and self._twins and wanted[0] is self._twins[0] and known[0] is wanted[0])
+        if wanted and scans_changed:  # what another scan left would make the view as wide as both
+            for twin in self._spare:
+                twin.empty(layers[0])
+        else:
+            self._emptying.start()
         self._twins = wanted
         for place_in_list, twin in enumerate(wanted):
             if twin.layer not in self.model.layers:
@@ -113,6 +120,14 @@ class SliceView(QWidget):
         if scans_changed:
             self._fitted = False
             self._fit_soon()
+
+    def _empty_next(self) -> None:
+        """What rests lets go of one scan a turn of the event loop."""
+        full = [twin for twin in self._spare if twin.full]
+        if full:
+            full[0].empty(self._twins[0].source if self._twins else None)
+        if len(full) < 2:
+            self._emptying.stop()
 
     def _point(self, world: tuple[float, ...], series: str) -> None:
         if self._twins:
@@ -182,6 +197,7 @@ class SliceView(QWidget):
             getattr(self.view.canvas, "_update_overlay_canvas_positions", lambda: None)()
 
     def _close(self) -> None:
+        self._emptying.stop()
         for twin in self._twins:
             twin.release()
         self._twins, self._spare = [], []

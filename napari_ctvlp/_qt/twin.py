@@ -97,6 +97,7 @@ class Twin:
         self.source: Image | Labels | None = layer
         self._names = FOLLOWED[Labels if isinstance(layer, Labels) else Image]
         self._live = True
+        self.full = False  # at rest, with what it showed
         self._undo: list[Callable[[], None]] = []
         self._strokes: Strokes | None = None
         place = {name: getattr(layer, name) for name in PLACE}
@@ -123,7 +124,7 @@ class Twin:
 
     def follow(self, layer: Image | Labels) -> None:
         """Follow another layer after a rest: a tenth of the time that a new layer takes on a canvas."""
-        self.source, self._live, own = layer, True, self.layer
+        self.source, self._live, self.full, own = layer, True, False, self.layer
         own.name = layer.name
         with getattr(own, "_block_refresh", nullcontext)():  # napari 0.9; without it each step slices
             own.data = layer.data
@@ -133,12 +134,17 @@ class Twin:
         own.refresh()
         self._watch(layer)
 
-    def rest(self, place: Image | Labels | None = None) -> None:
-        """Follow no more, hold nothing of what was followed, and be no wider than the first voxel of a layer."""
-        if self.source is not None:
-            self.release()
-            self.source = None
-            self.layer.visible = False
+    def rest(self) -> None:
+        """Follow no more, and be hidden; `empty` is to come."""
+        self.release()
+        self.source = None
+        self.layer.visible = False
+        self.full = True
+
+    def empty(self, place: Image | Labels | None = None) -> None:
+        """At rest, hold nothing of what was followed, and be no wider than the first voxel of a layer."""
+        if self.full:
+            self.full = False
             self.layer.data = np.zeros((1,) * self.layer.ndim, self.layer.dtype)
             # hidden, layer and canvas keep the slice that was seen last, and with it the whole array
             self.layer.set_view_slice()

@@ -84,7 +84,7 @@ def test_another_scan_looks_as_in_a_new_view(make_view, phantom, other, qtbot, a
     assert np.array_equal(*again) and not np.array_equal(again[0], pictures[0])
 
 
-def test_nothing_of_a_scan_that_was_closed_is_held(make_view, phantom):
+def test_nothing_of_a_scan_that_was_closed_is_held(make_view, phantom, qtbot):
     view = make_view()
 
     def show():
@@ -98,6 +98,7 @@ def test_nothing_of_a_scan_that_was_closed_is_held(make_view, phantom):
     gc.collect()
     assert all(one() is not None for one in held)
     view.show_layers([])
+    qtbot.wait(50)
     gc.collect()
     assert not [one for one in held if one() is not None]
 
