@@ -98,7 +98,7 @@ def test_nothing_of_a_scan_that_was_closed_is_held(make_view, phantom, qtbot):
     gc.collect()
     assert all(one() is not None for one in held)
     view.show_layers([])
-    qtbot.wait(50)
+    qtbot.waitUntil(lambda: not any(twin.full for twin in view._spare))
     gc.collect()
     assert not [one for one in held if one() is not None]
 
@@ -128,11 +128,12 @@ def test_a_layer_of_another_kind_gets_one_of_its_own(make_view, phantom):
     assert [view.model.layers.index(layer) for layer in view.shown] == [0, 1, 2]
 
 
-def test_few_layers_rest(make_view, phantom):
+def test_few_layers_rest(make_view, phantom, qtbot):
     scan, _ = layers_of(*phantom)
     view = make_view()
     for kind in (np.int8, np.uint8, np.int16, np.uint16, np.float32, np.float64):
         view.show_layers([scan, Image(np.ones(scan.data.shape, kind), scale=scan.scale)])
+    qtbot.waitUntil(lambda: not any(twin.full for twin in view._spare))
     assert len(view.shown) == 2 and len(view.model.layers) == 2 + MOST_SPARE
     for layer in view.model.layers:
         assert layer.units == scan.units or layer is view.shown[1]
