@@ -210,6 +210,7 @@ class OpenLayers:
                 self._add(masks_layer(self._session.scan, masks, colours))
         self._show_alone(self.masks_layer)
         self._overlay.set_layer(self.masks_layer, colours)
+        self._later.start()  # measured on another phase, they come after it
         self._naming.end()
 
     def _show_alone(self, layer: Labels | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -243,6 +244,20 @@ def test_removing_the_scan_while_encoding_leaves_nothing(slow_window, phantom, q
     assert widget.dock.ranking.model().rowCount() == 0
     assert not widget.dock.progress.bar.isVisible()
     assert notifications == []
+
+
+def test_organs_that_are_measured_on_another_phase_lie_over_it(slow_window, phantom, qtbot):
+    viewer, widget, encoder = slow_window
+    encoder.go_on.set()
+    add_layers(viewer, *phantom)
+    late = dataclasses.replace(phantom[0], hu=phantom[0].hu + 60, name="late", source="")
+    before = widget.session.masks
+    widget.session.set_scan(late)  # its masks come from a thread, when all is at rest again
+    qtbot.waitUntil(lambda: widget.session.masks not in (None, before))
+    qtbot.waitUntil(lambda: widget.session.embedding is not None)
+    qtbot.wait(50)
+    layers = list(viewer.layers)
+    assert layers.index(widget.layers.masks_layer) > layers.index(widget.layers.scan_layer)
 
 
 def test_cancel_ends_the_encoding(slow_window, phantom, qtbot, notifications):
