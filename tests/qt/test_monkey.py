@@ -283,9 +283,8 @@ def test_random_actions_leave_nothing_behind(
     assert not unexpected, unexpected
     assert not [text for text in said if "went wrong" in text]
     if ACTIONS >= MEASURED:
-        # resident memory also grows and shrinks by the gaps of the heap, 0 to 9 percent in one and the same walk
-        held = (used_before, used) if used == used else (before, after)
-        assert held[1] - per_layer * len(layers) < 1.05 * held[0]
+        assert not used > 1.05 * used_before  # not known elsewhere than with the GNU C library
+        assert after - per_layer * len(layers) < 1.05 * before
     gc.collect()
     assert not [known for known in monkey.gone if known() is not None], "a dock or a viewer that was closed lives on"
     assert len(QtViewer._instances) == views
