@@ -111,6 +111,7 @@ class SliceView(QWidget):
                 self.model.layers.insert(place_in_list, twin.layer)
             elif (now := self.model.layers.index(twin.layer)) != place_in_list:
                 self.model.layers.move(now, place_in_list)
+        self.view.dims.setVisible(bool(wanted))  # what rests keeps its axes, and there is nothing to step through
         if not wanted:
             self.furniture.hide()
             self.crosshair.set_place(None)

@@ -65,8 +65,9 @@ def test_another_scan_looks_as_in_a_new_view(make_view, phantom, other, qtbot, a
     view.go_to(np.add(before[0].extent.world[0], before[0].extent.world[1]) / 2)
     old = picture(view, qtbot)
     own = view.shown
+    assert view.view.dims.isVisible()
     view.show_layers([])
-    assert not view.layers and not view.shown
+    assert not view.layers and not view.shown and not view.view.dims.isVisible()
     for count in (1, 2):
         view.show_layers(after[:count])
     assert [id(layer) for layer in view.shown] == [id(layer) for layer in own], "no layer was made anew"
