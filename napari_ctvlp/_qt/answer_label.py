@@ -48,8 +48,9 @@ class AnswerLabel(WrappedLabel):
             self.setText(NOT_YET)
             return
         lines = [] if ranking is None else [ranking.message]
-        if ranking is not None and ranking.finding is not None and not ranking.finding.places:
-            lines.append(probability_line(ranking.finding))
+        finding = None if ranking is None else ranking.finding
+        if finding is not None and not finding.places and not finding.kinds:
+            lines.append(probability_line(finding))
         self.setText("\n".join(line for line in lines if line))
 
     def set_hint(self, text: str) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,9 @@ def answers_as_json(
         ``scan`` (name, shape and spacing_mm along I, P, L, audit), ``encoder`` (name, revision, licence,
         prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows, calibrated, region_warning:
         a sentence or None),
-        ``queries`` (text, matched, finding or None, message, organs best first), ``abnormalities`` (organ, abnormality,
-        probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
+        ``queries`` (text, matched, finding or None, message, organs best first; a finding has ``places`` where it was
+        asked for in several organs and ``kinds`` where the question may mean several findings, both as findings),
+        ``abnormalities`` (organ, abnormality, probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
         the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts, use_names). No path,
         no identifier. Taught findings stand among the abnormalities as "taught:<name>"; where there are any, ``taught``
         tells of each its organs, how many examples it has and how it was cross-validated.
@@ -130,7 +132,7 @@ def answer_lines(query: dict[str, Any]) -> list[str]:
     """What the window says of an answer, line by line; ``query`` as `answers_as_json` gives it."""
     lines = [line for line in query["message"].splitlines() if line] or ["Nothing here matches."]
     finding = query["finding"]
-    if finding is None or finding["probability"] is None or finding.get("places"):
+    if finding is None or finding["probability"] is None or finding.get("places") or finding.get("kinds"):
         return lines
     spread = "" if finding["low"] is None else f" ({finding['low']:.2f}–{finding['high']:.2f})"
     return [*lines, f"Probability {finding['probability']:.2f}{spread}"]
@@ -184,6 +186,7 @@ def _finding(finding: Finding | None) -> dict[str, Any] | None:
         "status": finding.status,
         "reason": finding.reason,
         **({"places": [_finding(place) for place in finding.places]} if finding.places else {}),
+        **({"kinds": [_finding(replace(kind, kinds=())) for kind in finding.kinds]} if finding.kinds else {}),
     }
 
 

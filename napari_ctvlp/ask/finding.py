@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from napari_ctvlp.anatomy.dictionary import WHOLE_SCAN, Abnormality
 from napari_ctvlp.anatomy.organs import ORGANS
 from napari_ctvlp.anatomy.parsed import ParsedQuery
 from napari_ctvlp.ask.abstain import hidden, reconsidered
 from napari_ctvlp.ask.doubts import NO_DOUBTS, Doubts
-from napari_ctvlp.ask.places import sentence, together
+from napari_ctvlp.ask.places import others, sentence, together
 from napari_ctvlp.ask.score import IN_VIEW, Pair, members, score_pairs
 from napari_ctvlp.ask.taught_words import score_words
 from napari_ctvlp.ask.teach import TaughtFinding
 from napari_ctvlp.ask.types import TAUGHT, AbnormalityScore, Finding
 from napari_ctvlp.encoder.contract import ScanEmbedding
 from napari_ctvlp.scan.types import OrganStatistics
+
+_Judge = Callable[[AbnormalityScore], Finding]
 
 
 def finding_of(
@@ -48,6 +51,10 @@ def finding_of(
         return None
     rows = _scored(embedding, [p for p in pairs if p[0] in here or p[0] == WHOLE_SCAN] or pairs[:1], taught)
     by_key = {e.key: e for e in asked}
+
+    def judged(row: AbnormalityScore) -> Finding:
+        return reconsidered(embedding, query, _as_finding(row), by_key[row.abnormality], statistics, doubts)
+
     best = max(rows, key=_likely)
     if _status(best) == "absent":  # what the scan cannot show is not denied because it shows something else
         best = max(
@@ -55,14 +62,17 @@ def finding_of(
             key=_likely,
             default=best,
         )
-    entry = by_key[best.abnormality]
+    kinds = [_together(best, rows, judged)]
+    for key in dict.fromkeys(r.abnormality for r in sorted(rows, key=_likely, reverse=True)):
+        if key != best.abnormality:
+            kinds.append(_together(max((r for r in rows if r.abnormality == key), key=_likely), rows, judged))
+    return replace(kinds[0], kinds=tuple(kinds)) if len(kinds) > 1 else kinds[0]
+
+
+def _together(best: AbnormalityScore, rows: Sequence[AbnormalityScore], judged: _Judge) -> Finding:
+    """What may be said of one entry, wherever it was asked for."""
     beside = [r for r in rows if r.abnormality == best.abnormality and r is not best]
-    return together(
-        [
-            reconsidered(embedding, query, _as_finding(row), entry, statistics, doubts)
-            for row in (best, *sorted(beside, key=_likely, reverse=True))
-        ]
-    )
+    return together([judged(row) for row in (best, *sorted(beside, key=_likely, reverse=True))])
 
 
 def _scored(embedding: ScanEmbedding, pairs: Sequence[Pair], taught: Sequence[TaughtFinding]) -> list[AbnormalityScore]:
@@ -95,13 +105,14 @@ def _as_finding(row: AbnormalityScore) -> Finding:
 
 
 def told(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnormality]) -> str:
-    """What is said of a finding: one sentence, or one a line where it is asked for in a few organs."""
+    """What is said of a finding: one sentence, or one a line where it is asked for in a few organs, and
+    on a last line what else the question may mean."""
     if finding is None:
         return f"Asked for absence: {query.core}." if query.negated else ""
-    name = next(e.name for e in entries if e.key == finding.abnormality)
-    own = " (taught)" if finding.abnormality.startswith(TAUGHT) else ""
-    what = sentence(f"{name}{own}", finding)
-    return f"Asked for absence: {what}" if query.negated else f"{what[0].upper()}{what[1:]}"
+    names = {e.key: f"{e.name}{' (taught)' if e.key.startswith(TAUGHT) else ''}" for e in entries}
+    what = sentence(names[finding.abnormality], finding)
+    what = f"Asked for absence: {what}" if query.negated else f"{what[0].upper()}{what[1:]}"
+    return "\n".join([what, *others(finding, names)])
 
 
 def same_side(organ: str, query: ParsedQuery) -> bool:

@@ -1,10 +1,10 @@
-"""One finding asked for in several organs: what may be said of all of them, and in which words."""
+"""Several answers to one question, by organ or by finding: what may be said of all of them, and in which words."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from napari_ctvlp.anatomy.organs import display_name
@@ -36,7 +36,8 @@ def sentence(name: str, finding: Finding) -> str:
     """What is said of a finding called ``name``; a line an organ where there are a few."""
     places = finding.places
     if not places:
-        return f"{name}, {display_name(finding.organ)}: {_status(finding)}."
+        number = _number(finding) if finding.kinds else ""  # one number beside those of other findings needs its place
+        return f"{name}, {display_name(finding.organ)}: {_status(finding, number)}."
     if len({(f.status, f.reason) for f in places}) == 1 and finding.probability is None:
         organs = sorted(display_name(f.organ) for f in places)
         where = _noun(places) if len(places) > FEW else f"{', '.join(organs[:-1])} and {organs[-1]}"
@@ -50,6 +51,29 @@ def sentence(name: str, finding: Finding) -> str:
     return f"{name}, {display_name(finding.organ)}: {_status(finding, _number(finding))} ({counted(places)})."
 
 
+def others(finding: Finding, names: Mapping[str, str]) -> list[str]:
+    """What is said of the other findings that a question may mean, in one line; none where it means one.
+
+    Parameters
+    ----------
+    finding : Finding
+        That of the question.
+    names : mapping of str to str
+        What to call a finding, by the key of its entry.
+    """
+    by_status: dict[str, list[str]] = {status: [] for status in (*_SAID, _UNJUDGED)}
+    for kind in finding.kinds[1:]:
+        number = f" ({display_name(kind.organ)}{_number(kind)})" if kind.status == "present" else ""
+        status = kind.status if kind.status in _SAID else _UNJUDGED
+        by_status[status].append(f"{names[kind.abnormality]}{number}")
+    told = [f"{status}: {_few(called)}" for status, called in by_status.items() if called]
+    return [f"Else {'; '.join(told)}."] if told else []
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+
+
 def counted(places: Sequence[Finding]) -> str:
     """In how many organs what was found, and why the others could not be judged."""
     noun, total = _noun(places), len(places)
@@ -61,6 +85,7 @@ def counted(places: Sequence[Finding]) -> str:
 
 
 _SAID = ("present", "uncertain", "absent")
+_UNJUDGED = "not judged"
 
 
 def _why(finding: Finding) -> str:

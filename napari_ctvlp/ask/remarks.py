@@ -52,7 +52,7 @@ def reading(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnor
     names = list(dict.fromkeys(by_key[k].name for k in query.abnormalities if k in by_key))
     if len(names) > 1:
         several = f"{names[0]} or {names[1]}" if len(names) == 2 else f"any of {len(names)} findings"
-        choose = ", of which one is told" if query.organs else "; name an organ to choose"
+        choose = "" if query.organs else "; name an organ to choose"
         said.append(f"{_quoted([query.core])} may mean {several}{choose}.")
     other = dict(query.related).get(finding.abnormality)
     if other:

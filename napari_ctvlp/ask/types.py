@@ -40,6 +40,9 @@ class Finding:
     A question about several organs is answered by the likeliest, and ``places`` holds the answer for each of them, the
     likeliest first; it is empty where there is one. Of more than a few organs "absent" speaks of all, and is not said
     where most could not be judged.
+
+    A word for several findings ("mass") is answered by the likeliest of them, and ``kinds`` holds the answer for each,
+    the likeliest first; it is empty where the question means one.
     """
 
     abnormality: str
@@ -51,6 +54,7 @@ class Finding:
     part: bool = False
     reason: str = ""
     places: tuple[Finding, ...] = ()
+    kinds: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.ask import rank_organs
+from napari_ctvlp.ask.places import others
+from napari_ctvlp.ask.types import Finding
 from napari_ctvlp.encoder.contract import OrganStatus, ScanEmbedding
 from tests.conftest import WordEncoder
 
@@ -72,7 +76,7 @@ def test_the_side_of_the_second_question_is_not_that_of_the_answer(scan):
         ("cyst", "'cyst' may mean any of "),
         (
             "cyst in liver and kidney",
-            "'cyst in liver and kidney' may mean liver cyst or kidney cyst, of which one is told. ",
+            "'cyst in liver and kidney' may mean liver cyst or kidney cyst. ",
         ),
         ("gallstones near the liver", "Gallstones: not looked for in the liver. "),
         ("kidney and liver cysts", "Liver cyst: not looked for in the right kidney and left kidney. "),
@@ -81,6 +85,33 @@ def test_the_side_of_the_second_question_is_not_that_of_the_answer(scan):
 def test_as_what_a_question_was_read_comes_before_the_answer(scan, text, told):
     answer = rank_organs(scan, text)
     assert answer.message.startswith(told) and answer.finding is not None
+
+
+def test_of_a_word_for_several_findings_each_is_told(scan):
+    finding = rank_organs(scan, "cyst").finding
+    keys = [kind.abnormality for kind in finding.kinds]
+    assert keys[0] == finding.abnormality and len(keys) == len(set(keys))
+    assert set(keys) == {"liver_cyst", "kidney_cyst", "splenic_cyst"}  # the others have no organ in this scan
+    for kind in finding.kinds:  # each as where it is asked for by itself
+        alone = rank_organs(scan, kind.abnormality.replace("_", " ")).finding
+        assert (kind.status, kind.organ, len(kind.places)) == (alone.status, alone.organ, len(alone.places))
+        assert kind.probability == pytest.approx(alone.probability, abs=1e-6) and not alone.kinds
+
+
+def test_what_else_a_word_may_mean_is_told_by_status():
+    def kind(key: str, status: str, probability: float | None = None) -> Finding:
+        return Finding(key, "liver", probability, probability, probability, status)
+
+    first = kind("a", "present", 0.9)
+    rest = [kind("b", "present", 0.8), kind("c", "absent", 0.1), kind("d", "N/A: cut by field of view")]
+    rest += [kind(key, "absent", 0.2) for key in "efgh"]
+    names = {key: f"the {key}" for key in "abcdefgh"}
+    (line,) = others(replace(first, kinds=(first, *rest)), names)
+    assert line == (
+        "Else present: the b (liver, 0.80 (0.80–0.80)); absent: the c, the e, the f, the g and 1 more; "
+        "not judged: the d."
+    )
+    assert others(first, names) == []
 
 
 @pytest.mark.parametrize(
