@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 
@@ -15,6 +16,25 @@ class SavedLook:
     colour: tuple[float, ...]
     opacity: float = 1.0
     visible: bool = True
+
+
+@dataclass(frozen=True)
+class SavedSide:
+    """What a side view showed of its slice.
+
+    Attributes
+    ----------
+    name : str
+        "coronal" or "sagittal".
+    span : float
+        How many mm lay along the shorter side of its canvas, which the next window may give another size.
+    centre : tuple of float
+        Of the camera, in mm along the two axes shown.
+    """
+
+    name: str
+    span: float
+    centre: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,8 @@ class SavedView:
         Of the organs that were drawn otherwise than at first.
     solo : tuple of str
         Organs that were shown alone.
+    sides : tuple of SavedSide
+        How far the side views were zoomed, and to where.
     """
 
     point: tuple[float, ...] = ()
@@ -61,6 +83,7 @@ class SavedView:
     automatic_window: bool | None = None
     looks: tuple[SavedLook, ...] = ()
     solo: tuple[str, ...] = ()
+    sides: tuple[SavedSide, ...] = ()
 
 
 def view_from_json(data: Mapping[str, Any]) -> SavedView:
@@ -87,7 +110,15 @@ def view_from_json(data: Mapping[str, Any]) -> SavedView:
         automatic_window=_flag(data.get("automatic_window")),
         looks=tuple(_look(item) for item in data.get("looks") or ()),
         solo=tuple(str(organ) for organ in data.get("solo") or ()),
+        sides=tuple(_side(item) for item in data.get("sides") or ()),
     )
+
+
+def _side(item: Mapping[str, Any]) -> SavedSide:
+    span, down, across = (float(v) for v in (item["span"], *item["centre"]))
+    if not (span > 0 and all(map(isfinite, (span, down, across)))):
+        raise ValueError("no place in mm")
+    return SavedSide(str(item["name"]), span, (down, across))
 
 
 def _look(item: Mapping[str, Any]) -> SavedLook:

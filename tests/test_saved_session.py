@@ -15,7 +15,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.folders import cache_folder
 from napari_ctvlp.opening import open_paths, open_sample, open_scan
 from napari_ctvlp.saved_session import SAMPLE, SavedView, capture, read_session, restore, save, write_session
-from napari_ctvlp.saved_view import SavedLook, view_from_json
+from napari_ctvlp.saved_view import SavedLook, SavedSide, view_from_json
 from napari_ctvlp.scan.drawn import edited_masks, renamed
 from napari_ctvlp.scan.types import OrganMasks
 from napari_ctvlp.session import Rooms, Session
@@ -37,6 +37,7 @@ VIEW = SavedView(
     automatic_window=False,
     looks=(SavedLook("liver", (0.5, 0.25, 1.0), 0.75, visible=False),),
     solo=("spleen", "liver"),
+    sides=(SavedSide("coronal", 120.5, (3.0, -4.0)),),
 )
 
 
@@ -220,12 +221,18 @@ def test_another_version_of_the_encoder_is_told(session, rooms, loaded_before):
 def test_views_of_older_files_are_read(session, tmp_path):
     write_session(tmp_path / "s.json", capture(session, VIEW))
     data = json.loads((tmp_path / "s.json").read_text())
-    new = ("angles", "side_views", "body", "map", "organs", "automatic_window", "looks", "solo")
+    new = ("angles", "side_views", "body", "map", "organs", "automatic_window", "looks", "solo", "sides")
     data["view"] = {name: value for name, value in data["view"].items() if name not in new}
     (tmp_path / "s.json").write_text(json.dumps(data))
     view = read_session(tmp_path / "s.json").view
     assert view.point == VIEW.point and view.side_views is None and view.looks == ()
     assert view_from_json({}) == SavedView()
+
+
+@pytest.mark.parametrize("span", [0.0, -3.0, float("nan"), float("inf")])
+def test_a_side_view_of_no_size_is_refused(span):
+    with pytest.raises(ValueError, match="no place"):
+        view_from_json({"sides": [{"name": "coronal", "span": span, "centre": [1.0, 2.0]}]})
 
 
 def test_no_voxel_and_no_patient_in_the_file(rooms, tmp_path):

@@ -18,6 +18,7 @@ from napari_ctvlp._qt.pointing import Go, Pointing
 from napari_ctvlp._qt.removing import remove_layer
 from napari_ctvlp._qt.twin import Twin
 from napari_ctvlp._qt.wiring import Wiring
+from napari_ctvlp.saved_view import SavedSide
 
 if TYPE_CHECKING:
     from napari.components import Dims
@@ -56,6 +57,7 @@ class SliceView(QWidget):
         self._spare: list[Twin] = []
         self._fitted = False
         self._extent = 0
+        self._wanted: SavedSide | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -82,6 +84,21 @@ class SliceView(QWidget):
     def shown(self) -> list[Any]:
         """Its own layers that show them."""
         return [twin.layer for twin in self._twins]
+
+    @property
+    def look(self) -> SavedSide | None:
+        """How far it is zoomed and to where; None while it shows nothing."""
+        if not self._twins or not self._extent:
+            return self._wanted
+        camera = self.model.scene.camera
+        down, across = (float(v) for v in tuple(camera.center)[-2:])
+        return SavedSide(self.name, self._extent / float(camera.zoom), (down, across))
+
+    def give_look(self, look: SavedSide) -> None:
+        """Zoom and pan so; as soon as there is something to see, where that is not now."""
+        self._wanted = look
+        if self._twins and self._extent and not self._timer.isActive():
+            self._look_as_wanted()
 
     def show_layers(self, layers: Sequence[Image | Labels]) -> None:
         """Show these layers of the main viewer, lowest first; what is shown already stays as it is.
@@ -149,7 +166,10 @@ class SliceView(QWidget):
             twin.set_live(live)
 
     def go_to(self, world: Sequence[float]) -> None:
-        """Show the slice through a point in world mm (I, P, L), the crosshair there, and pan where it is outside."""
+        """Show the slice through a point in world mm (I, P, L), the crosshair there, and pan to another that is outside.
+
+        It stays panned away from a point that it is at already.
+        """
         dims = self.model.dims
         if dims.ndim != 3 or not self._twins:
             return
@@ -157,8 +177,9 @@ class SliceView(QWidget):
         # the other two axes lie in the slice: setting them would only slice the same again
         if dims.point[self.axis] != place:
             dims.set_point(self.axis, place)
-        self.crosshair.set_place(world)
-        keep_in_view(self.model, world)
+        if self.crosshair.place != tuple(world):
+            self.crosshair.set_place(world)
+            keep_in_view(self.model, world)
 
     def follow_theme(self, theme: str) -> None:
         """Take the theme of the main viewer."""
@@ -194,8 +215,15 @@ class SliceView(QWidget):
         if self._twins:
             self._extent = min(self.width(), self.height())
             self.model.fit_to_view()
+            self._look_as_wanted()
             # napari (0.9) places a scale bar of another length while it draws, too late for that picture
             getattr(self.view.canvas, "_update_overlay_canvas_positions", lambda: None)()
+
+    def _look_as_wanted(self) -> None:
+        look, self._wanted = self._wanted, None
+        if look is not None:
+            self.model.scene.camera.zoom = self._extent / look.span
+            self.model.scene.camera.center = (0.0, *look.centre)
 
     def _close(self) -> None:
         self._emptying.stop()

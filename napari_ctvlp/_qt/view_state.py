@@ -118,6 +118,7 @@ class ViewState:
             automatic_window=self._bar.automatic.isChecked(),
             looks=tuple(SavedLook(organ, look.colour, look.opacity, look.visible) for organ, look in looks),
             solo=tuple(names[label] for label in sorted(self._looks.solo) if label in names),
+            sides=tuple(look for side in self._views.views if self._views.shown and (look := side.look)),
         )
 
     def give(self, view: SavedView) -> None:
@@ -132,6 +133,10 @@ class ViewState:
         if view.automatic_window is not None:
             self._bar.automatic.setChecked(view.automatic_window)
         give_view(self._viewer, view, self._layers.scan_layer, self._layers.masks_layer)
+        for side in self._views.views:
+            for look in view.sides:
+                if look.name == side.name:
+                    side.give_look(look)
         self._draw(view)
         self._undo.clear()
 

@@ -223,6 +223,11 @@ def test_all_views_stand_where_they_stood(make_napari_viewer, word_encoder, file
     widget.views.settle()
     viewer.dims.point = tuple(np.add(widget.session.scan.napari_translate, (9.0, 2.0, 6.0)))
     viewer.scene.camera.zoom = 9.5
+    qtbot.wait(50)  # until the side views have been fitted to the scan
+    for view in widget.views.views:
+        view.model.scene.camera.zoom *= 2.5
+        view.model.scene.camera.center = (0.0, *np.add(tuple(view.model.scene.camera.center)[-2:], (1.5, -2.0)))
+    sides = [view.look for view in widget.views.views]
     widget.overlay.looks.set_colour([5], (0.0, 0.25, 1.0))
     widget.saving.save_session(tmp_path / "case")
     qtbot.waitUntil((tmp_path / "case.ctvlp.json").exists)
@@ -246,6 +251,8 @@ def test_all_views_stand_where_they_stood(make_napari_viewer, word_encoder, file
     place, looks = stands(viewer, again)
     world = np.add(again.session.scan.napari_translate, (9.0, 2.0, 6.0))
     assert place[:3] == pytest.approx(world, abs=1.5) and place[-1] == pytest.approx(9.5)
+    for view, side in zip(again.views.views, sides, strict=True):
+        assert view.look.span == pytest.approx(side.span, rel=0.02) and view.look.centre == pytest.approx(side.centre)
     assert looks[0].looks[5].colour == (0.0, 0.25, 1.0) and looks[0].looks[1].opacity == 1.0
     assert looks[1] == tuple(np.add(40, (-200, 200)))
     assert [layer.name for layer in viewer.layers if layer.visible] == ["ct", "ct organs"]
