@@ -166,9 +166,9 @@ class SliceView(QWidget):
             twin.set_live(live)
 
     def go_to(self, world: Sequence[float]) -> None:
-        """Show the slice through a point in world mm (I, P, L), the crosshair there, and pan to another that is outside.
+        """Show the slice through a point in world mm (I, P, L), the crosshair there, and pan where it is outside.
 
-        It stays panned away from a point that it is at already.
+        Where it stands at that point already it stays panned away.
         """
         dims = self.model.dims
         if dims.ndim != 3 or not self._twins:

@@ -60,14 +60,14 @@ def answers_as_json(
     -------
     dict
         ``scan`` (name, shape and spacing_mm along I, P, L, audit), ``encoder`` (name, revision, licence,
-        prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows, calibrated, region_warning:
-        a sentence or None),
-        ``queries`` (text, matched, finding or None, message, organs best first; a finding has ``places`` where it was
-        asked for in several organs and ``kinds`` where the question may mean several findings, both as findings),
-        ``abnormalities`` (organ, abnormality, probability, low, high, status), ``masks`` (scheme, notes, organs with their statistics), ``prompts`` (what
-        the encoder was asked) and ``provenance`` (software, hashes of voxels, masks and prompts, use_names). No path,
-        no identifier. Taught findings stand among the abnormalities as "taught:<name>"; where there are any, ``taught``
-        tells of each its organs, how many examples it has and how it was cross-validated.
+        prompts_version, preprocessing_version, trained_on, spacing_mm, hu_windows, calibrated, region_warning: a
+        sentence or None), ``queries`` (text, matched, finding or None, message, organs best first; a finding has
+        ``places`` where it was asked for in several organs and ``kinds`` where the question may mean several findings,
+        both as findings), ``abnormalities`` (organ, abnormality, probability, low, high, status), ``masks`` (scheme,
+        notes, organs with their statistics), ``prompts`` (what the encoder was asked) and ``provenance`` (software,
+        hashes of voxels, masks and prompts, use_names). No path, no identifier. Taught findings stand among the
+        abnormalities as "taught:<name>"; where there are any, ``taught`` tells of each its organs, how many examples it
+        has and how it was cross-validated.
     """
     card = embedding.encoder.card
     entries = load_dictionary() if dictionary is None else dictionary

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
-import psutil
-
 from napari_ctvlp.errors import UserError
+from napari_ctvlp.segment.guard import end_tree
 
 SILENCE_S = 1800.0
 """A program that prints nothing for so long is taken for dead; on a CPU one tile takes minutes, not half an hour."""
@@ -33,6 +32,7 @@ def run(
     cancelled: Callable[[], bool],
     name: str,
     silence_s: float = SILENCE_S,
+    on_start: Callable[[int], None] = lambda pid: None,
 ) -> None:
     """Run a program and hand on every line that it prints.
 
@@ -48,6 +48,8 @@ def run(
         How the program is called in messages.
     silence_s : float
         Seconds without a line after which it is ended.
+    on_start : callable
+        Gets its process id.
 
     Raises
     ------
@@ -68,6 +70,7 @@ def run(
     except OSError as error:
         raise UserError(f"{name} could not be started: {error.strerror or 'unknown reason'}.") from error
     assert process.stdout is not None
+    on_start(process.pid)
     lines: queue.Queue[str | None] = queue.Queue()
     reader = threading.Thread(target=_read, args=(process.stdout, lines), name="segment-output", daemon=True)
     reader.start()
@@ -105,17 +108,7 @@ def run(
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
     """End a program and everything it started; returns when they are gone."""
-    found: list[psutil.Process] = []
-    with suppress(psutil.Error):
-        parent = psutil.Process(process.pid)
-        # stopped first, so that it cannot start another one meanwhile
-        with suppress(psutil.Error):
-            parent.suspend()
-        found = [*parent.children(recursive=True), parent]
-    for one in found:
-        with suppress(psutil.Error):
-            one.kill()
-    psutil.wait_procs(found, timeout=5)
+    end_tree(process.pid)
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
 

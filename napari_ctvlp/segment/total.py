@@ -19,6 +19,7 @@ from napari_ctvlp.scan.masks import read_masks
 from napari_ctvlp.scan.nifti_out import write_straight_scan
 from napari_ctvlp.scan.types import OrganMasks, Scan
 from napari_ctvlp.segment import tool
+from napari_ctvlp.segment.guard import guarded
 from napari_ctvlp.segment.process import SILENCE_S, run
 
 LIMIT_BYTES = 1 << 30
@@ -71,7 +72,7 @@ def segment_scan(
     program = tool.find_tool()
     tool.check_weights(model)
     report = Progress(progress or (lambda done: None))
-    with tempfile.TemporaryDirectory(prefix="ctvlp-segment-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ctvlp-segment-") as folder, guarded(Path(folder)) as started:
         place = Path(folder)
         write_straight_scan(place / "ct.nii", scan)
         report(0.02)
@@ -82,6 +83,7 @@ def segment_scan(
             cancelled=cancelled or (lambda: False),
             name="TotalSegmentator",
             silence_s=silence_s,
+            on_start=started,
         )
         masks = dataclasses.replace(_named(read_masks(_result(place), scan), model), source="")
         if _result(place).name.endswith(SUFFIX) and _keep(kept, _result(place)):

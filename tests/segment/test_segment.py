@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from napari_ctvlp.errors import UserError
 from napari_ctvlp.folders import cache_folder
 from napari_ctvlp.opening import make_masks
 from napari_ctvlp.segment import SegmentationCancelled, segment_scan
+from napari_ctvlp.segment.guard import guarded, watch
 from napari_ctvlp.segment.total import Progress
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script with a shebang")
@@ -183,6 +185,64 @@ def test_nothing_is_left_when_the_command_is_told_to_end(scan, standin, tmp_path
     assert command.wait(timeout=60) == 128 + number
     assert len(standin.lines) == 3 and not any(alive(line["pid"]) for line in standin.lines)
     assert not list(own.iterdir()) and not (tmp_path / "organs.nii.gz").exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
+def test_nothing_is_left_when_the_process_is_killed(scan, standin, tmp_path, monkeypatch):
+    """As somebody else's napari is by SIGTERM, which ends Python at once, and as any is for want of memory."""
+    standin.ends("hangs")
+    own = tmp_path / "temporary"
+    own.mkdir()
+    monkeypatch.setenv("TMPDIR", str(own))
+    given = [str(tmp_path / "ct.nii.gz"), "--device", "cpu", "--out", str(tmp_path / "organs.nii.gz")]
+    command = subprocess.Popen([sys.executable, "-m", "napari_ctvlp.cli", "segment", *given])
+    deadline = time.monotonic() + 120
+    while len(standin.lines) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [place.name[:14] for place in own.iterdir()] == ["ctvlp-segment-"]
+    command.kill()
+    command.wait(timeout=60)
+    deadline = time.monotonic() + 60
+    while (list(own.iterdir()) or any(alive(line["pid"]) for line in standin.lines)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(standin.lines) == 3 and not any(alive(line["pid"]) for line in standin.lines)
+    assert not list(own.iterdir())
+
+
+def test_the_guard_ends_with_what_it_guards(tmp_path):
+    before = {child.pid for child in psutil.Process().children()}
+    with guarded(tmp_path) as started:
+        started(os.getpid())
+        (guard,) = (child for child in psutil.Process().children() if child.pid not in before)
+        assert guard.is_running()
+    assert not guard.is_running() and tmp_path.exists()
+
+
+def test_without_a_guard_all_works(scan, standin, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
+    assert set(segment_scan(scan, device="cpu").names.values()) == {"liver", "heart"}
+
+
+def test_what_a_program_leaves_that_ended_first_is_ended(tmp_path, monkeypatch):
+    waits = "print(1, flush=True); import time; time.sleep(600)"
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {waits!r}])"
+    program = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert program.stdout is not None and program.stdout.readline() == b"1\n"
+    (left,) = psutil.Process(program.pid).children()
+
+    def told():
+        yield f"{program.pid}\n"
+        program.kill()
+        program.wait()
+        assert alive(left.pid)
+
+    monkeypatch.setattr(sys, "stdin", told())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    watch(folder)
+    psutil.wait_procs([left], timeout=10)
+    program.stdout.close()
+    assert not alive(left.pid) and not folder.exists()
 
 
 @pytest.mark.parametrize(
