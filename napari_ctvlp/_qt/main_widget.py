@@ -87,6 +87,7 @@ class CtvlpWidget(DropTarget, QWidget):
         self._viewer = napari_viewer
         self._closed_down = False
         self._wiring = wiring = Wiring()
+        self._last = wiring.enter_context(Wiring())  # undone after all else, which takes layers out of the canvas
         if session is None:
             runner = ThreadRunner()
             wiring.callback(runner.close)
@@ -264,8 +265,7 @@ class CtvlpWidget(DropTarget, QWidget):
             shown.set_window_text(self.input.title or text)
 
     def _on_map_changed(self, there: bool, wanted: bool) -> None:
-        wanted = wanted and self.session.masks is not None
-        self.dock.set_map(there, wanted, self.similarity.why_none)
+        self.dock.set_map(there, wanted and self.session.masks is not None, self.similarity.why_none)
 
     def _apply_theme(self, event: object = None) -> None:
         theme = get_theme(self._viewer.theme)
@@ -285,7 +285,7 @@ class CtvlpWidget(DropTarget, QWidget):
         for child in self.findChildren(QWidget):
             child.ensurePolished()  # napari's style takes its time: now, and not when a hidden one is first shown
         if self._ending.watch_window(main_window(self)):
-            self._wiring.callback(finish_in_own_context(main_canvas(self._viewer, self)))
+            self._last.callback(finish_in_own_context(main_canvas(self._viewer, self)))
             self._show_first_views()
 
     def event(self, event: QEvent | None) -> bool:

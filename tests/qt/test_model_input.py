@@ -96,3 +96,14 @@ def test_an_encoder_that_does_not_show_it_says_so(shown, word_rooms):
     widget.session.failed.connect(told.append)
     widget.dock.more.input.click()
     assert "does not show what it is fed" in str(told[0]) and not widget.dock.more.input.isChecked()
+
+
+def test_when_the_dock_closes_it_goes_in_the_own_context_of_the_canvas(shown):
+    """napari deletes on the GPU what a layer had there in whatever context is current, see `finish_in_own_context`."""
+    viewer, widget = shown
+    widget.views.set_shown(True)
+    widget.dock.more.input.click()
+    context, went = viewer.window._qt_viewer.canvas._scene_canvas.context, []
+    viewer.layers.events.removing.connect(lambda event: went.append("finish" in vars(context)))
+    widget.close()
+    assert went == [True] and "finish" not in vars(context)
