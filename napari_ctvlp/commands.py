@@ -241,8 +241,9 @@ def followup(args: FollowUpArgs) -> None:
     embedding, rooms = embedded(args.encoder, scan, masks), Rooms()
     tell_region(args.encoder, masks)
     taught = taught_in(args.taught, embedding)
-    scores = (*rooms.score_abnormalities(embedding), *rooms.score_taught(embedding, taught))
-    _, found = compared(before, Exam(scan, masks, embedding, scores), rooms, taught)
+    _, found = compared(
+        before, Exam(scan, masks, embedding, rooms.scores(embedding, taught, masks, scan)), rooms, taught
+    )
     for caveat in found.caveats:
         print(f"note: {caveat}", file=sys.stderr)
     if args.csv is None:

@@ -161,6 +161,16 @@ def test_command_writes_a_table(files, tmp_path, capsys):
     assert "2 organs compared" in said.out and "note: Whether both scans are of one patient is not known" in said.err
 
 
+def test_command_compares_no_scores_of_a_scan_with_wrong_hu(files, tmp_path):
+    _, masks = files
+    scan = write_scan(tmp_path / "wrong.nii.gz", body() + 1024)  # the intercept was not applied
+    followup(scan, "--masks", masks, "--prior", tmp_path / "prior", "--csv", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as handle:
+        lines = {line["organ"]: line for line in csv.DictReader(handle)}
+    assert lines["liver"]["probability_change"] == "" and lines["liver"]["volume_change_percent"] == "50.0"
+    assert lines["liver"]["remark"].startswith("scores of this scan not compared: ")
+
+
 def test_command_refuses_two_patients_unless_told(tmp_path, capsys):
     seg = write_scan(tmp_path / "seg.nii.gz", labels())
     for name, number in (("a", "PID4711"), ("b", "PID0815")):

@@ -79,10 +79,10 @@ PRESETS = {
         checkpoint_every=250,
     ),
 }
-"""``starter-gpu`` goes on with the shipped encoder for nine minutes on one GPU and 16 cores, as was measured. Of the two
-after it forty steps were measured, on an H200 and from scans in a folder: 0.31 s and 10 GB for ``one-24gb-gpu``, 0.39 s
-and 23 GB for an eighth of ``eight-gpus``' batch. Their scans, 7 MB each, are made meanwhile and kept: a core takes two
-seconds for one, so steps that make theirs anew (``world.stream``) wait for them twenty times as long as they take."""
+"""``starter-gpu`` goes on with the shipped encoder for nine minutes on one GPU and 16 cores, as was measured. Of the
+two after it forty steps were measured, on an H200 and from scans in a folder: 0.31 s and 10 GB for ``one-24gb-gpu``,
+0.39 s and 23 GB for an eighth of ``eight-gpus``' batch. Their scans, 7 MB each, are made meanwhile and kept: a core
+takes two seconds for one, so steps that make theirs anew (``world.stream``) wait for them twenty times as long."""
 
 T = TypeVar("T")
 

@@ -143,8 +143,8 @@ def _organ(organ: str, prior: Exam, now: Exam, hu_counts: bool) -> OrganChange:
         where = "the prior's" if before is None else "this scan's"
         return OrganChange(organ, volume, hu, False, remark=f"not in {where} masks")
     cut = [name for name, s in (("the prior", before), ("this scan", after)) if s.touches_edge]
-    finding, probability = ("", (None, None)) if cut else _moved(organ, prior.scores, now.scores)
-    remark = f"cut by field of view in {' and '.join(cut)}" if cut else ""
+    finding, probability, doubt = ("", (None, None), "") if cut else _moved(organ, prior.scores, now.scores)
+    remark = f"cut by field of view in {' and '.join(cut)}" if cut else doubt
     return OrganChange(
         organ, volume, hu, not cut, finding, probability, _distance(organ, prior, now), remark, hu_counts
     )
@@ -152,15 +152,30 @@ def _organ(organ: str, prior: Exam, now: Exam, hu_counts: bool) -> OrganChange:
 
 def _moved(
     organ: str, before: Sequence[AbnormalityScore], now: Sequence[AbnormalityScore]
-) -> tuple[str, tuple[float | None, float | None]]:
-    """The finding of an organ whose probability has moved most."""
-    then = {s.abnormality: s.probability for s in before if s.organ == organ}
-    pairs = [
-        (s.abnormality, (p, s.probability))
+) -> tuple[str, tuple[float | None, float | None], str]:
+    """The finding of an organ whose probability has moved most, and why none is told where all are doubted.
+
+    What moves between a score and one that is not to be relied on may be the doubt.
+    """
+    then = {s.abnormality: s for s in before if s.organ == organ and s.probability is not None}
+    both = [
+        (then[s.abnormality], s)
         for s in now
-        if s.organ == organ and s.probability is not None and (p := then.get(s.abnormality)) is not None
+        if s.organ == organ and s.probability is not None and s.abnormality in then
     ]
-    return max(pairs, key=lambda pair: abs(pair[1][1] - pair[1][0]), default=("", (None, None)))
+    pairs = [
+        (new.abnormality, (old.probability, new.probability)) for old, new in both if not (old.doubted or new.doubted)
+    ]
+    if both and not pairs:
+        old, new = both[0]
+        which = " and ".join(name for name, s in (("the prior", old), ("this scan", new)) if s.doubted)
+        why = (new if new.doubted else old).status.partition("; ")[2]
+        return "", (None, None), f"scores of {which} not compared: {why}"
+    return (*max(pairs, key=lambda pair: _distance_of(pair[1]), default=("", (None, None))), "")
+
+
+def _distance_of(pair: tuple[float | None, float | None]) -> float:
+    return abs((pair[1] or 0.0) - (pair[0] or 0.0))
 
 
 def _distance(organ: str, prior: Exam, now: Exam) -> float | None:

@@ -105,6 +105,21 @@ def test_findings_of_what_is_cut_are_not_compared_either(phantom, word_encoder):
         assert found.rows[-1].organ == "spleen"
 
 
+def test_scores_that_are_doubted_are_not_compared(phantom, word_encoder):
+    def doubted(row):
+        return dataclasses.replace(row, status="scored; HU wrong", doubted=True)
+
+    cyst, mass = scores(cyst=0.95, mass=0.3)
+    prior = exam(phantom, word_encoder, scores=scores(cyst=0.05, mass=0.2))
+    row = rows(follow_up(prior, exam(phantom, word_encoder, scores=(doubted(cyst), mass))))["spleen"]
+    assert (row.finding, row.probability, row.remark) == ("mass", (0.2, 0.3), "")
+    now = exam(phantom, word_encoder, scores=(doubted(cyst), doubted(mass)))
+    row = rows(follow_up(prior, now))["spleen"]
+    assert (row.finding, row.probability) == ("", (None, None))
+    assert row.remark == "scores of this scan not compared: HU wrong"
+    assert rows(follow_up(now, prior))["spleen"].remark == "scores of the prior not compared: HU wrong"
+
+
 def test_without_encoder_volume_and_hu_are_compared(phantom, word_encoder):
     bare = [dataclasses.replace(exam(phantom, word_encoder, grow=g), embedding=None) for g in (0, 3)]
     row = rows(follow_up(*bare))["liver"]
