@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -10,7 +11,7 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from napari_ctvlp._qt.layer_lookup import MASKS_KEY, NAMES_KEY, masks_of
-from napari_ctvlp._qt.strokes import Strokes, tell_of_undo
+from napari_ctvlp._qt.strokes import Strokes, before_strokes, has_strokes, tell_of_undo
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
 
@@ -31,7 +32,8 @@ class Painting:
     """Lets masks and answers follow what is painted into the layer of the masks.
 
     Masks never change under the work that reads them: a layer gets an array of its own before the first stroke, and
-    what was painted becomes new masks. That holds for strokes while no dock is open, too: the next one measures them.
+    what was painted becomes new masks. That holds for strokes while no dock is open, too: the next one measures them,
+    also those of before there was any, which have changed the masks themselves.
 
     Parameters
     ----------
@@ -48,6 +50,7 @@ class Painting:
         self._strokes: Strokes | None = None
         self._leave_undo: Callable[[], None] = lambda: None
         self._unread: WeakSet[Labels] = WeakSet()
+        self._changed: WeakSet[OrganMasks] = WeakSet()  # what was measured of them does not hold for any organ
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
@@ -64,6 +67,7 @@ class Painting:
             return
         known = dict(layer.metadata.get(NAMES_KEY, {}))
         labels = np.asarray(layer.data)
+        before = replace(masks, labels=labels) if masks in self._changed else masks
 
         def done(edited: OrganMasks | UserError) -> None:
             self._unread.discard(layer)
@@ -79,7 +83,7 @@ class Painting:
 
         def work(_report: object, _cancelled: object) -> OrganMasks | UserError:
             try:
-                return rooms.edited_masks(scan, masks, labels, known)
+                return rooms.edited_masks(scan, before, labels, known)
             except UserError as error:
                 return error
 
@@ -107,14 +111,20 @@ class Painting:
         self._leave_undo = tell_of_undo(layer, self._strokes.look_for_undo)
         layer.events.mode.disconnect(_on_mode_unwatched)
         layer.events.mode.connect(self._on_mode)
-        self._on_mode()
+        before_strokes(layer, _give_own_array)
         # painted before other masks took its place, or while nobody looked
-        if layer in self._unread or not _shows(layer, self._session.masks):
+        masks = self._session.masks
+        if masks is not None and layer.data is masks.labels and has_strokes(layer):
+            self._changed.add(masks)  # before there was a dock, and the masks with the layer
+            self._unread.add(layer)
+        painted = layer in self._unread or not _shows(layer, masks)
+        self._on_mode()
+        if painted:
             self._on_touched()
 
     def _on_mode(self, event: object = None) -> None:
-        """Give the layer an array of its own before anything is painted."""
-        if self._layer is not None:
+        """Give the layer an array of its own before anything is painted: the first stroke shall not wait for it."""
+        if self._layer is not None and self._layer.mode in EDITING_MODES:
             assert self._strokes is not None
             with self._strokes.touched.blocked():
                 _give_own_array(self._layer)
@@ -139,10 +149,11 @@ def _shows(layer: Labels, masks: OrganMasks | None) -> bool:
 def _give_own_array(layer: Labels) -> None:
     """Let strokes into a layer not change the masks that it shows."""
     masks = masks_of(layer)
-    if masks is not None and layer.data is masks.labels and layer.mode in EDITING_MODES:
+    if masks is not None and layer.data is masks.labels:
         layer.data = masks.labels.copy()
 
 
 def _on_mode_unwatched(event: Any) -> None:
     """The same for layers that no dock watches."""
-    _give_own_array(event.source)
+    if event.source.mode in EDITING_MODES:
+        _give_own_array(event.source)

@@ -13,6 +13,9 @@ from napari_ctvlp._qt.wiring import Wiring
 if TYPE_CHECKING:
     from napari.layers import Labels
 
+WRITERS = ("paint", "fill", "paint_polygon", "data_setitem")
+"""Functions by which napari (0.9) writes what is painted, and other code may."""
+
 
 class Strokes:
     """Watches one layer.
@@ -87,6 +90,31 @@ def tell_of_undo(layer: Labels, tell: Callable[[], object]) -> Callable[[], None
             del vars(found)["_load_history"]
 
     return give_back
+
+
+def before_strokes(layer: Labels, prepare: Callable[[Labels], object]) -> None:
+    """Have a function called before anybody paints into a layer through napari's functions, in whatever mode it is.
+
+    It stays for as long as the layer lives; asked for again it is left as it is.
+    """
+    if WRITERS[0] in vars(layer):
+        return
+    known = ref(layer)  # the layer must not hold itself
+
+    def wrapped(name: str) -> Callable[..., Any]:
+        def write(*args: Any, **options: Any) -> Any:
+            found: Any = known()
+            prepare(found)
+            return getattr(type(found), name)(found, *args, **options)
+
+        return write
+
+    vars(layer).update({name: wrapped(name) for name in WRITERS if hasattr(type(layer), name)})
+
+
+def has_strokes(layer: Labels) -> bool:
+    """Whether anybody has painted into a layer, as far as napari's undo goes back; False where it does not tell."""
+    return bool(getattr(layer, "_undo_history", ()))
 
 
 def _undone(layer: Labels) -> int:

@@ -324,6 +324,47 @@ def test_what_was_painted_before_the_dock_was_opened_again_is_measured(
     again.close_down()
 
 
+def test_what_was_painted_before_there_was_a_dock_is_measured(make_napari_viewer, word_rooms, phantom, qtbot):
+    viewer = make_napari_viewer()
+    scan, masks = phantom
+    layer = add_layers(viewer, scan, masks)[1]
+    layer.mode = "paint"
+    paint(layer, 1)  # into the masks themselves: nobody of us was there
+    runner = ThreadRunner()
+    widget = CtvlpWidget(viewer, Session(runner, word_rooms))
+    widget.on_close(runner.close)
+    viewer.window.add_dock_widget(widget, name="CT query")
+    assert widget.session.is_editing
+    settled(widget, qtbot)
+    found = widget.session.masks
+    np.testing.assert_array_equal(found.labels, layer.data)
+    assert found.statistics == organ_statistics(scan, layer.data, found.names) != masks.statistics
+    widget.close_down()
+
+
+@pytest.mark.parametrize("open_dock", [True, False])
+@pytest.mark.parametrize("tool", ["paint", "fill", "paint_polygon", "data_setitem"])
+def test_code_that_paints_in_any_mode_leaves_masks_that_were_measured(open_masks, qtbot, tool, open_dock):
+    """As other plugins do; others hold these masks, too: those of another phase, the undo, the prior."""
+    _, widget, _, masks, layer = open_masks
+    assert layer.mode == "pan_zoom" and layer.data is masks.labels
+    before = masks.labels.copy()
+    if not open_dock:
+        widget.close_down()
+    corners = np.array([[15, 5, 5], [15, 25, 5], [15, 25, 25]])
+    given = {"paint": ((15, 20, 20), 3), "fill": ((15, 2, 2), 3), "paint_polygon": (corners, 3)}
+    if tool == "data_setitem":
+        paint(layer, 3)
+    else:
+        getattr(layer, tool)(*given[tool])
+    assert not np.array_equal(layer.data, before)
+    np.testing.assert_array_equal(masks.labels, before)
+    if open_dock:
+        settled(widget, qtbot)
+        np.testing.assert_array_equal(widget.session.masks.labels, layer.data)
+        assert widget.session.masks is not masks
+
+
 def test_a_layer_that_got_another_shape_is_let_go(open_masks, qtbot):
     _, widget, _, _, layer = open_masks
     said = []
