@@ -92,7 +92,8 @@ class Encoders:
 
     def refresh(self) -> None:
         """Look again what there is."""
-        choices = [choice_of(entry) for entry in list_entries().values()]
+        self._entries = list_entries()
+        choices = [choice_of(entry) for entry in self._entries.values()]
         self._picker.set_choices(choices, self._session.encoder_name, self.others.names)
 
     # -- bringing one here -------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ class Encoders:
     def _show_region(self) -> None:
         """Tell of every encoder that is asked, the chosen one first, where the scan lies outside of its region."""
         masks, names = self._session.masks, (self._session.encoder_name, *self.others.names)
-        told = [] if masks is None else [region_note(name, masks) for name in names]
+        told = [] if masks is None else [region_note(name, masks, self._entries) for name in names]
         self._picker.set_note("\n".join(filter(None, told)))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from napari_ctvlp.anatomy.organs import GROUPS
 from napari_ctvlp.scan.types import OrganMasks
 
-from .registry import Region, entry_at, list_entries
+from .registry import EncoderEntry, Region, entry_at, list_entries
 
 LANDMARKS: dict[Region, tuple[str, ...]] = {
     "chest": (*GROUPS["lung"], *GROUPS["heart"]),
@@ -40,7 +41,10 @@ def outside_region(name: str, region: Region, masks: OrganMasks) -> str:
     return f"{name} was trained on CT of the {region}; this scan {seen}, so its answers here may mean nothing."
 
 
-def region_note(encoder: str | Path, masks: OrganMasks) -> str:
-    """`outside_region` of an encoder by its name or folder; "" for one of which nothing is known beforehand."""
-    entry = list_entries().get(str(encoder)) or entry_at(Path(encoder))
+def region_note(encoder: str | Path, masks: OrganMasks, entries: Mapping[str, EncoderEntry] | None = None) -> str:
+    """`outside_region` of an encoder by its name or folder; "" for one of which nothing is known beforehand.
+
+    ``entries`` is what `list_entries` gave before, for whoever must not read it from disk.
+    """
+    entry = (list_entries() if entries is None else entries).get(str(encoder)) or entry_at(Path(encoder))
     return "" if entry is None else outside_region(entry.name, entry.region, masks)
