@@ -44,7 +44,13 @@ def main() -> int:
             return 2
         screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
         os.execvp(screen[0], [*screen, sys.executable, "-m", "tests.tour", *sys.argv[1:]])
-    os.environ["CTVLP_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ctvlp-tour-")  # the tour edits the dictionary
+    with tempfile.TemporaryDirectory(prefix="ctvlp-tour-") as folder:
+        os.environ["CTVLP_CONFIG_DIR"] = folder  # the tour edits the dictionary
+        return tours(args)
+
+
+def tours(args: argparse.Namespace) -> int:
+    """The tours that were asked for."""
     from .bare import measure
 
     if not args.steps:
