@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 MOST_SPARE = 4
 """Layers of a view that rest until there is something else for them to show."""
+EMPTY_MS = 1500
+"""How long a view shows nothing until it keeps no more of them than the next scan and its organs need: each takes some
+8 MB on the GPU, or of memory where software draws."""
 
 
 class SliceView(QWidget):
@@ -65,6 +68,9 @@ class SliceView(QWidget):
         self._emptying = QTimer(self)
         self._emptying.setInterval(0)
         self._emptying.timeout.connect(self._empty_next)
+        self._trimming = QTimer(self)
+        self._trimming.setInterval(EMPTY_MS)
+        self._trimming.timeout.connect(self._trim_next)
         self._wiring = Wiring()
         self._wiring.callback(self._close)
         self._go = go
@@ -129,7 +135,9 @@ class SliceView(QWidget):
             elif (now := self.model.layers.index(twin.layer)) != place_in_list:
                 self.model.layers.move(now, place_in_list)
         self.view.dims.setVisible(bool(wanted))  # what rests keeps its axes, and there is nothing to step through
+        self._trimming.stop()
         if not wanted:
+            self._trimming.start()
             self.furniture.hide()
             self.crosshair.set_place(None)
             return
@@ -146,6 +154,16 @@ class SliceView(QWidget):
             full[0].empty(self._twins[0].source if self._twins else None)
         if len(full) < 2:
             self._emptying.stop()
+
+    def _trim_next(self) -> None:
+        """Remove a layer that rests and that the next scan does not need, one at a time."""
+        needed: dict[str, Twin] = {twin.showed: twin for twin in self._spare if twin.showed}
+        found = next((twin for twin in self._spare if twin is not needed.get(twin.showed)), None)
+        if found is not None:
+            self._spare.remove(found)
+            remove_layer(self.model.layers, found.layer)
+        else:
+            self._trimming.stop()
 
     def _point(self, world: tuple[float, ...], series: str) -> None:
         if self._twins:
@@ -227,6 +245,7 @@ class SliceView(QWidget):
 
     def _close(self) -> None:
         self._emptying.stop()
+        self._trimming.stop()
         for twin in self._twins:
             twin.release()
         self._twins, self._spare = [], []

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Labels, Layer
 
+from napari_ctvlp._qt.layer_lookup import masks_of, scan_of
 from napari_ctvlp._qt.recolour import recolour
 from napari_ctvlp._qt.strokes import Strokes
 
@@ -98,6 +99,7 @@ class Twin:
         self._names = FOLLOWED[Labels if isinstance(layer, Labels) else Image]
         self._live = True
         self.full = False  # at rest, with what it showed
+        self.showed = ""  # at rest: "scan" or "organs", where it showed that
         self._undo: list[Callable[[], None]] = []
         self._strokes: Strokes | None = None
         place = {name: getattr(layer, name) for name in PLACE}
@@ -137,6 +139,7 @@ class Twin:
     def rest(self) -> None:
         """Follow no more, and be hidden; `empty` is to come."""
         self.release()
+        self.showed = "scan" if scan_of(self.source) else "organs" if masks_of(self.source) else ""
         self.source = None
         self.layer.visible = False
         self.full = True

@@ -140,6 +140,24 @@ def test_few_layers_rest(make_view, phantom, qtbot):
         assert layer.units == scan.units or layer is view.shown[1]
 
 
+def test_a_view_that_stays_empty_keeps_what_the_next_scan_needs(make_view, phantom, other, qtbot, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("napari_ctvlp._qt.slice_view.EMPTY_MS", 20)
+    scan, organs = layers_of(*phantom)
+    maps = [Image(np.ones(scan.data.shape, kind), scale=scan.scale) for kind in (np.float32, np.uint8)]
+    view = make_view()
+    view.show_layers([scan, maps[0], organs, maps[1]])
+    kept = [view.shown[0], view.shown[2]]
+    view.show_layers([])
+    assert len(view.model.layers) == 4, "another scan may come at once"
+    qtbot.waitUntil(lambda: len(view.model.layers) == 2)
+    qtbot.wait(60)
+    assert list(view.model.layers) == kept
+    view.show_layers(layers_of(*other))
+    assert view.shown == kept
+    qtbot.wait(60)
+    assert list(view.model.layers) == kept
+
+
 def test_nothing_is_pointed_at_in_a_view_that_shows_nothing(make_view, phantom):
     view, went = make_view(), []
     view._go = lambda *place: went.append(place)
