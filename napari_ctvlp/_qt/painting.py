@@ -11,7 +11,7 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from napari_ctvlp._qt.layer_lookup import MASKS_KEY, NAMES_KEY, masks_of
-from napari_ctvlp._qt.strokes import Strokes, before_strokes, has_strokes, tell_of_undo
+from napari_ctvlp._qt.strokes import Strokes, before_stroke, has_strokes, no_more_before_stroke, tell_of_undo
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.work import Task
 
@@ -111,12 +111,13 @@ class Painting:
         self._leave_undo = tell_of_undo(layer, self._strokes.look_for_undo)
         layer.events.mode.disconnect(_on_mode_unwatched)
         layer.events.mode.connect(self._on_mode)
-        before_strokes(layer, _give_own_array)
         # painted before other masks took its place, or while nobody looked
         masks = self._session.masks
-        if masks is not None and layer.data is masks.labels and has_strokes(layer):
-            self._changed.add(masks)  # before there was a dock, and the masks with the layer
-            self._unread.add(layer)
+        if masks is not None and layer.data is masks.labels:
+            before_stroke(layer, _give_own_array)
+            if has_strokes(layer):
+                self._changed.add(masks)  # before there was a dock, and the masks with the layer
+                self._unread.add(layer)
         painted = layer in self._unread or not _shows(layer, masks)
         self._on_mode()
         if painted:
@@ -148,6 +149,7 @@ def _shows(layer: Labels, masks: OrganMasks | None) -> bool:
 
 def _give_own_array(layer: Labels) -> None:
     """Let strokes into a layer not change the masks that it shows."""
+    no_more_before_stroke(layer)
     masks = masks_of(layer)
     if masks is not None and layer.data is masks.labels:
         layer.data = masks.labels.copy()

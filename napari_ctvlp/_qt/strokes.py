@@ -92,24 +92,29 @@ def tell_of_undo(layer: Labels, tell: Callable[[], object]) -> Callable[[], None
     return give_back
 
 
-def before_strokes(layer: Labels, prepare: Callable[[Labels], object]) -> None:
-    """Have a function called before anybody paints into a layer through napari's functions, in whatever mode it is.
+def before_stroke(layer: Labels, prepare: Callable[[Labels], object]) -> None:
+    """Have a function called before somebody paints into a layer through napari's functions, in whatever mode it is.
 
-    It stays for as long as the layer lives; asked for again it is left as it is.
+    It is called once; nothing of ours is in the way of what napari does from then on.
     """
-    if WRITERS[0] in vars(layer):
-        return
     known = ref(layer)  # the layer must not hold itself
 
     def wrapped(name: str) -> Callable[..., Any]:
         def write(*args: Any, **options: Any) -> Any:
             found: Any = known()
+            no_more_before_stroke(found)
             prepare(found)
-            return getattr(type(found), name)(found, *args, **options)
+            return getattr(found, name)(*args, **options)
 
         return write
 
     vars(layer).update({name: wrapped(name) for name in WRITERS if hasattr(type(layer), name)})
+
+
+def no_more_before_stroke(layer: Labels) -> None:
+    """Call nothing before the next stroke."""
+    for name in WRITERS:
+        vars(layer).pop(name, None)
 
 
 def has_strokes(layer: Labels) -> bool:
