@@ -61,12 +61,14 @@ def others(finding: Finding, names: Mapping[str, str]) -> list[str]:
     names : mapping of str to str
         What to call a finding, by the key of its entry.
     """
-    by_status: dict[str, list[str]] = {status: [] for status in (*_SAID, _UNJUDGED)}
+    by_status: dict[str, list[str]] = {status: [] for status in _SAID}
     for kind in finding.kinds[1:]:
-        number = f" ({display_name(kind.organ)}{_number(kind)})" if kind.status == "present" else ""
-        status = kind.status if kind.status in _SAID else _UNJUDGED
-        by_status[status].append(f"{names[kind.abnormality]}{number}")
+        if kind.status in by_status:
+            number = f" ({display_name(kind.organ)}{_number(kind)})" if kind.status == "present" else ""
+            by_status[kind.status].append(f"{names[kind.abnormality]}{number}")
     told = [f"{status}: {_few(called)}" for status, called in by_status.items() if called]
+    if unjudged := len(finding.kinds[1:]) - sum(map(len, by_status.values())):
+        told.append(f"{unjudged} not judged")
     return [f"Else {'; '.join(told)}."] if told else []
 
 
@@ -85,7 +87,6 @@ def counted(places: Sequence[Finding]) -> str:
 
 
 _SAID = ("present", "uncertain", "absent")
-_UNJUDGED = "not judged"
 
 
 def _why(finding: Finding) -> str:

@@ -108,8 +108,7 @@ def test_what_else_a_word_may_mean_is_told_by_status():
     names = {key: f"the {key}" for key in "abcdefgh"}
     (line,) = others(replace(first, kinds=(first, *rest)), names)
     assert line == (
-        "Else present: the b (liver, 0.80 (0.80–0.80)); absent: the c, the e, the f, the g and 1 more; "
-        "not judged: the d."
+        "Else present: the b (liver, 0.80 (0.80–0.80)); absent: the c, the e, the f, the g and 1 more; 1 not judged."
     )
     assert others(first, names) == []
 
