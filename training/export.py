@@ -25,7 +25,6 @@ from napari_ctvlp.ask.bank import standing_prompts
 from napari_ctvlp.encoder.contract import Calibration
 from napari_ctvlp.encoder.native import NativeEncoder
 from napari_ctvlp.encoder.native_model import NativeModel, Provenance
-from napari_ctvlp.encoder.preprocess import network_input
 from napari_ctvlp.encoder.text import TextTower
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
@@ -36,7 +35,7 @@ from training.data.text_models import load_text_tower
 from training.data.texts import HELD_OUT_NAMES, NORMAL, Classes, TextBank
 from training.engine.checkpoint import load_checkpoint, newest_step, write_state
 from training.engine.sources import sources, with_evidence
-from training.engine.validate import embed_store, prompt_texts, score_pairs
+from training.engine.validate import embed_store, prompt_texts, scan_input, score_pairs
 from training.history import WAYS, changes
 from training.settings import PRESETS, read_config
 
@@ -189,14 +188,8 @@ def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
 @torch.no_grad()
 def organ_vectors(model: NativeModel, store: ScanSource, index: int = 0) -> np.ndarray:
     """(organs, d) vectors of one scan, in float32."""
-    scan, tower = store.load(index), model.vision
-    given = network_input(
-        np.asarray(scan.hu),
-        np.asarray(scan.labels),
-        (store.spacing,) * 3,
-        target=tower.config.spacing,
-        windows=tower.config.windows,
-    )
+    tower = model.vision
+    given = scan_input(tower, store, store.load(index))
     return np.asarray(tower(given.image, given.labels)[0].float().numpy())
 
 

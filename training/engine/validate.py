@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from napari_ctvlp.anatomy import load_dictionary
 from napari_ctvlp.encoder.contract import FloatArray
 from napari_ctvlp.encoder.native_model import NativeModel
-from napari_ctvlp.encoder.preprocess import network_input
-from training.data.records import OrganRecord, ScanSource, patients_of
+from napari_ctvlp.encoder.preprocess import NetworkInput, network_input
+from napari_ctvlp.encoder.vision import VisionTower
+from training.data.records import LabelledScan, OrganRecord, ScanSource, patients_of
 from training.data.texts import Bank, Classes
 
 from .metrics import Interval, Resampling, auc, auc_interval, auc_with_interval, percentiles
@@ -39,6 +40,17 @@ class Embedded:
     records: list[OrganRecord]
 
 
+def scan_input(tower: VisionTower, store: ScanSource, scan: LabelledScan) -> NetworkInput:
+    """What a tower is given of a whole scan of a store, as the plugin gives it."""
+    return network_input(
+        np.asarray(scan.hu),
+        np.asarray(scan.labels),
+        (store.spacing,) * 3,
+        target=tower.config.spacing,
+        windows=tower.config.windows,
+    )
+
+
 @torch.no_grad()
 def embed_store(model: NativeModel, store: ScanSource, limit: int | None = None, device: str = "cpu") -> Embedded:
     """Embed whole scans of a store, one at a time, as the plugin does."""
@@ -47,13 +59,7 @@ def embed_store(model: NativeModel, store: ScanSource, limit: int | None = None,
     vectors, scans, records = [], [], []
     for number in range(min(limit or store.count, store.count)):
         scan = store.load(number)
-        given = network_input(
-            np.asarray(scan.hu),
-            np.asarray(scan.labels),
-            (store.spacing,) * 3,
-            target=tower.config.spacing,
-            windows=tower.config.windows,
-        )
+        given = scan_input(tower, store, scan)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             rows, index = tower(given.image.to(device), given.labels.to(device))
         for row, label in zip(rows.float().cpu().numpy(), index.label.tolist(), strict=True):

@@ -19,11 +19,11 @@ from scipy.special import gammaln
 
 from napari_ctvlp.encoder.contract import FloatArray
 from napari_ctvlp.encoder.native_files import NativeParts
-from napari_ctvlp.encoder.preprocess import network_input
 from training.data.records import ScanSource
 from training.engine.metrics import Resampling, percentiles
 from training.engine.network import Network
 from training.engine.sentences import report_vectors, sentences_of
+from training.engine.validate import scan_input
 from training.objectives.base import Needs
 
 AT = (1, 5, 10)
@@ -62,14 +62,7 @@ def scan_vectors(parts: NativeParts, store: ScanSource, device: str = "cpu") -> 
     network = Network(parts.model, Needs(organs=False, whole=True)).eval()
     rows = []
     for number in range(store.count):
-        scan = store.load(number)
-        given = network_input(
-            np.asarray(scan.hu),
-            np.asarray(scan.labels),
-            (store.spacing,) * 3,
-            target=tower.config.spacing,
-            windows=tower.config.windows,
-        )
+        given = scan_input(tower, store, store.load(number))
         image, labels = given.image.to(device), given.labels.to(device)
         rows.append(network(image, network.indices(image, labels), half=True).whole[0].cpu().numpy())
     return np.stack(rows)
