@@ -105,8 +105,7 @@ def _as_finding(row: AbnormalityScore) -> Finding:
 
 
 def told(query: ParsedQuery, finding: Finding | None, entries: Sequence[Abnormality]) -> str:
-    """What is said of a finding: one sentence, or one a line where it is asked for in a few organs, and
-    on a last line what else the question may mean."""
+    """What is said of a finding, a line for each of a few organs, and last what else the question may mean."""
     if finding is None:
         return f"Asked for absence: {query.core}." if query.negated else ""
     names = {e.key: f"{e.name}{' (taught)' if e.key.startswith(TAUGHT) else ''}" for e in entries}

@@ -171,10 +171,10 @@ def _moved(
         which = " and ".join(name for name, s in (("the prior", old), ("this scan", new)) if s.doubted)
         why = (new if new.doubted else old).status.partition("; ")[2]
         return "", (None, None), f"scores of {which} not compared: {why}"
-    return (*max(pairs, key=lambda pair: _distance_of(pair[1]), default=("", (None, None))), "")
+    return (*max(pairs, key=lambda pair: _change_of(pair[1]), default=("", (None, None))), "")
 
 
-def _distance_of(pair: tuple[float | None, float | None]) -> float:
+def _change_of(pair: tuple[float | None, float | None]) -> float:
     return abs((pair[1] or 0.0) - (pair[0] or 0.0))
 
 
