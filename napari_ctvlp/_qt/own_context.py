@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_ctvlp._qt.docked import main_window
-from napari_ctvlp._qt.removing import collect_once
+from napari_ctvlp._qt.removing import collect_once, forget_replaced_grids
 
 if TYPE_CHECKING:
     import napari
@@ -100,10 +100,11 @@ def empty_canvas(native: QWidget) -> None:
 
 def keep_apart(viewer: napari.viewer.Viewer, inside: QWidget) -> None:
     """Do both with the main canvas of a window of our own, that a widget is docked in, as long as it is open; it also
-    collects garbage once for many layers that go."""
+    collects garbage once for many layers that go, and keeps no grid that napari replaced."""
     if (view := _main_view(viewer, inside)) is not None:
         finish_in_own_context(view.canvas.native)
         collect_once(view.canvas)
+        forget_replaced_grids(view.canvas)
         view.installEventFilter(_Emptying(view))
 
 

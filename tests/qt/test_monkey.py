@@ -36,6 +36,7 @@ from napari_ctvlp._qt.layer_lookup import masks_of
 from napari_ctvlp._qt.main_widget import CtvlpWidget
 from napari_ctvlp._qt.own_process import share_arenas
 from napari_ctvlp._qt.preferences import PLUGIN
+from napari_ctvlp._qt.removing import forget_replaced_grids
 from napari_ctvlp._qt.runner import ThreadRunner
 from napari_ctvlp.encoder import install, region
 from napari_ctvlp.encoder.registry import list_entries
@@ -236,6 +237,7 @@ def test_random_actions_leave_nothing_behind(
 ):
     share_arenas()  # as a window of our own does
     viewer = make_napari_viewer(show=True)
+    forget_replaced_grids(viewer.window._qt_viewer.canvas)  # so does that
     viewer.window.resize(*SIZE)
     per_layer = growth_of_napari_alone(viewer, phantom, qtbot)
     failures = []  # in words: an exception holds the arrays of all its frames
