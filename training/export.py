@@ -51,6 +51,7 @@ METHODS_SAID = {
     "t3d": "T3D",
     "clip": "CLIP",
     "siglip": "SigLIP",
+    "finetune": "fine-tuning",
 }
 
 

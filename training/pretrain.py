@@ -27,7 +27,7 @@ from training.data.stream import WorldStream
 from training.data.text_models import load_text_tower, pinned
 from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes_of, classes_of_world, told_classes
 from training.engine import loop
-from training.engine.beginning import begin_from
+from training.engine.beginning import at_shape_of_start, begin_from
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
 from training.engine.estimate import QUICK_SCANS
@@ -205,7 +205,8 @@ def pretrain(config: PretrainConfig) -> None:
         torch.set_num_threads(config.threads)
     device = run_device(config.device)
     with process_group(device):
-        _pretrain(replace(with_evidence(at_spacing_of_data(config)), text=pinned(config.text)), device)
+        config = with_evidence(at_spacing_of_data(at_shape_of_start(config)))
+        _pretrain(replace(config, text=pinned(config.text)), device)
 
 
 def _pretrain(config: PretrainConfig, device: str) -> None:

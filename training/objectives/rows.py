@@ -42,6 +42,34 @@ def abnormal(organs: Organs, texts: Texts) -> Tensor:
     return (organs.states & ~texts.class_normal[None]).any(1)
 
 
+def margins(vectors: Tensor, organ: Tensor, texts: Texts, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """How much closer organs are to each abnormality of their dictionary than to "normal": what a score is made of.
+
+    Parameters
+    ----------
+    vectors : (n, d) float
+        Unit vectors of organs.
+    organ : (n,) int64
+        Their kinds.
+    texts : Texts
+        Of the step; of several sentences that call an organ normal the mean similarity counts.
+    scale : Tensor
+        Inverse temperature.
+
+    Returns
+    -------
+    margin : (n, m) float
+        s (<v, t> - <v, t_normal>) for each sentence t of the dictionary.
+    own : (n, m) bool
+        Which of them state an abnormality of the row's own organ kind.
+    """
+    similarity = vectors @ texts.dictionary.T
+    mine = texts.class_organ[texts.dictionary_class][None] == organ[:, None]
+    normal = mine & texts.class_normal[texts.dictionary_class][None]
+    at_normal = (similarity * normal).sum(1, keepdim=True) / normal.sum(1, keepdim=True).clamp_min(1)
+    return scale * (similarity - at_normal), mine & ~normal & normal.any(1, keepdim=True)
+
+
 def balanced_logistic(logits: Tensor, holds: Tensor, asked: Tensor) -> Term:
     """Logistic loss of single statements, true and false ones weighing half each.
 

@@ -456,3 +456,33 @@ def test_supervised_is_a_balanced_logistic_loss_over_the_organs_own_abnormalitie
     loss, terms = method((Features(organs),), (cases.texts(),), (torch.tensor(SCALE),), 0.0)
     assert loss.item() == pytest.approx((np.mean(right) + np.mean(wrong)) / 2, abs=1e-5)
     assert terms["heads"].chance == pytest.approx(np.log(2))
+
+
+def test_finetune_trains_the_score_of_the_plugin():
+    """Each abnormality of an organ's own dictionary against its normal sentence, true and false ones half each."""
+    organs, texts = cases.organs(), cases.texts()
+    similarity = SCALE * array(organs.vectors) @ array(texts.dictionary).T
+    right, wrong = [], []
+    for row, (kind, _, states, _) in enumerate(ROWS):
+        (normal,) = [c for c in range(7) if CLASS_ORGAN[c] == kind and CLASS_NORMAL[c]]
+        for c in range(7) if states else ():
+            if CLASS_ORGAN[c] == kind and c != normal:
+                logit = similarity[row, c] - similarity[row, normal]
+                (right if c in states else wrong).append(softplus(-logit if c in states else logit))
+    assert len(right) == 7 and len(wrong) == 6
+    loss, terms = run("finetune")
+    assert loss.item() == pytest.approx((np.mean(right) + np.mean(wrong)) / 2, abs=1e-5)
+    assert terms["labels"].chance == pytest.approx(np.log(2))
+    blind, _ = run("finetune", texts=replace(texts, dictionary=torch.zeros(7, 8)))
+    assert blind.item() == pytest.approx(terms["labels"].chance)
+
+
+def test_finetune_reaches_organs_dictionary_and_temperature():
+    organs = cases.with_gradient(cases.organs())
+    dictionary = cases.texts().dictionary.clone().requires_grad_()
+    texts = replace(cases.texts(), dictionary=dictionary)
+    scale = torch.tensor(SCALE, requires_grad=True)
+    loss, _ = METHODS["finetune"](8, 7)((Features(organs),), (texts,), (scale,), 0.0)
+    loss.backward()
+    assert all(each.grad.abs().sum() > 0 for each in (organs.vectors, dictionary, scale))
+    assert torch.equal(organs.vectors.grad[cases.UNKNOWN], torch.zeros(2, 8))
