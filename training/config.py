@@ -184,6 +184,9 @@ class PretrainConfig:
     ``training/objectives``."""
     data: str = "world"
     """"world" for synthetic scans, or a folder that ``python -m training.prepare`` wrote."""
+    labels: Literal["reports", "own"] = "reports"
+    """Of prepared scans, where what is known of organs is from: what the rules read in the reports, or the manifest's
+    own ``label:NAME`` columns, of studies with or without a report. For a method that learns from labels."""
     preset: str | None = None
     """Settings to start from: smoke, starter, starter-gpu, one-24gb-gpu, eight-gpus."""
     config: Path | None = None

@@ -14,6 +14,8 @@ and the learned inverse temperature s. Over the organs and abnormalities of whic
 the balanced logistic loss of ``supervised.py``, whose free heads w_b are replaced by differences of texts. So what is
 learned can be asked in words, an encoder is written, and abnormalities without labels keep the words that they had.
 
+Labels of whole studies may leave open which of several organs has b: of these the one with the largest m_b is taught.
+
 A run begins with ``--start-from ENCODER``: all of the network is trained in ``--optim.steps``, and heads, text
 projection and temperature alone where these are 0 and the last stage has steps.
 """
@@ -23,14 +25,14 @@ from __future__ import annotations
 from torch import Tensor
 
 from .base import Features, Needs, Objective, Term, Texts
-from .rows import balanced_logistic, known, margins, organs_of
+from .rows import labels_term, margins, organs_of
 
 
 class Finetune(Objective):
     """The zero-shot score of every organ's abnormalities, as a classifier."""
 
     name = "finetune"
-    needs = Needs()
+    needs = Needs(told=True)
 
     def forward(
         self, features: tuple[Features, ...], texts: tuple[Texts, ...], scale: tuple[Tensor, ...], progress: float
@@ -38,6 +40,5 @@ class Finetune(Objective):
         """One term, "labels"."""
         organs = organs_of(features[0])
         margin, own = margins(organs.vectors, organs.organ, texts[0], scale[0])
-        asked = own & known(organs)[:, None]
-        term = balanced_logistic(margin, organs.states[:, texts[0].dictionary_class], asked)
+        term = labels_term(margin, own, organs, texts[0])
         return term.value, {"labels": term}
