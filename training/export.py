@@ -52,6 +52,7 @@ METHODS_SAID = {
     "clip": "CLIP",
     "siglip": "SigLIP",
     "finetune": "fine-tuning",
+    "finetune-labels": "fine-tuning",
 }
 
 

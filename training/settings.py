@@ -166,7 +166,7 @@ def check_labels(config: PretrainConfig) -> None:
     if config.method not in able:
         raise UserError(
             f"--labels own says whether an organ has this or that, and --method {config.method} needs to know all that "
-            f"it has: take --method {' or '.join(able)}."
+            f"it has: take one of {', '.join(able)}."
         )
 
 

@@ -29,6 +29,8 @@ METHODS: dict[str, Callable[[int, int], Objective]] = {
     "ours": lambda dim, classes: Ours(),
     "ours-bank": lambda dim, classes: Ours(bank=64),
     "finetune": lambda dim, classes: Finetune(),
+    "finetune-labels": lambda dim, classes: Finetune(names=0.0),
     "supervised": lambda dim, classes: Supervised(dim, classes),
 }
-"""Also the ablations: fvlm without one or both corrections of false negatives, CT-GLIP without our third term."""
+"""Also the ablations: fvlm without one or both corrections of false negatives, CT-GLIP without our third term, and
+fine-tuning without the names of organs."""

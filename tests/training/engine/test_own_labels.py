@@ -118,7 +118,7 @@ def test_only_what_is_told_is_validated():
 
 @pytest.mark.parametrize("given, said", [
     (["--labels", "own", "--method", "finetune"], "add --data PREPARED"),
-    (["--labels", "own", "--method", "ours", "--data", "here"], "take --method finetune or supervised"),
+    (["--labels", "own", "--method", "ours", "--data", "here"], "take one of finetune, finetune-labels, supervised"),
 ])  # fmt: skip
 def test_labels_of_ones_own_are_refused_where_they_cannot_be_learned(given, said):
     with pytest.raises(UserError, match=said):

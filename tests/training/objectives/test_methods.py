@@ -470,11 +470,14 @@ def test_finetune_trains_the_score_of_the_plugin():
                 logit = similarity[row, c] - similarity[row, normal]
                 (right if c in states else wrong).append(softplus(-logit if c in states else logit))
     assert len(right) == 5 and len(wrong) == 8
+    expected, named = (np.mean(right) + np.mean(wrong)) / 2, organ_by_hand(organs, texts)
+    assert run("finetune-labels")[0].item() == pytest.approx(expected, abs=1e-5)
     loss, terms = run("finetune")
-    assert loss.item() == pytest.approx((np.mean(right) + np.mean(wrong)) / 2, abs=1e-5)
+    assert terms["labels"].value.item() == pytest.approx(expected, abs=1e-5)
+    assert loss.item() == pytest.approx(expected + named, abs=1e-5)
     assert terms["labels"].chance == pytest.approx(np.log(2))
-    blind, _ = run("finetune", texts=replace(texts, dictionary=torch.zeros(7, 8)))
-    assert blind.item() == pytest.approx(terms["labels"].chance)
+    _, blind = run("finetune", texts=replace(texts, dictionary=torch.zeros(7, 8)))
+    assert blind["labels"].value.item() == pytest.approx(terms["labels"].chance)
 
 
 def test_finetune_reaches_organs_dictionary_and_temperature():
@@ -482,13 +485,13 @@ def test_finetune_reaches_organs_dictionary_and_temperature():
     dictionary = cases.texts().dictionary.clone().requires_grad_()
     texts = replace(cases.texts(), dictionary=dictionary)
     scale = torch.tensor(SCALE, requires_grad=True)
-    loss, _ = METHODS["finetune"](8, 7)((Features(organs),), (texts,), (scale,), 0.0)
+    loss, _ = METHODS["finetune-labels"](8, 7)((Features(organs),), (texts,), (scale,), 0.0)
     loss.backward()
     assert all(each.grad.abs().sum() > 0 for each in (organs.vectors, dictionary, scale))
     assert torch.equal(organs.vectors.grad[cases.UNKNOWN], torch.zeros(2, 8))
 
 
-@pytest.mark.parametrize("name", ["finetune", "supervised"])
+@pytest.mark.parametrize("name", ["finetune-labels", "supervised"])
 def test_what_is_not_told_is_not_absent(name):
     """A liver of which only the cyst is known, present or absent: nothing is learned of its fat."""
     for holds in (True, False):
@@ -499,13 +502,13 @@ def test_what_is_not_told_is_not_absent(name):
         texts = replace(cases.texts(), dictionary=dictionary)
         method = METHODS[name](8, 7)
         loss, _ = method((Features(replace(organs, told=told)),), (texts,), (torch.tensor(SCALE),), 0.0)
-        weights = dictionary if name == "finetune" else method.weight
+        weights = dictionary if name == "finetune-labels" else method.weight
         (gradient,) = torch.autograd.grad(loss, weights)
         moved = set(gradient.abs().sum(1).nonzero()[:, 0].tolist())
-        assert moved == ({0, 1} if name == "finetune" else {1}) and loss > 0
+        assert moved == ({0, 1} if name == "finetune-labels" else {1}) and loss > 0
 
 
-@pytest.mark.parametrize("name", ["finetune", "supervised"])
+@pytest.mark.parametrize("name", ["finetune-labels", "supervised"])
 def test_of_several_organs_one_of_which_has_it_the_most_suspicious_is_taught(name):
     """Scans 0 and 1 have a stone, and it is not known in which kidney; scan 2 has none."""
     organs = cases.organs([(LEFT, 0, set(), -1), (RIGHT, 0, set(), -1), (LEFT, 1, set(), -1), (RIGHT, 1, set(), -1),
@@ -516,7 +519,7 @@ def test_of_several_organs_one_of_which_has_it_the_most_suspicious_is_taught(nam
     texts = cases.texts()
     torch.manual_seed(0)
     method = METHODS[name](8, 7)
-    if name == "finetune":
+    if name == "finetune-labels":
         similarity = SCALE * array(organs.vectors) @ array(texts.dictionary).T
         logits = [similarity[n, c] - similarity[n, c - 1] for n, c in enumerate((4, 6, 4, 6, 4))]
     else:
