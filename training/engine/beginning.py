@@ -67,7 +67,7 @@ def begin_from(learner: Learner, encoder: str) -> None:
         if other:
             raise UserError(
                 f"The encoder '{folder.name}' is of another shape than the run (it differs in {other[0]}): begin with "
-                "one of the same --model settings and text tower."
+                "one of the same --model settings and text tower, or give no --model settings to take its shape."
             )
         network.model.load_state_dict(weights)
         if network.whole_head is not None:

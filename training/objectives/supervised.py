@@ -5,9 +5,9 @@ and the vectors of the other methods, and per organ kind one logistic head for e
 
     p_b = sigmoid(s <v, w_b> + c_b),    L = 1/2 mean_{b holds} -log p_b + 1/2 mean_{b does not} -log(1 - p_b)
 
-over the organs and abnormalities of which it is known. Presence and absence weigh the same, because most abnormalities
-are rare. Of several organs one of which has b, the one with the largest logit is taught. What it learns cannot be asked
-in words, and a new abnormality needs new labels.
+over the organs and abnormalities for which that is known. Presence and absence weigh the same, because most
+abnormalities are rare. Of several organs one of which has b, the one with the largest logit is taught. What it learns
+cannot be asked in words, and a new abnormality needs new labels.
 """
 
 from __future__ import annotations
