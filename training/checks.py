@@ -14,7 +14,7 @@ from .config import PretrainConfig
 from .history import flat
 
 LEAST = {
-    "optim.steps": 1,
+    "optim.steps": 0,
     "optim.horizon": 1,
     "optim.batch": 1,
     "optim.micro": 1,

@@ -97,6 +97,7 @@ class OptimConfig:
     """Optimisation."""
 
     steps: Annotated[int, tyro.conf.arg(aliases=["--steps"])] = 250
+    """0 leaves all but the last stage out: heads are trained on an encoder's features (``start_from``)."""
     horizon: int | None = 400
     """Steps over which the learning rate falls to its end; more than ``steps`` because the averaged weights and the
     last stage make up for what the fall would bring. None means ``steps``."""
@@ -176,12 +177,16 @@ class PretrainConfig:
     run: Annotated[Path, tyro.conf.arg(aliases=["--out"])] = Path("runs/starter")
     """Folder of the run: cache, checkpoints, log, configuration and, at the end, the encoder."""
     start_from: str | None = None
-    """An encoder to begin with, the name of an installed one or a folder, in place of random weights; of the same
-    ``model`` and text tower."""
+    """An encoder to begin with, the name of an installed one or a folder, in place of random weights; of the same text
+    tower. The ``model`` takes its shape where nothing else is said of it."""
     method: str = "ctglip"
-    """What is learned: clip, ctglip, fvlm, fvlm-coteach, t3d, ours, or another name of ``training/objectives``."""
+    """What is learned: clip, ctglip, fvlm, fvlm-coteach, t3d, ours, finetune, or another name of
+    ``training/objectives``."""
     data: str = "world"
     """"world" for synthetic scans, or a folder that ``python -m training.prepare`` wrote."""
+    labels: Literal["reports", "own"] = "reports"
+    """Of prepared scans, where what is known of organs is from: what the rules read in the reports, or the manifest's
+    own ``label:NAME`` columns, of studies with or without a report. For a method that learns from labels."""
     preset: str | None = None
     """Settings to start from: smoke, starter, starter-gpu, one-24gb-gpu, eight-gpus."""
     config: Path | None = None

@@ -51,6 +51,8 @@ METHODS_SAID = {
     "t3d": "T3D",
     "clip": "CLIP",
     "siglip": "SigLIP",
+    "finetune": "fine-tuning",
+    "finetune-labels": "fine-tuning",
 }
 
 
@@ -166,7 +168,8 @@ def provenance_of(config: PretrainConfig, done: Finished) -> Provenance:
     synthetic = f"{world.train_scans} synthetic scans of {world.bodies} procedural bodies; no real patient"
     changed = changes(config.run)
     command = "python -m training.pretrain in several calls, each after the first with --resume: see calls"
-    where = "synthetic CT only" if config.data == "world" else "prepared scans and reports"
+    told = "reports" if config.labels == "reports" else "labels"
+    where = "synthetic CT only" if config.data == "world" else f"prepared scans and {told}"
     return Provenance(
         name=config.name,
         licence=f"BSD-3-Clause (vision, projection); {text_licence(config)}",

@@ -10,7 +10,8 @@ Begin with ``python -m training.prepare studies.csv --init DIR``, which drafts t
 Columns of a manifest: ``study``, ``image`` (NIfTI file or DICOM folder) and ``masks`` (multi-label file, or folder with
 a file an organ), which every row has; ``report``, or ``findings`` and ``impression``; ``patient`` (by default the
 study); ``series`` (number, of a DICOM folder that holds several); ``split`` (train, validation or test; drawn where
-empty); ``label:NAME`` for labels of one's own (1 present, 0 absent, empty not known). Paths start at the manifest.
+empty); ``label:NAME`` for labels of one's own (1 present, 0 absent, empty not known), which ``training.pretrain
+--labels own`` learns from. Paths start at the manifest.
 """
 
 from __future__ import annotations

@@ -21,13 +21,15 @@ from napari_ctvlp.errors import UserError
 from training.calibrate import fit_calibration
 from training.checks import check_settings
 from training.config import PretrainConfig
+from training.data.own_labels import labels_told
+from training.data.prepared import PreparedStore
 from training.data.records import OrganRecord
 from training.data.store import WorldStore
 from training.data.stream import WorldStream
 from training.data.text_models import load_text_tower, pinned
 from training.data.texts import HELD_OUT_NAMES, Bank, Classes, TextBank, classes_of, classes_of_world, told_classes
 from training.engine import loop
-from training.engine.beginning import begin_from
+from training.engine.beginning import at_shape_of_start, begin_from
 from training.engine.checkpoint import has_checkpoint
 from training.engine.dry_run import dry_run
 from training.engine.estimate import QUICK_SCANS
@@ -56,7 +58,7 @@ from training.engine.validate import (
 )
 from training.export import Finished, save_finished, told_settings, write_encoder
 from training.history import note_call
-from training.settings import check_method, from_command_line, read_config, write_config
+from training.settings import check_labels, check_method, from_command_line, read_config, write_config
 
 FIRST_SCANS = 32
 """Scans that the head's standardisation is fitted on before the first step."""
@@ -140,6 +142,10 @@ def begin(config: PretrainConfig, device: str) -> tuple[loop.Run, TextTower, Sto
             store.prepare()
         held_out.prepare()
     wait()
+    if isinstance(store, PreparedStore) and store.own:
+        said = labels_told(name for i in range(store.count) for name in store.labels(i))
+        if rank() == 0:
+            print(said)
     classes, records = classes_and_records(config, store)
     wordings = wordings_of(classes)
     tower = load_text_tower(config.text).to(device)
@@ -200,12 +206,14 @@ def finish(run: loop.Run, tower: TextTower, held_out: Stored, features: list[lis
 def pretrain(config: PretrainConfig) -> None:
     """Make the scans, train, validate, calibrate, export."""
     check_method(config.method)
+    check_labels(config)
     check_settings(config)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = run_device(config.device)
     with process_group(device):
-        _pretrain(replace(with_evidence(at_spacing_of_data(config)), text=pinned(config.text)), device)
+        config = with_evidence(at_spacing_of_data(at_shape_of_start(config)))
+        _pretrain(replace(config, text=pinned(config.text)), device)
 
 
 def _pretrain(config: PretrainConfig, device: str) -> None:

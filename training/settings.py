@@ -151,6 +151,25 @@ def check_method(method: str) -> None:
         raise UserError(f"There is no method '{method}': choose {', '.join(METHODS)}.")
 
 
+def check_labels(config: PretrainConfig) -> None:
+    """Refuse labels of one's own where there are none, or for a method that takes what is not labelled as absent.
+
+    Raises
+    ------
+    UserError
+    """
+    if config.labels != "own":
+        return
+    if config.data == "world":
+        raise UserError("--labels own are those of a manifest: add --data PREPARED.")
+    able = [name for name, method in METHODS.items() if method(64, 1).needs.told]
+    if config.method not in able:
+        raise UserError(
+            f"--labels own says whether an organ has this or that, and --method {config.method} needs to know all that "
+            f"it has: take one of {', '.join(able)}."
+        )
+
+
 def base_config(preset: str | None, config: Path | None, resumed: Path | None) -> PretrainConfig:
     """What the command line starts from: the run to go on with, a file, a preset, or the defaults."""
     if preset is not None and config is not None:
@@ -186,5 +205,6 @@ def from_command_line(arguments: Sequence[str], description: str | None = None) 
         base = replace(base, optim=replace(base.optim, lesions=0.0), world=replace(base.world, first=None))
     config = tyro.cli(PretrainConfig, args=words, default=base, description=description)
     check_method(config.method)
+    check_labels(config)
     check_settings(config)
     return config

@@ -94,7 +94,7 @@ def test_a_resumed_run_keeps_its_settings(tmp_path):
         (["--config", "missing.json"], "no configuration"),
         (["--config", "c.json", "--preset", "smoke"], "--preset and --config are both"),
         (["--optim.batch", "0"], "--optim.batch 0 cannot be: give 1 or more"),
-        (["--steps", "0"], "--optim.steps 0 cannot be"),
+        (["--steps", "-1"], "--optim.steps -1 cannot be"),
         (["--threads", "0"], "--threads 0 cannot be"),
         (["--model.widths", "8", "24", "--model.blocks", "1"], "do not go together"),
         (["--optim.ema", "1"], "less than 1"),

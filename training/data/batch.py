@@ -115,7 +115,11 @@ def _cut(
 
 def _in_crop(record: OrganRecord, share: float) -> OrganRecord:
     """What is known of an organ of which a crop holds a share: an abnormality may lie in the rest."""
-    return replace(record, known=False) if record.abnormalities and share < WHOLE else record
+    if not record.abnormalities or share >= WHOLE:
+        return record
+    if record.told is None:
+        return replace(record, known=False)
+    return replace(record, abnormalities=(), told=tuple(k for k in record.told if k not in record.abnormalities))
 
 
 def crop_size(
@@ -232,9 +236,17 @@ def _known_in(
     share = {
         label: np.count_nonzero(cut == label) / max(int(voxels[label]), 1)
         for label, record in organs.items()
-        if record.abnormalities
+        if record.abnormalities or record.one_of
     }
-    return {label: _in_crop(record, share.get(label, 1.0)) for label, record in organs.items()}
+    # the one organ that has it may be what is cut
+    cut_off = {key for label, record in organs.items() for key in record.one_of if share[label] < WHOLE}
+    found = {label: _in_crop(record, share.get(label, 1.0)) for label, record in organs.items()}
+    if not cut_off:
+        return found
+    return {
+        label: replace(record, one_of=tuple(key for key in record.one_of if key not in cut_off))
+        for label, record in found.items()
+    }
 
 
 def _findings(store: Any, index: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

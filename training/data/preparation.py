@@ -188,7 +188,11 @@ def _notes(jobs: Iterable[Job]) -> Iterator[Problem]:
         told = [(f"image: {name}: {value}", True) for name, value, severity in record["audit"] if severity == "warning"]
         told += [(note, note.startswith(WARNED)) for note in record["notes"]]
         if not job.study.report:
-            told.append(("has no report: the state of every organ is unknown", True))
+            told.append(
+                ("has no report: of its organs is known what its labels say (--labels own)", False)
+                if job.study.labels
+                else ("has no report: the state of every organ is unknown", True)
+            )
         for reason, warning in told:
             yield Problem(job.study.study, job.study.line, reason, left_out=False, warning=warning)
 

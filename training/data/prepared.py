@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_ctvlp.errors import UserError
 
+from .own_labels import records_of_labels
 from .records import LabelledScan, OrganRecord
 
 VERSION = 1
@@ -146,10 +147,13 @@ class PreparedStore:
         What ``python -m training.prepare`` wrote.
     split : str, optional
         "train", "validation" or "test"; by default all studies.
+    own : bool
+        What is known of organs comes from the manifest's own labels, in place of what the rules read in the reports.
     """
 
     folder: Path
     split: str | None = None
+    own: bool = False
     twins: ClassVar[bool] = False
 
     @cached_property
@@ -187,7 +191,7 @@ class PreparedStore:
 
     def records(self, index: int) -> dict[int, OrganRecord]:
         """The organs of a study by label."""
-        return _organ_records(self.record(index))
+        return self._known(self.record(index))
 
     def report(self, index: int) -> str:
         """The report of a study, as far as it states findings."""
@@ -202,7 +206,12 @@ class PreparedStore:
         """One study; its volumes are read when they are sliced."""
         record = self.record(index)
         hu, labels = self._volumes(record)
-        return LabelledScan(cast(NDArray[np.int16], hu), cast(NDArray[np.uint8], labels), _organ_records(record))
+        return LabelledScan(cast(NDArray[np.int16], hu), cast(NDArray[np.uint8], labels), self._known(record))
+
+    def _known(self, record: Mapping[str, Any]) -> dict[int, OrganRecord]:
+        if self.own:
+            return records_of_labels(record["labels"], {int(k): o["organ"] for k, o in record["organs"].items()})
+        return _organ_records(record)
 
     def voxels(self, index: int) -> NDArray[np.int64]:
         """(256,) number of voxels of each label of a study."""

@@ -23,13 +23,21 @@ AT_LEAST = 8
 class OrganRecord:
     """What is known of one organ of a scan: its v2 name, its abnormalities (none: normal) and its sentences.
 
-    ``known`` is false where the state cannot be told, as in a crop that may have cut the abnormality away.
+    ``known`` is false where the state cannot be told, as in a crop that may have cut the abnormality away. ``told`` are
+    the abnormalities of which it is known whether the organ has them, where that is not so of all. Of each in
+    ``one_of`` it is known that an organ of the scan whose record has it there has it, and not which.
     """
 
     organ: str
     abnormalities: tuple[str, ...]
     texts: tuple[str, ...]
     known: bool = True
+    told: tuple[str, ...] | None = None
+    one_of: tuple[str, ...] = ()
+
+    def tells(self, abnormality: str) -> bool:
+        """Whether it is known if the organ has an abnormality."""
+        return self.known and (self.told is None or abnormality in self.told)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -249,9 +249,7 @@ def make_scans(store: WorldStore, indices: Sequence[int]) -> int:
 
 
 def _without_known(record: OrganRecord) -> dict[str, Any]:
-    value = asdict(record)
-    del value["known"]
-    return value
+    return {"organ": record.organ, "abnormalities": record.abnormalities, "texts": record.texts}
 
 
 def _write_array(path: Path, array: NDArray[np.generic]) -> None:

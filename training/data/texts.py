@@ -41,6 +41,12 @@ class Classes:
         """(classes,) whether a class says that the organ is normal."""
         return torch.tensor([state == NORMAL for _, state in self.states])
 
+    @property
+    def class_kind(self) -> Tensor:
+        """(classes,) number of each class's state: an abnormality has one number in all organs."""
+        number: dict[str, int] = {}
+        return torch.tensor([number.setdefault(state, len(number)) for _, state in self.states])
+
 
 def classes_of(records: Iterable[OrganRecord], *, at_least: int = AT_LEAST) -> Classes:
     """Classes that occur in a run: organs seen at all, abnormalities seen ``at_least`` times in that organ."""
@@ -52,8 +58,8 @@ def classes_of(records: Iterable[OrganRecord], *, at_least: int = AT_LEAST) -> C
 
 
 def pair_counts(records: Iterable[OrganRecord]) -> Counter[tuple[str, str]]:
-    """How often each organ has each abnormality."""
-    return Counter((record.organ, state) for record in records for state in record.abnormalities)
+    """How often each organ has each abnormality, or is one of several of which one has it."""
+    return Counter((record.organ, state) for record in records for state in (*record.abnormalities, *record.one_of))
 
 
 def told_classes(records: Iterable[OrganRecord], at_least: int, method: str, *, of_organs: bool) -> str:

@@ -221,7 +221,17 @@ def _as_tensors(value: Any) -> Any:
 
 def _as_state(scan: ScanFeatures) -> dict[str, Any]:
     """Tensors, lists and strings alone, which are read without pickles."""
-    records = [(r.organ, list(r.abnormalities), list(r.texts), r.known) for r in scan.records]
+    records = [
+        (
+            r.organ,
+            list(r.abnormalities),
+            list(r.texts),
+            r.known,
+            None if r.told is None else list(r.told),
+            list(r.one_of),
+        )
+        for r in scan.records
+    ]
     return {**vars(scan.pooled), "records": records}
 
 
@@ -239,5 +249,8 @@ def _read(path: Path) -> list[ScanFeatures] | None:
 
 def _of_state(state: Mapping[str, Any]) -> ScanFeatures:
     pooled = Pooled(**{k: _as_tensors(v) for k, v in state.items() if k != "records"})
-    said = state["records"]
-    return ScanFeatures(pooled, [OrganRecord(organ, tuple(a), tuple(t), known) for organ, a, t, known in said])
+    records = [
+        OrganRecord(organ, tuple(has), tuple(texts), known, None if told is None else tuple(told), tuple(one_of))
+        for organ, has, texts, known, told, one_of in state["records"]
+    ]
+    return ScanFeatures(pooled, records)

@@ -28,7 +28,7 @@ from training.objectives.base import Objective, Term
 from training.objectives.gather import gather_rows, processes
 
 from .averages import follow_average
-from .checkpoint import save_checkpoint
+from .checkpoint import has_checkpoint, save_checkpoint
 from .feeding import feed_of, needs_of
 from .log import Log, log
 from .memory import out_of_memory_told
@@ -132,7 +132,7 @@ def gradient_step(run: Run, batch: Batch) -> StepResult:
     """Loss of a batch, with its gradient in the parameters."""
     config = run.config
     needs = needs_of(run)
-    progress = run.step / config.optim.steps
+    progress = run.step / max(1, config.optim.steps)
     optim = config.optim
     settings = StepSettings(
         config.seed,
@@ -205,6 +205,8 @@ def _tell_skipped(run: Run, batch: Batch, result: StepResult) -> None:
 def train(run: Run, validate: Callable[[Run], dict[str, Any]]) -> None:
     """Train until the last step, or until ``config.minutes`` are over; the bar shows each loss beside chance."""
     config, steps = run.config, range(run.step, run.config.optim.steps)
+    if not steps and not has_checkpoint(config.run):
+        checkpoint(run)  # of a run of the last stage alone, so that it is told from none
     # TQDM_DISABLE of the environment holds where nothing else is said
     quiet = {"disable": True} if rank() > 0 else {}
     bar = tqdm(total=config.optim.steps, initial=run.step, unit="step", dynamic_ncols=True, **quiet)

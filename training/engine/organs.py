@@ -41,6 +41,10 @@ class Seen:
             return None
         plain = {k: v.detach() for k, v in vars(texts).items() if isinstance(v, Tensor)}
         organs = replace(features.organs, vectors=features.organs.vectors.detach())
+        if organs.told is not None:
+            # what is not known of an organ may be true of it, and no text against it
+            own = (texts.class_organ[None] == organs.organ[:, None]) & ~texts.class_normal[None]
+            organs = replace(organs, states=organs.states & (organs.told | ~own).all(1, keepdim=True))
         return Seen(organs, replace(texts, **plain), scale.detach())
 
 

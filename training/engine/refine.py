@@ -33,7 +33,7 @@ from .network import Learner, Network, Pooled, make_objective
 from .processes import in_turns, rank, wait
 from .sentences import Vocabulary, projected, step_texts
 from .standards import restandardise, standardise_of
-from .step import organs_of_rows
+from .states import organs_of_rows
 
 KEPT = "features"
 """Folder within a run's."""
@@ -184,9 +184,10 @@ def refine(
         of_view = torch.arange(len(picks), device=learner.device).repeat_interleave(needs.views)
         seen = []
         for each in encoded:
-            organs = (
-                organs_of_rows(each.organs[kept], records, scan, text, vocabulary.classes) if needs.organs else None
-            )
+            organs = None
+            if needs.organs:
+                vectors = each.organs[kept]
+                organs = organs_of_rows(vectors, records, scan, text, vocabulary.classes, told=needs.told)
             seen.append(Features(organs, Views(each.whole, of_view, each.tokens) if needs.whole else None))
         told = tuple(projected(texts, model, slow if needs.momentum else None) for model in learner.models)
         loss, _ = objective(tuple(seen), told, learner.scale, 1.0)

@@ -17,7 +17,7 @@ from .checkpoint import has_checkpoint, load_checkpoint
 if TYPE_CHECKING:
     from .loop import Run
 
-SHAPES = ("model.", "text.", "optim.evidence", "optim.lesions", "data", "world.", "at_least")
+SHAPES = ("model.", "text.", "optim.evidence", "optim.lesions", "data", "labels", "world.", "at_least")
 """Settings, by how their names begin, that say what weights there are."""
 
 

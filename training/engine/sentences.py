@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,18 +36,6 @@ class Vocabulary:
     classes: Classes
     wordings: Wordings
     bank: Bank
-
-
-def class_matrix(records: Sequence[OrganRecord], classes: Classes) -> Tensor:
-    """(rows, classes) bool: what holds for each organ; a row of an unknown state, or with too rare ones, has none."""
-    known = {state: i for i, state in enumerate(classes.states)}
-    matrix = np.zeros((len(records), len(classes.states)), bool)
-    for row, record in enumerate(records):
-        for state in (record.abnormalities or ("normal",)) if record.known else ():
-            column = known.get((record.organ, state))
-            if column is not None:
-                matrix[row, column] = True
-    return torch.from_numpy(matrix)
 
 
 def said_of(record: OrganRecord, draw: float) -> str | None:
@@ -152,6 +139,7 @@ def step_texts(
         dictionary_class=torch.arange(len(classes.states)),
         class_organ=classes.class_organ,
         class_normal=classes.class_normal,
+        class_kind=classes.class_kind,
         organs=third,
         organs_id=torch.tensor([derived_seed(text) for text in row_of], dtype=torch.int64),
         organs_momentum=None if slow is None else slow(list(row_of)),

@@ -27,6 +27,11 @@ EVIDENCE = {"ours": 5.0}
 """Weight of the most abnormal place of every organ, of methods that gain by it."""
 
 
+def prepared(config: PretrainConfig, split: str) -> PreparedStore:
+    """A split of the prepared store of a run, with what the run takes as known of its organs."""
+    return PreparedStore(Path(config.data), split, own=config.labels == "own")
+
+
 def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, Stored]:
     """The training and the validation scans of a run.
 
@@ -36,7 +41,7 @@ def sources(config: PretrainConfig, device: str) -> tuple[Stored | WorldStream, 
         When twins are wanted and an odd number of scans.
     """
     if config.data != "world":
-        return PreparedStore(Path(config.data), "train"), PreparedStore(Path(config.data), "validation")
+        return prepared(config, "train"), prepared(config, "validation")
     world, folder = config.world, config.world.folder or config.run / "scans"
     if world.twins and (world.train_scans % 2 or config.optim.batch % 2):
         raise UserError("With --world.twins the scans of a run and of a step come in twos: take even numbers of them.")
@@ -102,9 +107,9 @@ def with_evidence(config: PretrainConfig) -> PretrainConfig:
 
 def _abnormalities(config: PretrainConfig) -> tuple[str, ...]:
     if config.data != "world":
-        store = PreparedStore(Path(config.data), "train")
+        store = prepared(config, "train")
         records = (r for i in range(store.count) for r in store.records(i).values())
-        return tuple(sorted({name for record in records for name in record.abnormalities}))
+        return tuple(sorted({name for record in records for name in (*record.abnormalities, *record.one_of)}))
     from training.world.findings.catalogue import ABNORMALITIES
 
     return tuple(sorted(ABNORMALITIES))

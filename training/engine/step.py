@@ -21,14 +21,15 @@ from training.data.batch import Batch
 from training.data.lesions import Places
 from training.data.records import OrganRecord
 from training.data.texts import Bank, Classes
-from training.objectives.base import Features, Needs, Organs, Term, Views
+from training.objectives.base import Features, Needs, Term, Views
 from training.objectives.gather import gather_rows, gather_step, processes
 from training.objectives.lesions import kinds_of_classes, most_term, place_term
 
 from .network import Encoded, Indices, Learner, joined
 from .organs import Seen
 from .processes import anyone, is_share, most
-from .sentences import Vocabulary, class_matrix, projected, step_texts
+from .sentences import Vocabulary, projected, step_texts
+from .states import organs_of_rows
 
 SMALLEST = 5
 """Organs with fewer voxels in the crop are left out of the step."""
@@ -93,17 +94,6 @@ def organ_rows(batch: Batch, part: slice, index: OrganIndex, organs: Collection[
     return found
 
 
-def organs_of_rows(
-    vectors: Tensor, records: Sequence[OrganRecord], scan: Sequence[int], text: Tensor, classes: Classes
-) -> Organs:
-    """Organ vectors with what is known of each."""
-    number = {organ: i for i, organ in enumerate(classes.organs)}
-    kind = torch.tensor([number[r.organ] for r in records], dtype=torch.int64)
-    where = torch.tensor(list(scan), dtype=torch.int64)
-    kind, where, states, text = (t.to(vectors.device) for t in (kind, where, class_matrix(records, classes), text))
-    return Organs(vectors, kind, where, states, text)
-
-
 def features_of(
     needs: Needs, encoded: Encoded, organs: OrganRows, text: Tensor, batch: Batch, classes: Classes
 ) -> Features:
@@ -112,7 +102,8 @@ def features_of(
     device = encoded.organs.device
     if needs.organs:
         vectors = encoded.organs.index_select(0, torch.tensor(organs.rows, dtype=torch.int64, device=device))
-        own = organs_of_rows(vectors, organs.records, [v // batch.views for v in organs.views], text, classes)
+        scans = [v // batch.views for v in organs.views]
+        own = organs_of_rows(vectors, organs.records, scans, text, classes, told=needs.told)
     if needs.whole:
         scan = torch.arange(len(batch.organs), device=device) // max(1, batch.views)
         views = Views(encoded.whole, scan, encoded.tokens)

@@ -111,7 +111,7 @@ def score_pairs(model: NativeModel, embedded: Embedded, classes: Classes, bank: 
         for organ in entry.organs:
             if (organ, entry.key) not in classes.states or organ not in by_organ:
                 continue
-            rows = np.array([r for r in by_organ[organ] if embedded.records[r].known], dtype=np.int64)
+            rows = np.array([r for r in by_organ[organ] if embedded.records[r].tells(entry.key)], dtype=np.int64)
             if not len(rows):
                 continue
             positive, negative = entry.prompts(organ)

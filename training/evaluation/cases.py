@@ -20,6 +20,9 @@ from napari_ctvlp.sample import scan_of
 from training.data.records import OrganRecord, ScanSource, patient_names
 from training.engine.validate import Embedded, PairScores
 
+RECORDED = ("organ", "abnormalities", "texts", "known")
+"""What a digest of scans covers of an organ."""
+
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
@@ -85,7 +88,8 @@ def data_hash(store: ScanSource) -> str:
         if hasattr(store, "record"):
             known: Any = store.record(index)
         else:
-            known = [store.report(index), [(k, vars(r)) for k, r in sorted(store.records(index).items())]]  # type: ignore[attr-defined]
+            records = sorted(store.records(index).items())  # type: ignore[attr-defined]
+            known = [store.report(index), [(k, {name: vars(r)[name] for name in RECORDED}) for k, r in records]]
         total.update(json.dumps(known, sort_keys=True, default=str).encode())
     return total.hexdigest()[:12]
 

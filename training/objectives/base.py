@@ -32,6 +32,9 @@ class Needs:
         Texts embedded by an average of past weights as well.
     hard : bool
         Sentences made false on purpose.
+    told : bool
+        Which single abnormalities are known to be there or not, organ by organ: a method that asks for it learns from
+        scans of which only some are known.
     """
 
     views: int = 1
@@ -41,6 +44,7 @@ class Needs:
     models: int = 1
     momentum: bool = False
     hard: bool = False
+    told: bool = False
 
     def of_kind(self, whole: bool) -> Needs:
         """What is left of it in a step of whole volumes alone, or of organs alone.
@@ -48,7 +52,7 @@ class Needs:
         Features and texts of the other kind are absent (``None``) then, and the method leaves their terms out.
         """
         if whole:
-            return replace(self, organs=False, momentum=False, hard=False)
+            return replace(self, organs=False, momentum=False, hard=False, told=False)
         return replace(self, whole=False, tokens=False)
 
 
@@ -69,6 +73,10 @@ class Organs:
         mentioned, or cut by the crop.
     text : (n,) int64
         Row of ``Texts.organs`` with what the report says of this organ; -1 where it says nothing.
+    told : (n, classes) bool, optional
+        Of which classes of the organ it is known whether they hold; all of them by default where the state is known.
+    one_of : (n, classes) bool, optional
+        Classes that hold for one of the scan's rows that have the same abnormality here; it is not known for which.
     """
 
     vectors: Tensor
@@ -76,6 +84,8 @@ class Organs:
     scan: Tensor
     states: Tensor
     text: Tensor
+    told: Tensor | None = None
+    one_of: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,8 @@ class Texts:
         Sentences close to one of ``organs`` and false of its organ: left and right swapped, or negated.
     hard_of : (q,) int64, optional
         Row of ``organs`` that each belongs to.
+    class_kind : (classes,) int64, optional
+        Which classes say the same of different organs: these have equal numbers.
     """
 
     names: Tensor
@@ -142,6 +154,7 @@ class Texts:
     mirror: Tensor | None = None
     hard: Tensor | None = None
     hard_of: Tensor | None = None
+    class_kind: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,8 @@ def _gather_organs(organs: Organs, scans_before: int, text_row: Tensor) -> Organ
         gather_rows(organs.scan + scans_before)[0],
         gather_rows(organs.states)[0],
         gather_rows(text)[0],
+        None if organs.told is None else gather_rows(organs.told)[0],
+        None if organs.one_of is None else gather_rows(organs.one_of)[0],
     )
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from training.data.texts import Classes
 
 from .base import Organs, Term
-from .rows import balanced_by_statement, known
+from .rows import balanced_by_statement, told_of
 
 
 def kinds_of_classes(classes: Classes, names: tuple[str, ...]) -> Tensor:
@@ -35,7 +35,7 @@ def most_term(judged: Tensor, organs: Organs, classes: Classes, kinds: Tensor) -
     """(n, kinds) largest judgements in organs, against what is known of them."""
     number = {organ: n for n, organ in enumerate(classes.organs)}
     kind_of = torch.tensor([number[organ] for organ, _ in classes.states], device=judged.device)
-    mine = kind_of[None] == organs.organ[:, None]
+    mine = (kind_of[None] == organs.organ[:, None]) & told_of(organs)
     said = kinds.to(judged.device).float()
-    asked = ((mine.float() @ said) > 0) & known(organs)[:, None]
+    asked = (mine.float() @ said) > 0
     return balanced_by_statement(judged, (organs.states.float() @ said) > 0, asked)

@@ -34,18 +34,13 @@ from .blocks import Blocks, blocks_of, one_way
 from .clip import whole_term
 from .ctglip import OrganRows, abnormality_term, candidates, known_rows, organ_term, within_term
 from .fvlm import anatomy_logits
-from .rows import balanced_by_statement, organs_of, padded_groups
+from .rows import balanced_by_statement, margins, organs_of, padded_groups
 
 
 def finding_term(rows: OrganRows, texts: Texts, scale: Tensor) -> Term:
     """Every abnormality of the dictionary that an organ can have against "normal", one by one."""
-    similarity = rows.vectors @ texts.dictionary.T
-    own = texts.class_organ[texts.dictionary_class][None] == rows.organ[:, None]
-    normal = own & texts.class_normal[texts.dictionary_class][None]
-    at_normal = (similarity * normal).sum(1, keepdim=True) / normal.sum(1, keepdim=True).clamp_min(1)
-    margin = scale * (similarity - at_normal)
-    asked = own & ~normal & normal.any(1, keepdim=True)
-    return balanced_by_statement(margin, rows.states[:, texts.dictionary_class], asked)
+    margin, own = margins(rows.vectors, rows.organ, texts, scale)
+    return balanced_by_statement(margin, rows.states[:, texts.dictionary_class], own)
 
 
 def agreement(ours: Tensor, theirs: Tensor) -> Tensor:

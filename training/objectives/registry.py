@@ -8,6 +8,7 @@ from collections.abc import Callable
 from .base import Objective
 from .clip import Clip, Siglip
 from .ctglip import CtGlip
+from .finetune import Finetune
 from .fvlm import Fvlm
 from .fvlm_coteach import FvlmCoteach
 from .ours import Ours
@@ -27,6 +28,9 @@ METHODS: dict[str, Callable[[int, int], Objective]] = {
     "t3d": lambda dim, classes: T3d(dim),
     "ours": lambda dim, classes: Ours(),
     "ours-bank": lambda dim, classes: Ours(bank=64),
+    "finetune": lambda dim, classes: Finetune(),
+    "finetune-labels": lambda dim, classes: Finetune(names=0.0),
     "supervised": lambda dim, classes: Supervised(dim, classes),
 }
-"""Also the ablations: fvlm without one or both corrections of false negatives, CT-GLIP without our third term."""
+"""Also the ablations: fvlm without one or both corrections of false negatives, CT-GLIP without our third term, and
+fine-tuning without the names of organs."""

@@ -37,9 +37,70 @@ def known(organs: Organs) -> Tensor:
     return organs.states.any(1)
 
 
+def told_of(organs: Organs) -> Tensor:
+    """(n, classes) or (n, 1) bool: of which classes it is known whether they hold for a row."""
+    return known(organs)[:, None] if organs.told is None else organs.told
+
+
+def most_suspicious(logits: Tensor, organs: Organs, texts: Texts) -> Tensor:
+    """The row that is taught where one of several has an abnormality: that with the largest logit.
+
+    It is the max of multiple-instance learning (Ilse et al., "Attention-based Deep Multiple Instance Learning", ICML
+    2018, compare it with others); the other rows stay unknown.
+
+    Parameters
+    ----------
+    logits : (n, classes) float
+        Of each class about each row.
+    organs, texts : Organs, Texts
+        Of the step.
+
+    Returns
+    -------
+    (n, classes) bool
+    """
+    if organs.one_of is None or texts.class_kind is None or not bool(organs.one_of.any()):
+        return torch.zeros_like(logits, dtype=torch.bool)
+    kinds = int(texts.class_kind.max()) + 1
+    group = organs.scan[:, None] * kinds + texts.class_kind[None]
+    given = logits.detach().masked_fill(~organs.one_of, -torch.inf)
+    best = given.new_full((int(group.max()) + 1,), -torch.inf).scatter_reduce(
+        0, group.flatten(), given.flatten(), "amax"
+    )
+    return organs.one_of & (given == best[group])
+
+
 def abnormal(organs: Organs, texts: Texts) -> Tensor:
     """(n,) rows with at least one abnormality."""
     return (organs.states & ~texts.class_normal[None]).any(1)
+
+
+def margins(vectors: Tensor, organ: Tensor, texts: Texts, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """How much closer organs are to each abnormality of their dictionary than to "normal": what a score is made of.
+
+    Parameters
+    ----------
+    vectors : (n, d) float
+        Unit vectors of organs.
+    organ : (n,) int64
+        Their kinds.
+    texts : Texts
+        Of the step; of several sentences that call an organ normal the mean similarity counts.
+    scale : Tensor
+        Inverse temperature.
+
+    Returns
+    -------
+    margin : (n, m) float
+        s (<v, t> - <v, t_normal>) for each sentence t of the dictionary.
+    own : (n, m) bool
+        Which of them state an abnormality of the row's own organ kind.
+    """
+    similarity = vectors @ texts.dictionary.T
+    mine = texts.class_organ[texts.dictionary_class][None] == organ[:, None]
+    normal = mine & texts.class_normal[texts.dictionary_class][None]
+    at_normal = (similarity * normal).sum(1, keepdim=True) / normal.sum(1, keepdim=True).clamp_min(1)
+    return scale * (similarity - at_normal), mine & ~normal & normal.any(1, keepdim=True)
 
 
 def balanced_logistic(logits: Tensor, holds: Tensor, asked: Tensor) -> Term:
@@ -58,6 +119,23 @@ def balanced_logistic(logits: Tensor, holds: Tensor, asked: Tensor) -> Term:
     if not present:
         return Term(logits.sum() * 0, 0.0)
     return Term(torch.stack(present).mean(), math.log(2))
+
+
+def labels_term(logits: Tensor, own: Tensor, organs: Organs, texts: Texts) -> Term:
+    """Balanced logistic loss of what is known of single organs; where one of several has an abnormality, of the most
+    suspicious one.
+
+    Parameters
+    ----------
+    logits : (n, classes) float
+        Of each class about each row.
+    own : (n, classes) bool
+        Which classes are abnormalities of the row's organ kind.
+    organs, texts : Organs, Texts
+        Of the step.
+    """
+    taught = most_suspicious(logits, organs, texts)
+    return balanced_logistic(logits, organs.states | taught, own & (told_of(organs) | taught))
 
 
 def balanced_by_statement(logits: Tensor, holds: Tensor, asked: Tensor) -> Term:

@@ -5,8 +5,9 @@ and the vectors of the other methods, and per organ kind one logistic head for e
 
     p_b = sigmoid(s <v, w_b> + c_b),    L = 1/2 mean_{b holds} -log p_b + 1/2 mean_{b does not} -log(1 - p_b)
 
-over the organs whose state is known. Presence and absence weigh the same, because most abnormalities are rare. What
-it learns cannot be asked in words, and a new abnormality needs new labels.
+over the organs and abnormalities for which that is known. Presence and absence weigh the same, because most
+abnormalities are rare. Of several organs one of which has b, the one with the largest logit is taught. What it learns
+cannot be asked in words, and a new abnormality needs new labels.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Features, Needs, Objective, Term, Texts
-from .rows import balanced_logistic, known, organs_of
+from .rows import labels_term, organs_of
 
 
 class Supervised(Objective):
@@ -30,7 +31,7 @@ class Supervised(Objective):
     """
 
     name = "supervised"
-    needs = Needs()
+    needs = Needs(told=True)
     asks_in_words = False
 
     def __init__(self, dim: int, classes: int) -> None:
@@ -47,7 +48,6 @@ class Supervised(Objective):
     ) -> tuple[Tensor, dict[str, Term]]:
         """One term, "heads"."""
         organs = organs_of(features[0])
-        told = known(organs)
-        asked = (texts[0].class_organ[None] == organs.organ[told, None]) & ~texts[0].class_normal[None]
-        term = balanced_logistic(self.logits(organs.vectors[told], scale[0]), organs.states[told], asked)
+        own = (texts[0].class_organ[None] == organs.organ[:, None]) & ~texts[0].class_normal[None]
+        term = labels_term(self.logits(organs.vectors, scale[0]), own, organs, texts[0])
         return term.value, {"heads": term}

@@ -11,9 +11,9 @@ from napari_ctvlp.encoder.native import NativeEncoder
 from napari_ctvlp.encoder.native_model import NativeModel, Provenance
 from napari_ctvlp.encoder.vision import VisionConfig
 from napari_ctvlp.errors import UserError
-from training.config import TextConfig
+from training.config import ModelConfig, TextConfig
 from training.data.text_models import load_text_tower
-from training.engine.beginning import begin_from
+from training.engine.beginning import at_shape_of_start, begin_from
 
 from ..tiny_text import write_tiny
 from .phantoms import config_of, start
@@ -50,6 +50,16 @@ def test_an_encoder_of_another_shape_is_refused(encoder, tmp_path):
     run = start(config_of("ours", tmp_path / "run"))
     with pytest.raises(UserError, match=r"another shape .*same --model settings"):
         begin_from(run.learner, str(encoder(hidden=48)))
+
+
+def test_a_run_takes_the_shape_of_the_encoder_unless_another_is_asked_for(encoder, tmp_path):
+    folder = encoder(evidence=("kidney_stone",))
+    config = replace(config_of("finetune", tmp_path / "run"), start_from=str(folder))
+    assert at_shape_of_start(config) == config
+    found = at_shape_of_start(replace(config, model=ModelConfig()))
+    assert found.model == replace(config.model, evidence=("kidney_stone",))
+    begin_from(start(found).learner, str(folder))
+    assert at_shape_of_start(replace(config, start_from=None, model=ModelConfig())).model == ModelConfig()
 
 
 def test_an_encoder_that_there_is_not(tmp_path):

@@ -48,6 +48,14 @@ def organs(rows: Sequence[tuple[int, int, set[int], int]] = ROWS, seed: int = 0,
     return Organs(unit(seed, len(rows), dim), kinds, scans, states, texts)
 
 
+def with_labels(value: Organs) -> Organs:
+    """The organs of all rows, told class by class; in scan 1 one of the kidneys has a stone, and not known which."""
+    told = value.states.any(1)[:, None] & (torch.tensor(CLASS_ORGAN)[None] == value.organ[:, None])
+    one_of = torch.zeros_like(told)
+    one_of[4, 4] = one_of[5, 6] = True
+    return replace(value, told=told & ~one_of, one_of=one_of)
+
+
 def texts(seed: int = 100, dim: int = 8) -> Texts:
     """Texts of the step; scans 1 and 2 have the same report."""
     sentences = unit(seed, 9, dim)
@@ -63,6 +71,7 @@ def texts(seed: int = 100, dim: int = 8) -> Texts:
         whole_id=torch.tensor([7, 5, 5, 2, 9]),
         organs_id=torch.arange(9) * 1000 + 17,
         mirror=torch.tensor([-1, RIGHT, LEFT]),
+        class_kind=torch.tensor([0, 1, 2, 0, 3, 0, 3]),
     )
 
 

@@ -25,7 +25,7 @@ SPLITS = {
     "nothing at all": ([0, 1, 2, 3, 4], []),
     "nothing first": ([], [0, 1, 2, 3, 4]),
 }
-CHOSEN = ("clip", "siglip", "ctglip", "fvlm", "fvlm-coteach", "t3d", "ours")
+CHOSEN = ("clip", "siglip", "ctglip", "fvlm", "fvlm-coteach", "t3d", "ours", "finetune")
 HARD_OF = [1, 0, 1, 8]
 
 
@@ -42,12 +42,15 @@ class Step(nn.Module):
 
     def features(self, image: nn.Module, scans: list[int], used: list[int]) -> Features:
         """What one network sees; scans and sentences are numbered anew, as a process does that knows only its own."""
-        organs, views = cases.organs(), cases.views()
+        organs, views = cases.with_labels(cases.organs()), cases.views()
         mine = torch.tensor([row for row, scan in enumerate(organs.scan.tolist()) if scan in scans], dtype=torch.int64)
         text = [used.index(t) if t >= 0 else -1 for t in organs.text[mine].tolist()]
         local = torch.tensor([scans.index(s) for s in organs.scan[mine].tolist()], dtype=torch.int64)
         vectors = F.normalize(image(organs.vectors[mine]), dim=-1)
         own = Organs(vectors, organs.organ[mine], local, organs.states[mine], torch.tensor(text, dtype=torch.int64))
+        if self.method.needs.told:
+            assert organs.told is not None and organs.one_of is not None
+            own = replace(own, told=organs.told[mine], one_of=organs.one_of[mine])
         seen = [n for n, scan in enumerate(views.scan.tolist()) if scan in scans]
         tokens = tuple(image(views.tokens[n]) for n in seen)
         scan = torch.tensor([scans.index(int(views.scan[n])) for n in seen], dtype=torch.int64)

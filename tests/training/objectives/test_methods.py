@@ -456,3 +456,79 @@ def test_supervised_is_a_balanced_logistic_loss_over_the_organs_own_abnormalitie
     loss, terms = method((Features(organs),), (cases.texts(),), (torch.tensor(SCALE),), 0.0)
     assert loss.item() == pytest.approx((np.mean(right) + np.mean(wrong)) / 2, abs=1e-5)
     assert terms["heads"].chance == pytest.approx(np.log(2))
+
+
+def test_finetune_trains_the_score_of_the_plugin():
+    """Each abnormality of an organ's own dictionary against its normal sentence, true and false ones half each."""
+    organs, texts = cases.organs(), cases.texts()
+    similarity = SCALE * array(organs.vectors) @ array(texts.dictionary).T
+    right, wrong = [], []
+    for row, (kind, _, states, _) in enumerate(ROWS):
+        (normal,) = [c for c in range(7) if CLASS_ORGAN[c] == kind and CLASS_NORMAL[c]]
+        for c in range(7) if states else ():
+            if CLASS_ORGAN[c] == kind and c != normal:
+                logit = similarity[row, c] - similarity[row, normal]
+                (right if c in states else wrong).append(softplus(-logit if c in states else logit))
+    assert len(right) == 5 and len(wrong) == 8
+    expected, named = (np.mean(right) + np.mean(wrong)) / 2, organ_by_hand(organs, texts)
+    assert run("finetune-labels")[0].item() == pytest.approx(expected, abs=1e-5)
+    loss, terms = run("finetune")
+    assert terms["labels"].value.item() == pytest.approx(expected, abs=1e-5)
+    assert loss.item() == pytest.approx(expected + named, abs=1e-5)
+    assert terms["labels"].chance == pytest.approx(np.log(2))
+    _, blind = run("finetune", texts=replace(texts, dictionary=torch.zeros(7, 8)))
+    assert blind["labels"].value.item() == pytest.approx(terms["labels"].chance)
+
+
+def test_finetune_reaches_organs_dictionary_and_temperature():
+    organs = cases.with_gradient(cases.organs())
+    dictionary = cases.texts().dictionary.clone().requires_grad_()
+    texts = replace(cases.texts(), dictionary=dictionary)
+    scale = torch.tensor(SCALE, requires_grad=True)
+    loss, _ = METHODS["finetune-labels"](8, 7)((Features(organs),), (texts,), (scale,), 0.0)
+    loss.backward()
+    assert all(each.grad.abs().sum() > 0 for each in (organs.vectors, dictionary, scale))
+    assert torch.equal(organs.vectors.grad[cases.UNKNOWN], torch.zeros(2, 8))
+
+
+@pytest.mark.parametrize("name", ["finetune-labels", "supervised"])
+def test_what_is_not_told_is_not_absent(name):
+    """A liver of which only the cyst is known, present or absent: nothing is learned of its fat."""
+    for holds in (True, False):
+        organs = cases.organs([(LIVER, 0, {1} if holds else set(), -1)])
+        told = torch.zeros(1, 7, dtype=torch.bool)
+        told[0, 1] = True
+        dictionary = cases.texts().dictionary.clone().requires_grad_()
+        texts = replace(cases.texts(), dictionary=dictionary)
+        method = METHODS[name](8, 7)
+        loss, _ = method((Features(replace(organs, told=told)),), (texts,), (torch.tensor(SCALE),), 0.0)
+        weights = dictionary if name == "finetune-labels" else method.weight
+        (gradient,) = torch.autograd.grad(loss, weights)
+        moved = set(gradient.abs().sum(1).nonzero()[:, 0].tolist())
+        assert moved == ({0, 1} if name == "finetune-labels" else {1}) and loss > 0
+
+
+@pytest.mark.parametrize("name", ["finetune-labels", "supervised"])
+def test_of_several_organs_one_of_which_has_it_the_most_suspicious_is_taught(name):
+    """Scans 0 and 1 have a stone, and it is not known in which kidney; scan 2 has none."""
+    organs = cases.organs([(LEFT, 0, set(), -1), (RIGHT, 0, set(), -1), (LEFT, 1, set(), -1), (RIGHT, 1, set(), -1),
+                           (LEFT, 2, set(), -1)])  # fmt: skip
+    one_of, told = torch.zeros(2, 5, 7, dtype=torch.bool)
+    one_of[[0, 2], 4] = one_of[[1, 3], 6] = told[4, 4] = True
+    organs = cases.with_gradient(replace(organs, told=told, one_of=one_of))
+    texts = cases.texts()
+    torch.manual_seed(0)
+    method = METHODS[name](8, 7)
+    if name == "finetune-labels":
+        similarity = SCALE * array(organs.vectors) @ array(texts.dictionary).T
+        logits = [similarity[n, c] - similarity[n, c - 1] for n, c in enumerate((4, 6, 4, 6, 4))]
+    else:
+        scores = array(method.logits(organs.vectors, torch.tensor(SCALE)))
+        logits = [scores[n, c] for n, c in enumerate((4, 6, 4, 6, 4))]
+    first, second = max(logits[:2]), max(logits[2:4])
+    loss, _ = method((Features(organs),), (texts,), (torch.tensor(SCALE),), 0.0)
+    expected = ((softplus(-first) + softplus(-second)) / 2 + softplus(logits[4])) / 2
+    assert loss.item() == pytest.approx(expected, abs=1e-5)
+    (gradient,) = torch.autograd.grad(loss, organs.vectors)
+    moved = gradient.abs().sum(1) > 0
+    assert moved.tolist() == [logits[0] == first, logits[1] == first, logits[2] == second, logits[3] == second, True]

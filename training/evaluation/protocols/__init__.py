@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from napari_ctvlp.anatomy.dictionary import Abnormality
 from napari_ctvlp.anatomy.prompts import NORMAL_TEMPLATES
 from napari_ctvlp.encoder.contract import ScanEncoder
 from napari_ctvlp.errors import UserError
+from training.data.own_labels import entries_called, plain
 from training.evaluation.cases import HeldOut, Question, prompt_scores
 
 FOLDER = Path(__file__).parent
@@ -84,14 +84,10 @@ def own(labels: Sequence[Mapping[str, int]]) -> tuple[Protocol, tuple[str, ...]]
     UserError
         When no label is known.
     """
-    entries = {
-        _plain(said): e
-        for e in reversed(load_dictionary())  # of two with one synonym the first
-        for said in (*e.related, *e.narrower, *e.synonyms, e.name, e.key)
-    }
+    entries = entries_called(loosely=True)
     given = tuple(dict.fromkeys(name for row in labels for name in row))
-    known = tuple(Label(name, (), (entries[_plain(name)],)) for name in given if _plain(name) in entries)
-    unknown = tuple(name for name in given if _plain(name) not in entries)
+    known = tuple(Label(name, (), (entries[plain(name)],)) for name in given if plain(name) in entries)
+    unknown = tuple(name for name in given if plain(name) not in entries)
     if not known:
         what = f"none of {', '.join(unknown[:8])}" if unknown else "there are no label:NAME columns, so no label"
         raise UserError(
@@ -99,10 +95,6 @@ def own(labels: Sequence[Mapping[str, int]]) -> tuple[Protocol, tuple[str, ...]]
             "name label:NAME columns by keys or names of the dictionary, such as label:kidney_stone."
         )
     return Protocol(OWN, "labels of the manifest", "the manifest's label:NAME columns", known), unknown
-
-
-def _plain(name: str) -> str:
-    return " ".join(re.sub(r"[^a-z0-9]+", " ", name.lower()).split())
 
 
 def _look(label: str, value: Mapping[str, Any], entries: Mapping[str, Abnormality]) -> Abnormality:
