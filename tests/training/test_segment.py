@@ -13,6 +13,7 @@ from training.segmentation.scans import Scans
 from training.segmentation.targets import LABELS
 
 from .segmentation.conftest import Phantom, parts  # noqa: F401
+from .test_prepare import row, run, write_manifest, write_pair
 
 FIT = ["--optim.crop", "24", "--optim.warmup", "5"]
 
@@ -89,3 +90,42 @@ def test_bad_input_ends_in_a_sentence(given, words, capsys, tmp_path, monkeypatc
         segment.main(given)
     told = capsys.readouterr().err
     assert ended.value.code == 2 and told.startswith("error: ") and words in told and told.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> str:
+    """Two studies with masks for training and one for validation, of 6 mm."""
+    folder = tmp_path_factory.mktemp("studies")
+    rows = []
+    for k, split in enumerate(("train", "train", "validation")):
+        write_pair(folder, f"s{k}", k)
+        rows.append(row(f"s{k}", split=split, patient=f"p{k}"))
+    run(write_manifest(folder / "m.jsonl", rows), spacing=6.0)
+    return str(folder / "prepared")
+
+
+def test_prepared_scans_are_fitted_and_judged(parts, prepared, tmp_path, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.setattr(segment, "read_parts", lambda name, why: parts)
+    data = ["--train.data", prepared, "--validation.data", prepared]
+    segment.main(["fit", "mine", "--run", str(tmp_path / "run"), *data, "--optim.steps", "2", *FIT])
+    said = capsys.readouterr().out
+    assert "2 training scans, 2 of which show any of: spleen, kidney_left, liver" in said
+    assert "Dice on 1 scans for validation of prepared" in said
+    for target, words in (("kidney_stone", "know no lesion voxel by voxel"), ("kidney", "no target 'kidney'")):
+        with pytest.raises(SystemExit):
+            segment.main(["fit", "mine", "--run", str(tmp_path / target), *data, "--target", target, *FIT])
+        assert words in capsys.readouterr().err
+
+
+def test_scans_of_other_voxels_are_told(prepared, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        segment.main(["fit", "starter", "--run", str(tmp_path), "--train.data", prepared])
+    assert "prepare them with --spacing 3" in capsys.readouterr().err
+
+
+def test_synthetic_scans_are_made_where_there_are_none(parts, tmp_path, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.setattr(segment, "read_parts", lambda name, why: parts)
+    given = ["--train.count", "2", "--train.folder", str(tmp_path / "train"), "--classes", "liver", "--freeze"]
+    given += ["--validation.count", "1", "--validation.folder", str(tmp_path / "validation"), "--optim.crop", "32"]
+    segment.main(["fit", "mine", "--run", str(tmp_path / "run"), *given, "--optim.steps", "1"])
+    assert "Dice on 1 synthetic validation scans" in capsys.readouterr().out

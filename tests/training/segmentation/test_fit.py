@@ -38,7 +38,7 @@ def test_it_overfits_a_phantom_and_tells_left_from_right(vision, least, phantom,
 
 def test_it_learns_a_lesion_of_eleven_voxels(phantom, tmp_path):
     stone = LesionTarget(("kidney_stone",))
-    network, _ = fitted(phantom, stone, tmp_path, Optim(steps=80, crop=24, warmup=10))
+    network, _ = fitted(phantom, stone, tmp_path, Optim(steps=150, crop=24, warmup=10))
     judged = judge(network, stone, phantom)
     assert judged.dice[0, 0] > 0.7 and not judged.called[1:].any()
 
@@ -102,7 +102,9 @@ def test_the_rate_rises_and_falls():
     assert rates[:10] == sorted(rates[:10]) and rates[10:] == sorted(rates[10:], reverse=True)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch": 0}, {"crop": 0}, {"checkpoint_every": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"batch": 0}, {"crop": 0}, {"foreground": 0.5}, {"checkpoint_every": 0}]
+)
 def test_settings_that_cannot_be_are_told(wrong):
     with pytest.raises(UserError, match=f"--optim.{next(iter(wrong)).replace('_', '-')}"):
         Optim(**wrong).check()
