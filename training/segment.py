@@ -102,6 +102,9 @@ def fit(config: FitConfig) -> list[Figure]:
     parts = read_parts(config.encoder, "a segmenter is built on those alone")
     vision = replace(parts.model.vision.config, evidence=())
     store = config.train.store("train", vision.spacing)
+    held_out = config.validation.store(
+        "validation", vision.spacing
+    )  # what is amiss with it is told before the training
     target = target_named(config.target, config.classes, store)
     shown = scans_that_show(target, store)
     weights = None if config.scratch else parts.model.vision.state_dict()
@@ -132,7 +135,6 @@ def fit(config: FitConfig) -> list[Figure]:
     model = Model(network.cpu(), target.names, config.target, made)
     folder = config.run / "model"
     write_model(folder, model)
-    held_out = config.validation.store("validation", vision.spacing)
     written = read_model(folder)  # as it will be used: its weights are rounded
     written.network.to(config.device)
     found = figures(judge(written.network, target, held_out))

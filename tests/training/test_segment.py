@@ -111,6 +111,10 @@ def test_prepared_scans_are_fitted_and_judged(parts, prepared, tmp_path, monkeyp
     said = capsys.readouterr().out
     assert "2 training scans, 2 of which show any of: spleen, kidney_left, liver" in said
     assert "Dice on 1 scans for validation of prepared" in said
+    with pytest.raises(SystemExit):
+        segment.main(["fit", "mine", "--run", str(tmp_path / "x"), *data[:2], "--validation.data", "nowhere", *FIT])
+    told = capsys.readouterr()
+    assert "'nowhere' is no finished prepared store" in told.err and "step" not in told.out
     for target, words in (("kidney_stone", "know no lesion voxel by voxel"), ("kidney", "no target 'kidney'")):
         with pytest.raises(SystemExit):
             segment.main(["fit", "mine", "--run", str(tmp_path / target), *data, "--target", target, *FIT])

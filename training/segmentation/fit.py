@@ -30,7 +30,7 @@ SETTLED = 0.5
 class Optim:
     """How it is trained."""
 
-    steps: int = 400
+    steps: int = 1000
     batch: int = 2
     """Crops a step."""
     crop: int = 64
