@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
+from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.errors import UserError
 from napari_ctvlp.files import write_whole
 from napari_ctvlp.scan import read_masks, read_scan
@@ -102,9 +103,8 @@ def fit(config: FitConfig) -> list[Figure]:
     parts = read_parts(config.encoder, "a segmenter is built on those alone")
     vision = replace(parts.model.vision.config, evidence=())
     store = config.train.store("train", vision.spacing)
-    held_out = config.validation.store(
-        "validation", vision.spacing
-    )  # what is amiss with it is told before the training
+    # what is amiss with it is told before the training
+    held_out = config.validation.store("validation", vision.spacing)
     target = target_named(config.target, config.classes, store)
     shown = scans_that_show(target, store)
     weights = None if config.scratch else parts.model.vision.state_dict()
@@ -125,9 +125,15 @@ def fit(config: FitConfig) -> list[Figure]:
         resume=config.resume,
         device=config.device,
     )
-    begun = "random weights in the shape of" if config.scratch else "the encoder"
-    made = {
-        "begun with": f"{begun} {parts.provenance.name}{', frozen' if config.freeze else ''}",
+    made: dict[str, Any] = {"begun with": f"random weights in the shape of {parts.provenance.name}"}
+    if not config.scratch:
+        revision = digest(parts.model.state_dict())
+        made = {
+            "begun with": f"the encoder {parts.provenance.name}, {revision}{', frozen' if config.freeze else ''}",
+            "encoder trained on": parts.provenance.trained_on,
+            "licence of the encoder": parts.provenance.licence,
+        }
+    made |= {
         "trained on": f"{config.train.told('train', store.count)}; {int(shown.any(1).sum())} show a class",
         "optim": asdict(config.optim),
         "seed": config.seed,

@@ -33,7 +33,8 @@ def test_fit_judge_and_apply(tmp_path, capsys):
     assert "step    60 of 60" in said and "kidney_left" in said
     config = json.loads((run / "model" / "config.json").read_text())
     assert config["names"] == ["kidney_left", "kidney_right"] and config["dice"][-1]["name"] == "mean"
-    assert "## Dice on" in (run / "model" / "README.md").read_text()
+    card = (run / "model" / "README.md").read_text()
+    assert "## Dice on" in card and "begun with: the encoder starter, " in card and "licence of the encoder" in card
 
     judged = tmp_path / "judged.json"
     segment.main(["judge", str(run), "--scans.count", "6", "--out", str(judged)])
@@ -62,7 +63,9 @@ def test_fit_judge_and_apply(tmp_path, capsys):
 @pytest.mark.usefixtures("phantoms")
 def test_resume_finishes_a_run_of_the_same_settings_alone(tmp_path, capsys):
     given = ["fit", "mine", "--run", str(tmp_path), "--train.count", "2", "--validation.count", "1", *FIT]
+    given.append("--scratch")
     segment.main([*given, "--optim.steps", "2"])
+    assert "begun with: random weights" in (tmp_path / "model" / "README.md").read_text()
     segment.main([*given, "--optim.steps", "2", "--resume"])
     with pytest.raises(SystemExit) as ended:
         segment.main([*given, "--optim.steps", "3", "--resume"])
