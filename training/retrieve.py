@@ -55,8 +55,8 @@ class RetrieveConfig:
     """JSON file to write."""
 
 
-def read_parts(name: str) -> NativeParts:
-    """An encoder of this project by its name or folder.
+def read_parts(name: str, why: str = "whole scans are looked for by those alone") -> NativeParts:
+    """An encoder of this project by its name or folder; ``why`` says in a message what needs one of those.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def read_parts(name: str) -> NativeParts:
     entry = list_entries().get(name)
     place = Path(name) if entry is None else entry.place
     if place is None or (entry is not None and not (place / "config.json").is_file()):
-        raise UserError(f"{name} is no encoder of this project: whole scans are looked for by those alone.")
+        raise UserError(f"{name} is no encoder of this project: {why}.")
     return read_folder(place)
 
 

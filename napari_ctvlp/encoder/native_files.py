@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from napari_ctvlp.errors import UserError
 
@@ -67,16 +69,9 @@ def read_folder(folder: Path) -> NativeParts:
             f"The encoder in '{path.name}' has format {config.get('format')!r}; this version reads {artifact.FORMAT}."
         )
     try:
-        vision = dict(config["vision"])
-        for key in ("widths", "blocks"):
-            vision[key] = tuple(int(v) for v in vision[key])
-        vision["windows"] = tuple((float(a), float(b)) for a, b in vision["windows"])
-        vision["evidence"] = tuple(str(v) for v in vision.get("evidence", ()))
-        if "vit" in vision:
-            vision["vit"] = VitConfig(**{**vision["vit"], "pooled": tuple(vision["vit"]["pooled"])})
         provenance = Provenance(**config["provenance"])
         provenance = replace(provenance, organs=tuple(provenance.organs), abnormalities=tuple(provenance.abnormalities))
-        model = NativeModel(VisionConfig(**vision), int(config["text_width"]))
+        model = NativeModel(vision_config(config["vision"]), int(config["text_width"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"'{artifact.CONFIG}' of the encoder in '{path.name}' is damaged ({error}).") from error
     artifact.read_weights(path, model)
@@ -86,6 +81,19 @@ def read_folder(folder: Path) -> NativeParts:
         raise UserError(f"The text model of the encoder in '{path.name}' has another width than config.json says.")
     known = KnownTexts.load(path, text, text.width)
     return NativeParts(model, text, provenance, calibration, known)
+
+
+def vision_config(told: Mapping[str, Any]) -> VisionConfig:
+    """The shape of a vision tower as ``config.json`` tells it; what is amiss raises KeyError, TypeError, ValueError or
+    UserError."""
+    vision = dict(told)
+    for key in ("widths", "blocks"):
+        vision[key] = tuple(int(v) for v in vision[key])
+    vision["windows"] = tuple((float(a), float(b)) for a, b in vision["windows"])
+    vision["evidence"] = tuple(str(v) for v in vision.get("evidence", ()))
+    if "vit" in vision:
+        vision["vit"] = VitConfig(**{**vision["vit"], "pooled": tuple(vision["vit"]["pooled"])})
+    return VisionConfig(**vision)
 
 
 def card_text(card: EncoderCard, provenance: Provenance) -> str:
