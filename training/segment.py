@@ -1,8 +1,8 @@
 """``python -m training.segment``: fine-tune an encoder for segmentation, judge it, and use it on a scan.
 
-``fit`` trains a light decoder on an encoder of this project, for organs by the masks of any scans or for lesions of
-synthetic scans, and writes ``RUN/model``. ``judge`` tells its Dice on held-out scans, and beside another's on the same
-ones. ``apply`` segments a scan and writes masks that ``napari-ctvlp SCAN --masks`` opens.
+``fit`` trains a light decoder on an encoder of this project, for organs, tumours or whatever else scans have masks of,
+or for lesions of synthetic scans, and writes ``RUN/model``. ``judge`` tells its Dice on held-out scans, and beside
+another's on the same ones. ``apply`` segments a scan and writes masks that ``napari-ctvlp SCAN --masks`` opens.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from training.segmentation.judge import Figure, Judged, dice_of, differences, fi
 from training.segmentation.network import new_segmenter
 from training.segmentation.predict import segment_scan, write_masks
 from training.segmentation.scans import Scans, Split
-from training.segmentation.targets import ORGANS, LesionTarget, OrganTarget, Target, scans_that_show, target_named
+from training.segmentation.targets import ORGANS, scans_that_show, target_again, target_named
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,20 @@ class FitConfig:
 
     encoder: Annotated[str, tyro.conf.Positional]
     """Folder of an encoder of this project, or the name of an installed one: its backbone, voxel size and windows."""
-    run: Path = Path("runs/segment")
+    run: Annotated[Path, tyro.conf.arg(aliases=["--out"])] = Path("runs/segment")
     """Folder of the run."""
     target: tuple[str, ...] = (ORGANS,)
-    """"organs", or abnormalities that synthetic scans know voxel by voxel (kidney_cyst ...), or "lesions": all that do
-    not merely change an organ's size."""
+    """"organs" or whatever else the scans have masks of; or abnormalities that synthetic scans know voxel by voxel
+    (kidney_cyst ...); or "lesions": all of these that do not merely change an organ's size."""
     classes: tuple[str, ...] = ()
-    """Organs; all that the training scans show by default."""
+    """Organs, or names of the masks; all that the training scans show by default."""
     scratch: bool = False
     """Begin with random weights in the encoder's shape."""
     freeze: bool = False
     """Train the decoder alone."""
     train: Scans = field(default_factory=Scans)
     validation: Scans = field(default_factory=lambda: Scans(count=20, bodies=20))
+    """Of the training data where no other is given."""
     optim: Optim = field(default_factory=Optim)
     seed: int = 0
     """Of the crops and of random weights."""
@@ -104,8 +105,11 @@ def fit(config: FitConfig) -> list[Figure]:
     vision = replace(parts.model.vision.config, evidence=())
     store = config.train.store("train", vision.spacing)
     # what is amiss with it is told before the training
-    held_out = config.validation.store("validation", vision.spacing)
+    own = config.validation.data == "world"  # those of the training data, where nothing else is said
+    validation = replace(config.validation, data=config.train.data) if own else config.validation
+    held_out = validation.store("validation", vision.spacing)
     target = target_named(config.target, config.classes, store)
+    judged = target_again(target.names, config.target, held_out)  # what is amiss with it is told before the training
     shown = scans_that_show(target, store)
     weights = None if config.scratch else parts.model.vision.state_dict()
     network = new_segmenter(vision, len(target.names) + 1, config.seed, weights)
@@ -121,7 +125,7 @@ def fit(config: FitConfig) -> list[Figure]:
         config.optim,
         config.run,
         seed=config.seed,
-        settings=_settings(config, parts.provenance.name),
+        settings=_settings(config, f"{parts.provenance.name} {digest(parts.model.state_dict())}"),
         resume=config.resume,
         device=config.device,
     )
@@ -143,8 +147,8 @@ def fit(config: FitConfig) -> list[Figure]:
     write_model(folder, model)
     written = read_model(folder)  # as it will be used: its weights are rounded
     written.network.to(config.device)
-    found = figures(judge(written.network, target, held_out))
-    told = config.validation.told("validation", held_out.count)
+    found = figures(judge(written.network, judged, held_out))
+    told = validation.told("validation", held_out.count)
     write_model(folder, model, found, told)
     print(f"Dice on {told}:", *lines(found), sep="\n")
     print(f"Written to {folder}; use it with: python -m training.segment apply {folder} SCAN --to out.nii.gz")
@@ -160,11 +164,6 @@ def _settings(config: FitConfig, encoder: str) -> str:
     return json.dumps(value, default=str, sort_keys=True)
 
 
-def target_of(model: Model) -> Target:
-    """What a model was trained to segment."""
-    return OrganTarget(model.names) if model.target == (ORGANS,) else LesionTarget(model.names)
-
-
 def judge_command(config: JudgeConfig) -> Judged:
     """Judge, print, and write what was asked for.
 
@@ -177,7 +176,7 @@ def judge_command(config: JudgeConfig) -> Judged:
     model = read_model(config.model)
     store = config.scans.store(config.split, model.network.vision.spacing)
     network = model.network.to(config.device)
-    judged = judge(network, target_of(model), store)
+    judged = judge(network, target_again(model.names, model.target, store), store)
     found = figures(judged)
     told = config.scans.told(config.split, store.count)
     print(f"Dice on {told}:", *lines(found), sep="\n")

@@ -13,6 +13,8 @@ from training.data.records import ScanSource
 from training.data.store import WorldStore
 from training.world.findings.plan import FLOOR
 
+from .task import TaskStore, is_task
+
 Split = Literal["train", "validation", "test"]
 
 
@@ -21,7 +23,8 @@ class Scans:
     """Scans with organ masks; those of different splits share no patient."""
 
     data: str = "world"
-    """"world" for synthetic scans, or a folder that ``python -m training.prepare`` wrote."""
+    """"world" for synthetic scans, a folder that ``python -m training.prepare`` wrote, or one in the layout of nnU-Net
+    or the Medical Segmentation Decathlon (dataset.json, imagesTr, labelsTr)."""
     count: int = 100
     """The first so many."""
     seed: int = 0
@@ -33,7 +36,7 @@ class Scans:
     rarest: float = FLOOR
     """Least chance of any abnormality in a synthetic scan, before that factor."""
     folder: Path | None = None
-    """Where synthetic scans are kept; in the user's cache folder (CTVLP_CACHE_DIR) by default."""
+    """Where synthetic or resampled scans are kept; in the user's cache folder (CTVLP_CACHE_DIR) by default."""
 
     def store(self, split: Split, spacing: float) -> ScanSource:
         """The scans, made where they are not there yet.
@@ -59,6 +62,12 @@ class Scans:
             )
             world.prepare()
             return cast(ScanSource, world)
+        if is_task(Path(self.data)):
+            task = TaskStore(
+                Path(self.data), split, self.count, spacing, self.folder or cache_folder("segmentation-scans")
+            )
+            task.prepare()
+            return cast(ScanSource, task)
         prepared = PreparedStore(Path(self.data), split)
         prepared.prepare()
         if abs(prepared.spacing - spacing) > 1e-3:

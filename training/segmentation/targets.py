@@ -1,4 +1,4 @@
-"""What is to be segmented: organs by the masks of any scans, or lesions of scans that know them voxel by voxel."""
+"""What is to be segmented: organs or anything else that scans have masks of, or lesions that synthetic ones know."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from napari_ctvlp.anatomy.schemes import SCHEMES, to_v2
 from napari_ctvlp.errors import UserError
 from training.data.records import ScanSource
+
+from .task import TaskStore, label_table
 
 ORGANS, LESIONS = "organs", "lesions"
 LABELS = {organ: label for label, organ in SCHEMES["totalsegmentator_v2"].items()}
@@ -56,6 +58,27 @@ class OrganTarget:
     def shown(self, store: ScanSource, index: int) -> NDArray[np.bool_]:
         """See `Target`."""
         return store.voxels(index)[[LABELS[name] for name in self.names]] > 0
+
+
+@dataclass(frozen=True)
+class MaskTarget:
+    """What the masks of a `TaskStore` show, by the names that it gives them."""
+
+    names: tuple[str, ...]
+
+    def volume(self, store: ScanSource, index: int) -> Classes:
+        """See `Target`."""
+        classes: Classes = self._table(store)[np.asarray(store.load(index).labels)]
+        return classes
+
+    def shown(self, store: ScanSource, index: int) -> NDArray[np.bool_]:
+        """See `Target`."""
+        table, voxels = self._table(store), store.voxels(index)
+        return np.array([bool(voxels[table == k].any()) for k in range(1, len(self.names) + 1)])
+
+    def _table(self, store: ScanSource) -> Classes:
+        assert isinstance(store, TaskStore)
+        return label_table(store.names, self.names, store.folder.name)
 
 
 @dataclass(frozen=True)
@@ -127,7 +150,12 @@ def target_named(target: Sequence[str], classes: Sequence[str], store: ScanSourc
         For a name that is none, a mixture of both kinds, or classes that no scan shows.
     """
     found: Target
-    if list(target) == [ORGANS]:
+    if isinstance(store, TaskStore):
+        if list(target) != [ORGANS]:
+            raise UserError(f"'{store.folder.name}' names its own masks: choose of them by --classes.")
+        found = MaskTarget(tuple(dict.fromkeys(to_v2(name) for name in classes)) or tuple(store.names.values()))
+        label_table(store.names, found.names, store.folder.name)
+    elif list(target) == [ORGANS]:
         organs = tuple(dict.fromkeys(to_v2(name) for name in classes))
         for name in organs:
             if name not in LABELS:
@@ -149,6 +177,25 @@ def target_named(target: Sequence[str], classes: Sequence[str], store: ScanSourc
                 raise _unknown(name, [*ABNORMALITIES, ORGANS, LESIONS], "target")
         found = LesionTarget(names)
     return found
+
+
+def target_again(names: tuple[str, ...], target: Sequence[str], store: ScanSource) -> Target:
+    """The target of a segmenter that is there, on scans that may be of another kind than it was trained on.
+
+    Raises
+    ------
+    UserError
+        When these have no masks of its classes.
+    """
+    if isinstance(store, TaskStore):
+        label_table(store.names, names, store.folder.name)
+        return MaskTarget(names)
+    if list(target) != [ORGANS]:
+        return LesionTarget(names)
+    strange = [name for name in names if name not in LABELS]
+    if strange:
+        raise UserError(f"These scans have masks of organs alone, not of {', '.join(strange)}.")
+    return OrganTarget(names)
 
 
 def scans_that_show(target: Target, store: ScanSource) -> NDArray[np.bool_]:
