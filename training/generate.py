@@ -36,7 +36,7 @@ from training.engine.checkpoint import has_checkpoint
 from training.engine.sources import Stored, sources
 from training.generation import scores
 from training.generation.batches import Examples, examples_of
-from training.generation.draft import Line, draft, told_by_scores, v2_labels
+from training.generation.draft import Line, draft, laid_out, told_by_scores, v2_labels
 from training.generation.files import Written, read_writer, write_writer
 from training.generation.fit import FitConfig, fit
 from training.generation.slots import Slots, network_of, seen, slots_of
@@ -77,8 +77,9 @@ class WriteConfig:
     """Of its organs."""
     encoder: str | None = None
     """Folder of the encoder that the writer was trained with, or its name; what the writer says by default."""
-    by_organ: bool = False
-    """Write of each organ by itself, from its own vector alone."""
+    whole: bool = False
+    """Write the whole report at once, in the style of those that were learned from, in place of each organ by itself,
+    from its own vector alone."""
     to: Path | None = None
     """Text file to write; printed by default."""
     device: str = "cpu"
@@ -218,8 +219,8 @@ def write(config: WriteConfig) -> list[Line]:
     vision = parts.model.vision.config
     given = network_input(scan.hu, v2_labels(masks), scan.spacing, target=vision.spacing, windows=vision.windows)
     vectors, there = seen(network_of(parts, config.device), given)
-    lines = draft(kept.writer, kept.tokens, vectors, there, by_organ=config.by_organ)
-    text = "\n".join(line.text for line in lines)
+    lines = draft(kept.writer, kept.tokens, vectors, there, by_organ=not config.whole)
+    text = laid_out(lines)
     note = "Draft by a machine, for research: it states what is not there, and leaves out what is."
     if config.to is None:
         print(f"{text}\n\n({note})")

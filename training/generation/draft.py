@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ctvlp.anatomy import load_dictionary
+from napari_ctvlp.anatomy import display_name, load_dictionary
 from napari_ctvlp.anatomy.schemes import V2_NAMES
 from napari_ctvlp.encoder.native_files import NativeParts
 from napari_ctvlp.scan.types import OrganMasks
+from training.reports.parse import parse_report
 from training.world.report.sentences import dictionary_sentences
 from training.world.report.wordings import PLAIN
 
@@ -34,6 +36,11 @@ class Line:
 
     text: str
     organs: tuple[str, ...] = ()
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether it says that something is there, for certain or perhaps, as the rules read it."""
+        return any(said.polarity in ("present", "uncertain") for said in parse_report(self.text).statements)
 
 
 def draft(writer: Writer, tokens: Tokens, vectors: Tensor, there: Tensor, *, by_organ: bool = False) -> list[Line]:
@@ -60,6 +67,18 @@ def draft(writer: Writer, tokens: Tokens, vectors: Tensor, there: Tensor, *, by_
         if text := tokens.text(ids):
             said.setdefault(text, []).append(V2_NAMES[slot - 1])
     return [Line(text, tuple(organs)) for text, organs in said.items()]
+
+
+def laid_out(lines: Sequence[Line]) -> str:
+    """A draft as a text: of single organs what is found in which, then of which organs nothing was."""
+    if not any(line.organs for line in lines):
+        return "\n".join(line.text for line in lines)
+    found = [line for line in lines if line.is_finding]
+    told = [f"{line.text} [{', '.join(map(display_name, line.organs))}]" for line in found]
+    others = dict.fromkeys(organ for line in lines if line not in found for organ in line.organs)
+    if others:
+        told.append(f"Nothing abnormal is written of: {', '.join(map(display_name, others))}.")
+    return "\n".join(told)
 
 
 def v2_labels(masks: OrganMasks) -> NDArray[np.uint8]:

@@ -67,7 +67,6 @@ class Writer(nn.Module):
                 attn_pdrop=p,
                 bos_token_id=REPORT,
                 eos_token_id=END,
-                pad_token_id=PAD,
             )
         )
         nn.init.normal_(self.organ.weight, std=0.5)
@@ -121,6 +120,7 @@ class Writer(nn.Module):
                 encoder_hidden_states=self.looked_at(vectors[some].to(device), slot[some].to(device)),
                 encoder_attention_mask=there[some].long().to(device),
                 max_length=self.config.most,
+                pad_token_id=END,
                 do_sample=False,
             )
             found += [row[1:] for row in written.tolist()]

@@ -20,7 +20,7 @@ from napari_ctvlp.scan.types import OrganMasks
 from training import generate
 from training.data.store import WorldStore
 from training.engine.validate import embed_store, scan_input
-from training.generation.draft import draft, told_by_scores, v2_labels
+from training.generation.draft import Line, draft, laid_out, told_by_scores, v2_labels
 from training.generation.scores import findings_in
 from training.generation.slots import SLOTS, Slots, network_of, seen, slots_of
 from training.generation.tokens import ORGAN, REPORT
@@ -119,6 +119,22 @@ SMALL = {
     "fit.organs": 4,
     "fit.warmup": 1,
 }
+
+
+def test_a_draft_tells_findings_with_their_organs_and_names_the_others():
+    lines = [
+        Line("The spleen is normal.", ("spleen",)),
+        Line("A stone in the left kidney.", ("kidney_left",)),
+        Line("No liver lesion.", ("liver", "stomach")),
+    ]
+    assert laid_out(lines).splitlines() == [
+        "A stone in the left kidney. [left kidney]",
+        "Nothing abnormal is written of: spleen, liver, stomach.",
+    ]
+    assert laid_out([Line("The spleen is normal.")]) == "The spleen is normal."
+    assert laid_out([]) == ""
+
+
 ARGUMENTS = [part for name, value in SMALL.items() for part in (f"--{name}", str(value))]
 
 
@@ -188,7 +204,7 @@ def test_a_draft_of_a_real_file(run, mine, phantom_files, tmp_path, capsys):
     scan, masks = phantom_files
     generate.main(["write", str(run / "writer"), str(scan), "--masks", str(masks), "--to", str(tmp_path / "draft.txt")])
     assert "research" in (tmp_path / "draft.txt").read_text()
-    generate.main(["write", str(run / "writer"), str(scan), "--masks", str(masks), "--by-organ"])
+    generate.main(["write", str(run / "writer"), str(scan), "--masks", str(masks), "--whole"])
     assert "research" in capsys.readouterr().out
 
 
