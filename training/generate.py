@@ -36,7 +36,7 @@ from training.engine.checkpoint import has_checkpoint
 from training.engine.sources import Stored, sources
 from training.generation import scores
 from training.generation.batches import Examples, examples_of
-from training.generation.draft import Line, draft, laid_out, told_by_scores, v2_labels
+from training.generation.draft import Line, draft, laid_out, told_by_scores, told_once, v2_labels
 from training.generation.files import Written, read_writer, write_writer
 from training.generation.fit import FitConfig, fit
 from training.generation.slots import Slots, network_of, seen, slots_of
@@ -181,7 +181,9 @@ def judge(
     known = [n for n, report in enumerate(examples.reports) if report]
     alike = scores.nearest(own.vectors[:, 0].float().numpy(), examples.slots.vectors[known, 0].float().numpy())
     tried = {
-        "written": [tokens.text(ids) for ids in writer.write(own.vectors, own.there)],
+        "written": [
+            "\n".join(told_once(tokens.text(ids).splitlines())) for ids in writer.write(own.vectors, own.there)
+        ],
         "organ by organ": [
             "\n".join(line.text for line in draft(writer, tokens, v, t, by_organ=True))
             for v, t in zip(own.vectors, own.there, strict=True)

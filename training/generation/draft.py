@@ -14,6 +14,7 @@ from napari_ctvlp.anatomy import display_name, load_dictionary
 from napari_ctvlp.anatomy.schemes import V2_NAMES
 from napari_ctvlp.encoder.native_files import NativeParts
 from napari_ctvlp.scan.types import OrganMasks
+from training.engine.sentences import sentences_of
 from training.reports.parse import parse_report
 from training.world.report.sentences import dictionary_sentences
 from training.world.report.wordings import PLAIN
@@ -43,6 +44,11 @@ class Line:
         return any(said.polarity in ("present", "uncertain") for said in parse_report(self.text).statements)
 
 
+def told_once(parts: Sequence[str]) -> list[str]:
+    """Sentences or lines without those that were there before."""
+    return list(dict.fromkeys(part for part in map(str.strip, parts) if part))
+
+
 def draft(writer: Writer, tokens: Tokens, vectors: Tensor, there: Tensor, *, by_organ: bool = False) -> list[Line]:
     """Write of one scan.
 
@@ -54,18 +60,18 @@ def draft(writer: Writer, tokens: Tokens, vectors: Tensor, there: Tensor, *, by_
         Of the scan.
     there : (SLOTS,) bool
     by_organ : bool
-        Write of each organ by itself, from its own vector alone; a sentence that comes out for several is told once.
+        Write of each organ by itself, from its own vector alone; what comes out for several alike is one line.
     """
     if not by_organ:
         text = tokens.text(writer.write(vectors[None], there[None])[0])
-        return [Line(line) for line in text.splitlines() if line.strip()]
+        return [Line(line) for line in told_once(text.splitlines())]
     slots = [slot for slot in there.nonzero()[:, 0].tolist() if slot > 0]
     if not slots:
         return []
     said: dict[str, list[str]] = {}
     for slot, ids in zip(slots, writer.write_of_organs(vectors[slots], slots), strict=True):
         if text := tokens.text(ids):
-            said.setdefault(text, []).append(V2_NAMES[slot - 1])
+            said.setdefault(" ".join(told_once(sentences_of(text))), []).append(V2_NAMES[slot - 1])
     return [Line(text, tuple(organs)) for text, organs in said.items()]
 
 

@@ -15,6 +15,11 @@ from .tokens import END, ORGAN, PAD, REPORT
 
 AT_ONCE = 16
 """Scans that are written of at once."""
+REPEATED = 12
+"""So many tokens in a row are not written twice in a whole report: the likeliest next token goes round in circles
+(Holtzman et al., ICLR 2020), while sentences on several organs may well end alike."""
+MOST_OF_ORGAN = 96
+"""Tokens on one organ, at most."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,8 @@ class Writer(nn.Module):
                 attention_mask=torch.ones_like(first),
                 encoder_hidden_states=self.looked_at(vectors[some].to(device), slot[some].to(device)),
                 encoder_attention_mask=there[some].long().to(device),
-                max_length=self.config.most,
+                max_length=self.config.most if start == REPORT else min(MOST_OF_ORGAN, self.config.most),
+                no_repeat_ngram_size=REPEATED if start == REPORT else 0,
                 pad_token_id=END,
                 do_sample=False,
             )
