@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import tyro
 
+from napari_ctvlp.atomic import check_places
 from napari_ctvlp.encoder.artifact import digest
 from napari_ctvlp.encoder.native_files import NativeParts
 from napari_ctvlp.encoder.preprocess import network_input
@@ -28,6 +29,7 @@ from napari_ctvlp.files import write_whole
 from napari_ctvlp.scan import read_masks, read_scan
 from training.config import ModelConfig, PretrainConfig, WorldConfig
 from training.data.loader import cores
+from training.data.prepared import PreparedStore
 from training.data.records import patients_of
 from training.data.seeding import derived_seed
 from training.data.store import WorldStore
@@ -101,7 +103,10 @@ def learn(config: GenerateConfig) -> dict[str, scores.Scored]:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     parts = read_parts(config.encoder)
-    config.run.mkdir(parents=True, exist_ok=True)
+    try:
+        config.run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"'{config.run}' cannot be written ({error.strerror}): choose another --out.") from error
     if has_checkpoint(config.run) and not config.resume:
         raise UserError(f"'{config.run}' holds a run: add --resume to go on, or choose another --out.")
     train, held_out = _stores(config, parts)
@@ -151,11 +156,16 @@ def _stores(config: GenerateConfig, parts: NativeParts) -> tuple[Stored, Stored]
 
 def _slots(config: GenerateConfig, parts: NativeParts, store: Stored) -> Slots:
     """Kept in the run by what they are of."""
-    of = store.seed if isinstance(store, WorldStore) else Path(config.data).resolve()
-    told = derived_seed(digest(parts.model.state_dict()), str(of), store.count)
+    made_from = store.seed if isinstance(store, WorldStore) else _volumes(store)
+    told = derived_seed(digest(parts.model.state_dict()), made_from, store.count)
     keep = config.run / "slots" / f"{store.split}-{told:016x}"
     workers = 0 if config.device.startswith("cuda") else (config.threads or cores())
     return slots_of(network_of(parts, config.device), store, keep, workers)
+
+
+def _volumes(store: PreparedStore) -> int:
+    """A number of all scans of a prepared store as they are now: it may be prepared anew, with as many."""
+    return derived_seed([store.record(n)["volume_hash"] for n in range(store.count)])
 
 
 def _examples(store: Stored, slots: Slots) -> Examples:
@@ -209,6 +219,7 @@ def write(config: WriteConfig) -> list[Line]:
     UserError
         When something cannot be read, or the encoder is another one than the writer learned from.
     """
+    check_places(config.to)
     kept = read_writer(config.writer)
     parts = read_parts(config.encoder or kept.encoder)
     if digest(parts.model.state_dict()) != kept.revision:

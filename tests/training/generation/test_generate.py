@@ -200,6 +200,31 @@ def test_scans_that_are_not_kept_are_refused(mine, tmp_path, capsys, more):
     assert "--world.stream" in capsys.readouterr().err
 
 
+def test_places_that_cannot_be_written_are_told_before_the_work(run, mine, phantom_files, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit):
+        generate.main(["fit", "mine", "--out", str(tmp_path / "file" / "run"), *ARGUMENTS])
+    assert "choose another --out" in capsys.readouterr().err
+    scan, masks = phantom_files
+    where = str(tmp_path / "nowhere" / "draft.txt")
+    with pytest.raises(SystemExit):
+        generate.main(["write", str(run / "writer"), str(scan), "--masks", str(masks), "--to", where])
+    assert "draft.txt cannot be written" in capsys.readouterr().err
+
+
+def test_scans_that_were_prepared_anew_are_seen_anew():
+    class Prepared:
+        count = 2
+
+        def __init__(self, last):
+            self._last = last
+
+        def record(self, index):
+            return {"volume_hash": ["a", self._last][index]}
+
+    assert generate._volumes(Prepared("b")) == generate._volumes(Prepared("b")) != generate._volumes(Prepared("c"))
+
+
 def test_a_draft_of_a_real_file(run, mine, phantom_files, tmp_path, capsys):
     scan, masks = phantom_files
     generate.main(["write", str(run / "writer"), str(scan), "--masks", str(masks), "--to", str(tmp_path / "draft.txt")])
