@@ -104,7 +104,6 @@ def fit(config: FitConfig) -> list[Figure]:
     parts = read_parts(config.encoder, "a segmenter is built on those alone")
     vision = replace(parts.model.vision.config, evidence=())
     store = config.train.store("train", vision.spacing)
-    # what is amiss with it is told before the training
     own = config.validation.data == "world"  # those of the training data, where nothing else is said
     validation = replace(config.validation, data=config.train.data) if own else config.validation
     held_out = validation.store("validation", vision.spacing)

@@ -103,7 +103,8 @@ def fit_segmenter(
     Raises
     ------
     UserError
-        When there is a run already, none to go on with, one of other settings, or the loss is no longer finite.
+        When there is a run already, none to go on with, one of other settings, its folder cannot be made, or the loss
+        is no longer finite.
     """
     from monai.losses import DiceLoss
 
@@ -123,7 +124,10 @@ def fit_segmenter(
         begin = int(state["step"])
     elif has_checkpoint(folder):
         raise UserError(f"There is a run in '{folder.name}': go on with --resume, or choose another --run.")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"'{folder}' cannot be written ({error.strerror}): choose another --out.") from error
     # over the crops of a batch together: in a single crop most organs are absent, of which Dice says nothing
     dice = DiceLoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)
     weight = torch.tensor([1.0] + [optim.foreground] * (network.classes - 1), device=device)
