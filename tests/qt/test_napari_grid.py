@@ -7,8 +7,9 @@ import weakref
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QLabel
 
-from napari_ctvlp._qt.removing import forget_replaced_grids
+from napari_ctvlp._qt.own_context import keep_apart
 
 from .windows import add_layers, drop_replaced_grids, picture, replaced_grids
 
@@ -53,7 +54,10 @@ def in_and_out_of_a_grid(viewer, phantom, qtbot):
 
 def test_a_window_of_our_own_keeps_the_last_grid_alone(make_napari_viewer, phantom, qtbot):
     theirs, ours = make_napari_viewer(show=True), make_napari_viewer(show=True)
-    forget_replaced_grids(ours.window._qt_viewer.canvas)
+    for viewer in (theirs, ours):
+        inside = QLabel("in the dock")
+        viewer.window.add_dock_widget(inside, name="dock")
+    keep_apart(ours, inside)  # as the launcher does
     first = weakref.ref(ours.window._qt_viewer.canvas.grid)
     expected = in_and_out_of_a_grid(theirs, phantom, qtbot)
     for seen, wanted in zip(in_and_out_of_a_grid(ours, phantom, qtbot), expected, strict=True):
